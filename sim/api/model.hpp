@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// Kind -> Model -> Unit -> Step: what the engine, the mapper and the accounting need from a kind of processing
+/// element, and nothing else. *Given an Op: which resources are held for how long, what countable things
+/// happen, what bits come out.*
+///
+/// Timing of a firing (one execution of an Op on one PE):
+///   Steps form a chain of loops. A loop is a maximal run of consecutive Steps with the same `repeat`; its
+///   passes are issued every II cycles, II = the largest occupancy in the loop; within a pass, a Step starts
+///   `latency` cycles after the Step before it started. The next loop starts when the last pass of the
+///   loop before has finished (its last Step's start + latency).
+///   A resource appears at most once in a loop. A firing reserves each resource from the start of
+///   its first to the end of its last occupation, and is issued at the earliest cycle at which no reservation
+///   collides. Schedule (schedule.hpp) is this rule as numbers.
+///
+/// Errors   fits() answers with a reason; steps(), fire_cost() and units may assume an Op that fits.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "sim/base/config.hpp"
+#include "sim/base/units.hpp"
+
+namespace tessera {
+
+/// Countable physical events of one kind, indexed by the kind's own action list.
+inline constexpr std::size_t kMaxActions = 16;
+using ActionCounts = std::array<std::int64_t, kMaxActions>;
+
+/// A part of a PE that can be busy ("dac", "array", "adc", "shift_add").
+struct Resource {
+  std::string name;
+  int count = 1;          ///< instances per PE working side by side as one resource
+  SquareMeters area{0};   ///< of all instances
+  Watts leakage{0};       ///< of all instances
+};
+
+/// A countable event and its price.
+struct Action {
+  std::string name;  ///< "adc_convert"
+  Joules energy{0};  ///< per event
+  std::string source;
+};
+
+enum class OpCode {
+  mvm,    ///< one input vector through the resident matrix
+  write,  ///< program the resident matrix
+};
+
+/// One hardware-level operation on integers, as one PE sees it.
+struct Op {
+  OpCode code = OpCode::mvm;
+  int rows = 0;      ///< matrix rows resident in this PE (all groups of the block diagonal together)
+  int cols = 0;      ///< logical output columns of this PE (all groups together)
+  int slices = 1;    ///< bit slices of each weight that are resident in this PE
+  int in_bits = 8;
+  bool in_signed = false;
+  int w_bits = 8;
+
+  bool operator==(const Op&) const = default;
+  auto operator<=>(const Op&) const = default;
+};
+
+/// One occupation of one resource, repeated.
+struct Step {
+  int on = 0;               ///< index into resources()
+  Cycles occupancy{1};      ///< the resource is held this long
+  Cycles latency{1};        ///< the next Step of the same pass starts this long after this one started
+  std::int64_t repeat = 1;  ///< passes
+  ActionCounts did{};       ///< per pass
+};
+
+/// The part of a layer's matrix that one PE holds.
+struct Fragment {
+  std::int64_t row = 0;  ///< first row (within the group when several PEs share a group, else 0)
+  int rows = 0;          ///< rows of one group in this PE
+  std::int64_t col = 0;  ///< first column within the group
+  int cols = 0;          ///< columns of one group in this PE
+  int group = 0;         ///< first group
+  int groups = 1;        ///< groups stacked block-diagonally in this PE
+  int slice = 0;         ///< first bit slice
+  int slices = 1;        ///< bit slices held
+};
+
+/// How a matrix is cut into fragments. Fragments are ordered by (group, row, col, slice).
+struct Layout {
+  bool ok = false;
+  std::string why_not;
+  std::vector<Fragment> fragments;
+  int out_bits = 0;       ///< width of one column result as it leaves the PE
+  int acc_bits = 0;       ///< width of a column result once all fragments are summed
+};
+
+/// What a layer asks of a kind.
+struct MatrixOp {
+  std::int64_t rows = 0;  ///< per group
+  std::int64_t cols = 0;  ///< per group
+  int groups = 1;
+  int w_bits = 8;
+  int in_bits = 8;
+  bool in_signed = false;
+};
+
+/// Closed form of one firing.
+struct Cost {
+  Cycles latency{0};   ///< issue to result
+  Cycles interval{0};  ///< issue to the next issue of the same Op
+  ActionCounts did{};
+};
+
+/// The functional state of one PE: what its cells hold. Bit-accurate.
+class Unit {
+ public:
+  virtual ~Unit() = default;
+
+  /// Programs the fragment. `weights` is [groups][cols][rows] (row fastest), full signed w_bits values; the unit
+  /// keeps only its own bit slices.
+  virtual void load(const Op& op, const Fragment& fragment, std::span<const std::int32_t> weights) = 0;
+
+  /// y[c] += contribution of this PE's slices, exact weight applied. x: [groups * rows], y: [groups * cols].
+  /// With `ideal`, converters are unlimited; otherwise every conversion clips as the hardware's.
+  virtual void fire(std::span<const std::int32_t> x, std::span<std::int64_t> y, bool ideal) const = 0;
+};
+
+/// A kind with its specification filled in: immutable, shared by simulator, mapper and accounting.
+class Model {
+ public:
+  virtual ~Model() = default;
+
+  [[nodiscard]] virtual const std::string& kind() const = 0;
+  [[nodiscard]] virtual const std::vector<Resource>& resources() const = 0;
+  [[nodiscard]] virtual const std::vector<Action>& actions() const = 0;
+
+  /// Cuts a matrix into fragments, or says why it cannot.
+  [[nodiscard]] virtual Layout layout(const MatrixOp& matrix) const = 0;
+  /// The Op that a PE holding `fragment` executes.
+  [[nodiscard]] virtual Op op(OpCode code, const MatrixOp& matrix, const Fragment& fragment) const = 0;
+  /// What happens, in which order, how long. Simulated form.
+  [[nodiscard]] virtual std::vector<Step> steps(const Op& op) const = 0;
+  /// Closed form in O(1), written from the paper and not from steps().
+  [[nodiscard]] virtual Cost fire_cost(const Op& op) const = 0;
+  /// Writes a cell survives; 0 when unknown.
+  [[nodiscard]] virtual double endurance() const = 0;
+  [[nodiscard]] virtual std::unique_ptr<Unit> make_unit() const = 0;
+};
+
+/// A sort of processing element, as the registry lists it.
+struct Kind {
+  std::string name;
+  std::string doc;
+  std::vector<config::FieldInfo> (*fields)();
+  /// Reads the kind's own YAML (the `pe:` node, `kind` key already consumed). Never null; problems are diagnostics.
+  std::unique_ptr<Model> (*make)(const config::Node& pe, const Clock& clock, Diagnostics& diagnostics);
+  /// A random valid model and a random Op it supports, for the contract suite.
+  std::unique_ptr<Model> (*random_model)(std::uint64_t seed);
+  Op (*random_op)(const Model& model, std::uint64_t seed);
+};
+
+/// All kinds, in the order of their names. Generated: one call of `<kind>::kind()` per folder of arch/ that has a kind.cpp.
+const std::vector<Kind>& registry();
+
+}  // namespace tessera

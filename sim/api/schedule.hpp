@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// A list of Steps turned into the numbers that issue a firing in O(resources), see model.hpp for the rule.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "sim/api/model.hpp"
+
+namespace tessera {
+
+struct Schedule {
+  /// One occupation pattern: pass i starts at issue + offset + i * interval.
+  struct Play {
+    int on = 0;
+    Cycles offset{0};
+    Cycles occupancy{0};
+    Cycles interval{0};
+    std::int64_t repeat = 1;
+  };
+
+  /// Reservation of one resource by one firing, relative to its issue.
+  struct Hold {
+    int on = 0;
+    Cycles first{0};  ///< start of the first occupation
+    Cycles end{0};    ///< end of the last occupation
+  };
+
+  std::vector<Play> plays;
+  std::vector<Hold> holds;
+  Cycles latency{0};   ///< issue to result
+  Cycles interval{0};  ///< issue to the next issue of the same firing
+  ActionCounts did{};  ///< of the whole firing
+  std::int64_t occupations = 0;
+};
+
+/// Throws InternalError when a loop uses a resource twice.
+Schedule make_schedule(std::span<const Step> steps);
+
+}  // namespace tessera

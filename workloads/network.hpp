@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// The network: layers with explicit shapes and, once quantized, integer semantics.
+///
+/// Shapes   a tensor is [height][width][channels]; a position is one (row, column) with all its channels,
+///          numbered in raster order. Token sequences are height = tokens, width = 1.
+/// Numbers  every tensor holds integers of `out_bits` bits, two's complement when `out_signed`.
+///          A matrix layer first narrows its input to `a_bits` (narrow(), below), then
+///            acc[c] = bias[c] + sum_r w[c][r] * x[r]                       (exact, 64 bit)
+///            t[c]   = round_shift(acc[c] * multiplier[c], shift)           (batch norm and rescaling)
+///            y[c]   = clamp(activation(t[c]))  to out_bits / out_signed
+///          The rows r of a convolution run over (kernel row, kernel column, input channel of the group).
+/// Errors   shapes that do not chain are diagnostics of the reader (network_yaml.hpp); a Network is valid.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "sim/base/math.hpp"
+
+namespace tessera {
+
+using LayerId = int;
+
+struct Shape {
+  int height = 1;
+  int width = 1;
+  int channels = 1;
+
+  [[nodiscard]] std::int64_t positions() const { return std::int64_t{height} * width; }
+
+  [[nodiscard]] std::int64_t elements() const { return positions() * channels; }
+
+  bool operator==(const Shape&) const = default;
+};
+
+enum class LayerKind {
+  input,
+  conv,        ///< groups, stride, padding, dilation; depthwise is groups == channels
+  fc,          ///< whole input tensor -> 1 x 1 x channels
+  linear,      ///< the same matrix applied to every position (token-wise; a 1x1 convolution of tokens)
+  matmul,      ///< two activations: out[i, head h] = a[i, h] x b[., h]; see transpose_b
+  max_pool,
+  avg_pool,    ///< window sum * multiplier >> shift
+  add,         ///< residual: (a << a_shift) + (b << b_shift), then rescale and activation
+  concat,      ///< along channels
+  activation,
+  layer_norm,  ///< over the channels of one position
+  softmax,     ///< over the channels of one position, per head
+  flatten,     ///< a reshape; costs nothing
+  slice,       ///< a range of channels or of positions (class token, q/k/v); costs nothing
+};
+
+enum class Activation { none, relu, relu6, gelu, sigmoid, tanh };
+
+constexpr auto enum_names(LayerKind) {
+  return std::array<std::pair<LayerKind, std::string_view>, 14>{{
+      {LayerKind::input, "input"},
+      {LayerKind::conv, "conv"},
+      {LayerKind::fc, "fc"},
+      {LayerKind::linear, "linear"},
+      {LayerKind::matmul, "matmul"},
+      {LayerKind::max_pool, "max_pool"},
+      {LayerKind::avg_pool, "avg_pool"},
+      {LayerKind::add, "add"},
+      {LayerKind::concat, "concat"},
+      {LayerKind::activation, "activation"},
+      {LayerKind::layer_norm, "layer_norm"},
+      {LayerKind::softmax, "softmax"},
+      {LayerKind::flatten, "flatten"},
+      {LayerKind::slice, "slice"},
+  }};
+}
+
+constexpr auto enum_names(Activation) {
+  return std::array<std::pair<Activation, std::string_view>, 6>{{
+      {Activation::none, "none"},
+      {Activation::relu, "relu"},
+      {Activation::relu6, "relu6"},
+      {Activation::gelu, "gelu"},
+      {Activation::sigmoid, "sigmoid"},
+      {Activation::tanh, "tanh"},
+  }};
+}
+
+/// A sliding window over the input positions (convolution, pooling).
+struct Window {
+  int kernel_h = 1, kernel_w = 1;
+  int stride_h = 1, stride_w = 1;
+  int pad_top = 0, pad_left = 0, pad_bottom = 0, pad_right = 0;
+  int dilation_h = 1, dilation_w = 1;
+};
+
+struct Layer {
+  std::string name;
+  LayerKind kind = LayerKind::input;
+  std::vector<LayerId> inputs;  ///< indices smaller than the layer's own: a Network is in topological order
+  Shape out;
+  Window window;                ///< conv, max_pool, avg_pool
+  int groups = 1;               ///< conv
+  int heads = 1;                ///< matmul, softmax
+  bool transpose_b = false;     ///< matmul: out[i][h][j] = sum_d a[i][h][d] b[j][h][d]; else out[i][h][d] = sum_j a[i][h][j] b[j][h][d]
+  int slice_begin = 0;          ///< slice: first channel (or first position when slice_positions)
+  bool slice_positions = false;
+  bool has_bias = true;
+  bool has_batch_norm = false;  ///< folded into multiplier and bias; costs a per-channel scale in the vector unit
+  Activation activation = Activation::none;  ///< applied at the end of conv, fc, linear, matmul, add, activation
+
+  // Integer semantics, filled in by quantize() (quantize.hpp).
+  int w_bits = 8;            ///< matrix layers, signed; for matmul the width of operand b
+  int a_bits = 8;            ///< width to which the input (operand a) is narrowed
+  bool in_signed = false;    ///< signedness of the input tensor (operand a)
+  int out_bits = 8;
+  bool out_signed = false;
+  int shift = 0;             ///< rescale: round_shift(acc * multiplier, shift)
+  int a_shift = 0, b_shift = 0;  ///< add: left shifts that align the two operands
+
+  [[nodiscard]] bool is_matrix() const {
+    return kind == LayerKind::conv || kind == LayerKind::fc || kind == LayerKind::linear || kind == LayerKind::matmul;
+  }
+
+  /// The second operand is produced at run time and must be written into the arrays.
+  [[nodiscard]] bool has_dynamic_weights() const { return kind == LayerKind::matmul; }
+};
+
+struct Network {
+  std::string name;
+  std::vector<Layer> layers;  ///< layers[0] is the only input; the last layer is the only output
+
+  [[nodiscard]] const Layer& layer(LayerId id) const { return layers[static_cast<std::size_t>(id)]; }
+
+  [[nodiscard]] const Shape& in_shape(LayerId id, std::size_t operand = 0) const {
+    return layer(layer(id).inputs[operand]).out;
+  }
+
+  [[nodiscard]] LayerId output() const { return static_cast<LayerId>(layers.size()) - 1; }
+};
+
+/// The weight matrix of a matrix layer: `groups` independent blocks of rows x cols, one output vector of
+/// groups * cols values per position.
+struct MatrixShape {
+  std::int64_t rows = 0;    ///< per group: kernel_h * kernel_w * input channels / groups
+  std::int64_t cols = 0;    ///< per group
+  int groups = 1;           ///< convolution groups or attention heads
+  std::int64_t positions = 0;
+
+  [[nodiscard]] std::int64_t macs() const { return rows * cols * groups * positions; }
+};
+
+MatrixShape matrix_shape(const Network& network, LayerId id);
+
+/// x narrowed from the `from`-bit tensor to `to` bits: round_shift by the difference, then clamped; unchanged when
+/// from <= to.
+constexpr std::int64_t narrow(std::int64_t x, int from, int to, bool is_signed) {
+  return from <= to ? x : clamp_to(round_shift(x, from - to), to, is_signed);
+}
+
+}  // namespace tessera
