@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// A chip ready to be mapped on and simulated: its specification, its clock, and the model of its PEs.
+#pragma once
+
+#include <memory>
+
+#include "arch/chip/spec.hpp"
+#include "sim/api/fabric.hpp"
+#include "sim/api/model.hpp"
+
+namespace tessera::arch::chip {
+
+struct Chip {
+  ChipSpec spec;
+  Clock clock;
+  std::unique_ptr<Model> pe;
+
+  [[nodiscard]] std::int64_t pes() const { return spec.tiles * spec.tile.pes; }
+
+  /// Endpoints of the fabric: tiles, then I/O ports, then the memory port if there is one.
+  [[nodiscard]] EndpointId io_endpoint() const { return static_cast<EndpointId>(spec.tiles); }
+
+  [[nodiscard]] EndpointId memory_endpoint() const {
+    return spec.memory.present ? static_cast<EndpointId>(spec.tiles + spec.io.ports) : -1;
+  }
+};
+
+/// Reads a `chip:` node. Problems are diagnostics; the result is usable only when there are none.
+Chip make_chip(const config::Node& node, Diagnostics& diagnostics);
+
+/// The chip's interconnect, fresh and idle. I/O ports sit at the routers of the first column, memory at the last router.
+std::unique_ptr<Fabric> make_fabric(const Chip& chip);
+
+}  // namespace tessera::arch::chip
