@@ -61,6 +61,7 @@ struct Op {
   int in_bits = 8;
   bool in_signed = false;
   int w_bits = 8;
+  int cell_cols = 0;  ///< physical columns that hold the matrix, for kinds that pack slices side by side
 
   bool operator==(const Op&) const = default;
   auto operator<=>(const Op&) const = default;
@@ -85,6 +86,10 @@ struct Fragment {
   int groups = 1;        ///< groups stacked block-diagonally in this PE
   int slice = 0;         ///< first bit slice
   int slices = 1;        ///< bit slices held
+  /// Physical columns [cell_col, cell_col + cell_cols) of the row block, for kinds that pack slices side by side: the
+  /// first and the last logical column may then be held in part, and a fragment may hold none (cols == 0).
+  std::int64_t cell_col = 0;
+  int cell_cols = 0;
 };
 
 /// How a matrix is cut into fragments. Fragments are ordered by (group, row, col, slice).
