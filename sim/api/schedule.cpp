@@ -36,6 +36,7 @@ void add_hold(std::vector<Schedule::Hold>& holds, int on, Cycles first, Cycles e
 Schedule make_schedule(std::span<const Step> steps) {
   Schedule schedule;
   Cycles loop_start{0};
+  int loop = 0;
   for (std::size_t begin = 0; begin < steps.size();) {
     const std::int64_t repeat = steps[begin].repeat;
     std::size_t end = begin;
@@ -61,7 +62,7 @@ Schedule make_schedule(std::span<const Step> steps) {
                 "schedule", -1, "resource " + std::to_string(step.on) + " is used twice in a loop");
           }
         }
-        schedule.plays.push_back({step.on, offset, step.occupancy, interval, repeat});
+        schedule.plays.push_back({step.on, offset, step.occupancy, interval, repeat, loop});
         schedule.occupations += repeat;
         add_hold(
             schedule.holds, step.on, offset, offset + (repeat - 1) * interval + step.occupancy);
@@ -70,6 +71,7 @@ Schedule make_schedule(std::span<const Step> steps) {
     }
     loop_start = offset + (repeat - 1) * interval;
     begin = end;
+    ++loop;
   }
   schedule.latency = loop_start;
   for (const Schedule::Hold& hold : schedule.holds) {

@@ -19,6 +19,7 @@ struct Schedule {
     Cycles occupancy{0};
     Cycles interval{0};
     std::int64_t repeat = 1;
+    int loop = 0;  ///< which loop of the chain
   };
 
   /// Reservation of one resource by one firing, relative to its issue.
