@@ -1,0 +1,1096 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// Flit-level wormhole network: input-queued routers with virtual channels and credits.
+///
+/// Everything with a fixed delay (a flit or credit on a wire, a pipeline stage) waits in a wheel,
+/// one slot per cycle. A router is walked only in cycles in which one of its virtual channels has a
+/// flit and a credit; a virtual channel is allocated only when a head arrives or a channel is
+/// released. So the cost of a run is proportional to flits times hops, and cycles without event are
+/// skipped.
+///
+/// A virtual channel at the far end of link l has index l * num_vcs + v; the same index counts the
+/// credits that the near end holds for it. A *lane* leads a packet from a virtual channel to one
+/// output: lane i < links * num_vcs belongs to virtual channel i, further lanes are the branches of
+/// multicast packets.
+///
+/// Order within a cycle: wheel (flits, credits, stages), virtual-channel allocation, switch
+/// allocation, sources. No step reads what the same step wrote for another router.
+#include "arch/fabric/models.hpp"
+#include "arch/fabric/packets.hpp"
+#include "arch/fabric/topology.hpp"
+#include "arch/fabric/zero_load.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <limits>
+#include <queue>
+#include <vector>
+
+namespace tessera::arch::fabric {
+
+namespace {
+
+constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
+
+constexpr std::size_t ix(std::int64_t i) {
+  return static_cast<std::size_t>(i);
+}
+
+/// Lowest set bit at or after `from`, cyclically. `mask` must not be 0.
+template <class Mask>
+int first_from(Mask mask, int from) {
+  const Mask high = mask & static_cast<Mask>(~Mask{0} << from);
+  return std::countr_zero(high != 0 ? high : mask);
+}
+
+/// Set of small integers with fast iteration in order.
+class Bitset {
+ public:
+  explicit Bitset(int size = 0) : words_(ix(size + 63) / 64) {}
+
+  void set(int i) { words_[ix(i) >> 6] |= std::uint64_t{1} << (i & 63); }
+
+  void clear(int i) { words_[ix(i) >> 6] &= ~(std::uint64_t{1} << (i & 63)); }
+
+  [[nodiscard]] bool any() const {
+    return std::any_of(words_.begin(), words_.end(), [](std::uint64_t w) { return w != 0; });
+  }
+
+  /// Calls f(i) for each member; f may clear its own member and must not set others.
+  template <class F>
+  void each(F&& f) {
+    for (std::size_t w = 0; w < words_.size(); ++w) {
+      for (std::uint64_t bits = words_[w]; bits != 0; bits &= bits - 1) {
+        f(static_cast<int>(w * 64) + std::countr_zero(bits));
+      }
+    }
+  }
+
+ private:
+  std::vector<std::uint64_t> words_;
+};
+
+/// Records that come due a bounded number of cycles ahead.
+template <class T>
+class Wheel {
+ public:
+  void resize(std::size_t slots) { slots_.resize(slots); }
+
+  void push(std::int64_t at, T record) { slots_[ix(at) & (slots_.size() - 1)].push_back(record); }
+
+  std::vector<T>& due(std::int64_t at) { return slots_[ix(at) & (slots_.size() - 1)]; }
+
+ private:
+  std::vector<std::vector<T>> slots_;
+};
+
+/// A flit is the index of its packet and three flags; a body flit has none but perhaps multicast.
+using Flit = std::uint32_t;
+constexpr Flit kHead = 1;
+constexpr Flit kTail = 2;
+constexpr Flit kMulticast = 4;
+
+constexpr Flit make_flit(std::uint32_t packet, bool head, bool tail, bool multicast) {
+  return packet << 3U | (head ? kHead : 0U) | (tail ? kTail : 0U) | (multicast ? kMulticast : 0U);
+}
+
+constexpr std::uint32_t packet_of(Flit f) {
+  return f >> 3U;
+}
+
+struct FlitAt {
+  std::int32_t where;  ///< virtual channel, or endpoint
+  Flit flit;
+};
+
+struct Packet {
+  std::uint32_t message;
+  std::int32_t destination;  ///< of a unicast packet
+  std::int32_t flits;
+  std::int32_t stalled;       ///< cycles without credit so far
+  std::int32_t set = -1;      ///< multicast: index of the destination set
+  std::int32_t set_from = 0;  ///< multicast: this copy goes to [set_from, set_to) of it
+  std::int32_t set_to = 0;
+};
+
+struct Message {
+  MessageId id;
+  EndpointId from;
+  std::int64_t injected;
+  Packets packets;
+  std::int64_t next_packet = 0;
+  std::int64_t arrived = 0;  ///< packets, of a unicast message
+  std::int64_t owed = 0;     ///< destinations not served yet
+  std::int64_t stalled = 0;  ///< cycles without credit at the source
+  std::int32_t destination = -1;
+  std::uint32_t next = 0;  ///< in the source's queue
+  bool multicast = false;
+  std::vector<EndpointId> to;             ///< multicast only
+  std::vector<std::int64_t> arrived_per;  ///< multicast only: packets per destination
+};
+
+/// Destination set of one multicast packet; all its copies share it and own disjoint ranges.
+struct Set {
+  std::vector<EndpointId> to;
+  int copies = 0;
+};
+
+enum class LaneState : std::uint8_t { idle, routing, waiting, allocated, filling, active };
+
+/// `filling` is a multicast branch whose new buffer still drains.
+struct Lane {
+  std::int32_t channel = -1;  ///< allocated virtual channel
+  std::int32_t link = -1;     ///< output
+  std::int32_t owner = -1;    ///< virtual channel that the packet waits in
+  std::int32_t next = -1;     ///< in an allocation queue
+  std::uint32_t packet = 0;   ///< branch: its copy
+  std::int32_t sent = 0;      ///< branch: flits sent
+  std::int32_t port = -1;     ///< output port of the router
+  std::int32_t sibling = -1;  ///< branch: next branch of the same packet
+  std::int64_t blocked = 0;   ///< cycle since when only a credit is missing
+  LaneState state = LaneState::idle;
+};
+
+struct Channel {
+  std::int32_t head = 0;
+  std::int32_t count = 0;
+  std::int32_t branches = -1;  ///< first branch lane while a multicast packet is in front
+  std::int32_t popped = 0;     ///< flits of that packet already gone from the buffer
+};
+
+struct Source {
+  std::int32_t queue_head = -1;
+  std::int32_t queue_tail = -1;
+  std::uint32_t packet = 0;
+  std::int32_t flits = 0;  ///< of the packet under way; 0 when none is
+  std::int32_t sent = 0;
+  std::int32_t channel = -1;
+  std::int64_t blocked = kNever;
+};
+
+/// Waiting heads and free virtual channels of one link and dateline class.
+struct Pool {
+  std::int32_t first = 0;  ///< virtual channels first .. first + size - 1
+  std::int32_t size = 0;
+  std::int32_t oldest = 0;  ///< position of the channel released longest ago
+  std::int32_t free = 0;
+  std::int32_t wait_head = -1;
+  std::int32_t wait_tail = -1;
+  bool listed = false;
+};
+
+class Network final : public Fabric {
+ public:
+  Network(const FabricSpec& spec, const FabricLayout& layout, LinkRecorder* recorder);
+
+  void inject(EndpointId from,
+              std::span<const EndpointId> to,
+              Bits bits,
+              MessageId id,
+              Cycles now) override;
+
+  [[nodiscard]] bool idle() const override { return totals_.flits_in_flight == 0; }
+
+  Cycles advance(Cycles first, Cycles last, std::vector<Delivery>& deliveries) override;
+
+  [[nodiscard]] Cycles zero_load_latency(EndpointId from, EndpointId to, Bits bits) const override {
+    return Cycles(zero_load_.latency(from, to, split(spec_, bits, false), false));
+  }
+
+  [[nodiscard]] Cycles serialization(Bits bits) const override {
+    return Cycles(split(spec_, bits, false).flits());
+  }
+
+  [[nodiscard]] int hops(EndpointId from, EndpointId to) const override {
+    return zero_load_.hops(from, to);
+  }
+
+  [[nodiscard]] FabricTotals totals() const override { return totals_; }
+
+  [[nodiscard]] std::vector<LinkUse> link_use() const override;
+
+ private:
+  void cycle();
+  [[nodiscard]] std::int64_t next_event() const;
+  void take_flit(std::int32_t channel, Flit flit);
+  void take_credit(std::int32_t channel);
+  void take_ejected(std::int32_t endpoint, Flit flit);
+  void finish(std::uint32_t packet, std::int32_t endpoint);
+  void route_head(std::int32_t channel);
+  void fork(std::int32_t channel, std::uint32_t packet);
+  void wait_for_channel(std::int32_t lane, Hop hop, int router);
+  void allocate_channels(std::int32_t pool);
+  void activate(std::int32_t lane);
+  void allocate_switch(int router);
+  void send(std::int32_t channel);
+  void send_branch(std::int32_t lane);
+  void free_slots(std::int32_t channel);
+  void run_source(int endpoint);
+  bool start_packet(int endpoint);
+  void put_on_link(std::int32_t link, std::int32_t channel, Flit flit);
+  void release(std::int32_t channel);
+  void return_credit(std::int32_t channel);
+  void want(std::int32_t channel, bool wanted);
+  [[nodiscard]] bool branch_ready(const Lane& lane, const Channel& c) const;
+  void refresh_branches(std::int32_t channel);
+  std::int32_t new_lane();
+  std::uint32_t new_packet(const Packet& packet);
+  void drop_packet(std::uint32_t packet);
+
+  template <class T>
+  void schedule(Wheel<T>& wheel, std::int64_t at, T record) {
+    wheel.push(at, record);
+    const std::size_t slot = ix(at) & wheel_mask_;
+    due_[slot >> 6] |= std::uint64_t{1} << (slot & 63);
+  }
+
+  [[nodiscard]] std::int32_t link_of(std::int32_t channel) const { return link_of_[ix(channel)]; }
+
+  FabricSpec spec_;
+  Graph graph_;
+  ZeroLoad zero_load_;
+  LinkRecorder* recorder_;
+  int vcs_;
+  int buffer_;
+  int wire_;           ///< switch allocation to arrival
+  int injection_;      ///< source to arrival
+  int credit_wire_;    ///< switch allocation to a credit usable upstream
+  int source_credit_;  ///< the same, upstream being a source
+  std::int64_t now_ = -1;
+
+  // Per virtual channel.
+  std::vector<Channel> channels_;
+  std::vector<Flit> flits_;            ///< [channel][slot]
+  std::vector<std::int32_t> credits_;  ///< held by the near end
+  std::vector<std::int32_t> user_;     ///< lane that has it allocated, or -1
+  std::vector<std::int32_t> link_of_;
+  std::vector<Lane> lanes_;
+  std::vector<std::int32_t> spare_lanes_;
+
+  // Per link.
+  std::vector<std::uint32_t> want_;        ///< virtual channels with something to send now
+  std::vector<std::int32_t> next_vc_;      ///< input port: priority among its virtual channels
+  std::vector<std::int32_t> next_input_;   ///< output port: grant priority
+  std::vector<std::int32_t> next_output_;  ///< input port: accept priority
+  std::vector<Pool> pools_;                ///< [link][class]
+  std::vector<std::int32_t> free_;         ///< [channel] positions of the pools' queues
+  std::vector<std::int64_t> link_flits_;
+  std::vector<std::int32_t> allocations_;  ///< pools that may grant
+
+  // Per router.
+  std::vector<std::uint64_t> busy_inputs_;  ///< input ports with a nonzero want_
+  Bitset busy_routers_;
+  std::vector<std::uint64_t> requests_;  ///< scratch [output port] of input ports
+  std::vector<std::uint64_t> grants_;    ///< scratch [input port] of output ports
+  std::vector<std::int32_t> chosen_;     ///< scratch [input port][64] lane
+
+  // Per endpoint.
+  std::vector<Source> sources_;
+  Bitset ready_sources_;
+  using Wake = std::pair<std::int64_t, std::int32_t>;
+  std::priority_queue<Wake, std::vector<Wake>, std::greater<>> wakes_;
+
+  std::vector<Packet> packets_;
+  std::vector<std::uint32_t> spare_packets_;
+  std::vector<Message> messages_;
+  std::vector<std::uint32_t> spare_messages_;
+  std::vector<Set> sets_;
+  std::vector<std::int32_t> spare_sets_;
+  std::vector<std::pair<std::int32_t, EndpointId>> fork_scratch_;
+
+  Wheel<FlitAt> arrivals_;
+  Wheel<FlitAt> ejections_;
+  Wheel<std::int32_t> credits_due_;
+  Wheel<std::int32_t> routed_;
+  Wheel<std::int32_t> activations_;
+  std::size_t wheel_mask_ = 0;
+  std::vector<std::uint64_t> due_;  ///< bit per slot
+
+  FabricTotals totals_;
+  std::vector<Delivery>* deliveries_ = nullptr;
+};
+
+Network::Network(const FabricSpec& spec, const FabricLayout& layout, LinkRecorder* recorder)
+    : spec_(spec),
+      graph_(build_graph(spec, layout)),
+      zero_load_(spec, layout),
+      recorder_(recorder),
+      vcs_(spec.num_vcs),
+      buffer_(spec.vc_buffer),
+      wire_(spec.sw_alloc_delay + spec.st_final_delay + spec.link_latency),
+      injection_(1 + spec.link_latency),
+      credit_wire_(1 + spec.link_latency + spec.credit_delay),
+      source_credit_(1 + spec.link_latency) {
+  const std::size_t links = graph_.links.size();
+  const std::size_t channels = links * ix(vcs_);
+  const auto routers = ix(graph_.place.routers);
+  channels_.resize(channels);
+  flits_.resize(channels * ix(buffer_));
+  credits_.assign(channels, buffer_);
+  user_.assign(channels, -1);
+  lanes_.resize(channels);
+  want_.assign(links, 0);
+  next_vc_.assign(links, 0);
+  next_input_.assign(links, 0);
+  next_output_.assign(links, 0);
+  link_flits_.assign(links, 0);
+  busy_inputs_.assign(routers, 0);
+  busy_routers_ = Bitset(graph_.place.routers);
+  requests_.assign(64, 0);
+  grants_.assign(64, 0);
+  chosen_.assign(ix(64 * 64), -1);
+  sources_.resize(ix(graph_.endpoints));
+  ready_sources_ = Bitset(graph_.endpoints);
+  for (std::size_t l = 0; l < links; ++l) {
+    const int low = graph_.links[l].ring ? vcs_ / 2 : vcs_;
+    for (const auto& [first, size] : {std::pair{0, low}, std::pair{low, vcs_ - low}}) {
+      Pool pool;
+      pool.first = static_cast<std::int32_t>(l) * vcs_ + first;
+      pool.size = pool.free = size;
+      pools_.push_back(pool);
+    }
+    for (int v = 0; v < vcs_; ++v) {
+      const auto c = static_cast<std::int32_t>(l) * vcs_ + v;
+      free_.push_back(c);
+      link_of_.push_back(static_cast<std::int32_t>(l));
+      lanes_[ix(c)].owner = c;
+    }
+  }
+  const int longest =
+      std::max({wire_ + credit_wire_ + 1, injection_, spec.routing_delay + 1, spec.vc_alloc_delay});
+  const std::size_t slots = std::bit_ceil(ix(longest) + 1);
+  wheel_mask_ = slots - 1;
+  due_.assign((slots + 63) / 64, 0);
+  arrivals_.resize(slots);
+  ejections_.resize(slots);
+  credits_due_.resize(slots);
+  routed_.resize(slots);
+  activations_.resize(slots);
+}
+
+// ---- messages and sources -----------------------------------------------------------------------
+
+void Network::inject(
+    EndpointId from, std::span<const EndpointId> to, Bits bits, MessageId id, Cycles now) {
+  std::uint32_t index = 0;
+  if (spare_messages_.empty()) {
+    index = static_cast<std::uint32_t>(messages_.size());
+    messages_.emplace_back();
+  } else {
+    index = spare_messages_.back();
+    spare_messages_.pop_back();
+  }
+  Message& m = messages_[index];
+  m.id = id;
+  m.from = from;
+  m.injected = now.value;
+  m.multicast = to.size() > 1;
+  m.packets = split(spec_, bits, m.multicast);
+  m.next_packet = 0;
+  m.arrived = 0;
+  m.stalled = 0;
+  m.owed = static_cast<std::int64_t>(to.size());
+  m.destination = to.front();
+  if (m.multicast) {
+    m.to.assign(to.begin(), to.end());
+    m.arrived_per.assign(to.size(), 0);
+  }
+  const std::int64_t flits = m.packets.flits();
+  totals_.flits_injected += flits;
+  totals_.flits_in_flight += flits * m.owed;
+
+  // Behind everything that is older, and among messages of the same cycle in order of id.
+  Source& s = sources_[ix(from)];
+  const auto younger = [&](std::int32_t other) {
+    const Message& o = messages_[ix(other)];
+    return o.injected > now.value || (o.injected == now.value && o.id > id);
+  };
+  if (s.queue_tail < 0 || !younger(s.queue_tail)) {
+    m.next = UINT32_MAX;
+    if (s.queue_tail < 0) {
+      s.queue_head = static_cast<std::int32_t>(index);
+    } else {
+      messages_[ix(s.queue_tail)].next = index;
+    }
+    s.queue_tail = static_cast<std::int32_t>(index);
+  } else if (younger(s.queue_head)) {
+    m.next = static_cast<std::uint32_t>(s.queue_head);
+    s.queue_head = static_cast<std::int32_t>(index);
+  } else {
+    std::int32_t before = s.queue_head;
+    while (!younger(static_cast<std::int32_t>(messages_[ix(before)].next))) {
+      before = static_cast<std::int32_t>(messages_[ix(before)].next);
+    }
+    m.next = messages_[ix(before)].next;
+    messages_[ix(before)].next = index;
+  }
+  if (now.value <= now_) {
+    ready_sources_.set(from);
+  } else {
+    wakes_.emplace(now.value + 1, from);
+  }
+}
+
+/// Gives the next packet of the first message a virtual channel. False: no credit.
+bool Network::start_packet(int endpoint) {
+  Source& s = sources_[ix(endpoint)];
+  Message& m = messages_[ix(s.queue_head)];
+  Pool& pool = pools_[ix(endpoint) * 2];
+  // Channels in the order of their release; the first with room.
+  int position = -1;
+  for (int i = 0; i < pool.free && position < 0; ++i) {
+    const int p = (pool.oldest + i) % pool.size;
+    const std::int32_t room = credits_[ix(free_[ix(pool.first + p)])];
+    if (m.multicast ? room == buffer_ : room > 0) {
+      position = i;
+    }
+  }
+  if (position < 0) {
+    return false;
+  }
+  const auto slot = [&](int i) -> std::int32_t& {
+    return free_[ix(pool.first + (pool.oldest + i) % pool.size)];
+  };
+  s.channel = slot(position);
+  for (int i = position; i > 0; --i) {
+    slot(i) = slot(i - 1);
+  }
+  pool.oldest = (pool.oldest + 1) % pool.size;
+  --pool.free;
+  s.flits = m.next_packet + 1 == m.packets.count ? m.packets.last : m.packets.full;
+  s.sent = 0;
+  ++m.next_packet;
+  Packet p{};
+  p.message = static_cast<std::uint32_t>(s.queue_head);
+  p.destination = m.destination;
+  p.flits = s.flits;
+  if (m.multicast) {
+    if (spare_sets_.empty()) {
+      p.set = static_cast<std::int32_t>(sets_.size());
+      sets_.emplace_back();
+    } else {
+      p.set = spare_sets_.back();
+      spare_sets_.pop_back();
+    }
+    sets_[ix(p.set)].to = m.to;
+    sets_[ix(p.set)].copies = 1;
+    p.set_from = 0;
+    p.set_to = static_cast<std::int32_t>(m.to.size());
+  } else {
+    p.set = -1;
+  }
+  s.packet = new_packet(p);
+  return true;
+}
+
+void Network::run_source(int endpoint) {
+  Source& s = sources_[ix(endpoint)];
+  if (s.queue_head < 0) {
+    ready_sources_.clear(endpoint);
+    return;
+  }
+  Message& m = messages_[ix(s.queue_head)];
+  if (s.flits == 0 && m.injected >= now_) {
+    ready_sources_.clear(endpoint);
+    wakes_.emplace(m.injected + 1, endpoint);
+    return;
+  }
+  const bool can_send = s.flits == 0 ? start_packet(endpoint) : credits_[ix(s.channel)] > 0;
+  if (!can_send) {
+    s.blocked = std::min(s.blocked, now_);
+    ready_sources_.clear(endpoint);
+    return;
+  }
+  if (s.blocked != kNever) {
+    m.stalled += now_ - s.blocked;
+    s.blocked = kNever;
+  }
+  const bool tail = s.sent + 1 == s.flits;
+  const Flit flit = make_flit(s.packet, s.sent == 0, tail, m.multicast);
+  ++s.sent;
+  --credits_[ix(s.channel)];
+  ++link_flits_[ix(endpoint)];
+  if (recorder_ != nullptr) {
+    recorder_->flit(endpoint, Cycles(now_), m.id);
+  }
+  schedule(arrivals_, now_ + injection_, FlitAt{s.channel, flit});
+  if (tail) {
+    release(s.channel);
+    s.flits = 0;
+    if (m.next_packet == m.packets.count) {
+      s.queue_head = static_cast<std::int32_t>(m.next);
+      if (m.next == UINT32_MAX) {
+        s.queue_head = s.queue_tail = -1;
+        ready_sources_.clear(endpoint);
+      }
+    }
+  }
+}
+
+std::uint32_t Network::new_packet(const Packet& packet) {
+  if (spare_packets_.empty()) {
+    packets_.push_back(packet);
+    return static_cast<std::uint32_t>(packets_.size() - 1);
+  }
+  const std::uint32_t p = spare_packets_.back();
+  spare_packets_.pop_back();
+  packets_[p] = packet;
+  return p;
+}
+
+void Network::drop_packet(std::uint32_t packet) {
+  const std::int32_t set = packets_[packet].set;
+  if (set >= 0 && --sets_[ix(set)].copies == 0) {
+    spare_sets_.push_back(set);
+  }
+  spare_packets_.push_back(packet);
+}
+
+// ---- arrival ------------------------------------------------------------------------------------
+
+void Network::take_flit(std::int32_t channel, Flit flit) {
+  Channel& c = channels_[ix(channel)];
+  int slot = c.head + c.count;
+  if (slot >= buffer_) {
+    slot -= buffer_;
+  }
+  flits_[ix(channel) * ix(buffer_) + ix(slot)] = flit;
+  ++c.count;
+  if (c.branches >= 0) {
+    refresh_branches(channel);
+    return;
+  }
+  if (c.count > 1) {
+    return;
+  }
+  Lane& lane = lanes_[ix(channel)];
+  if (lane.state == LaneState::active) {
+    if (credits_[ix(lane.channel)] > 0) {
+      want(channel, true);
+    } else {
+      lane.blocked = now_;
+    }
+  } else if (lane.state == LaneState::idle) {
+    if (spec_.routing_delay == 0) {
+      route_head(channel);
+    } else {
+      lane.state = LaneState::routing;
+      schedule(routed_, now_ + spec_.routing_delay, channel);
+    }
+  }
+}
+
+void Network::take_credit(std::int32_t channel) {
+  const std::int32_t held = ++credits_[ix(channel)];
+  const std::int32_t link = link_of(channel);
+  if (link < graph_.endpoints) {
+    const Source& s = sources_[ix(link)];
+    if (s.queue_head >= 0 && s.blocked != kNever) {
+      ready_sources_.set(link);
+    }
+    return;
+  }
+  const std::int32_t user = user_[ix(channel)];
+  if (user < 0) {
+    return;
+  }
+  Lane& lane = lanes_[ix(user)];
+  if (user < static_cast<std::int32_t>(channels_.size())) {
+    if (held == 1 && lane.state == LaneState::active && channels_[ix(user)].count > 0) {
+      const Flit front = flits_[ix(user) * ix(buffer_) + ix(channels_[ix(user)].head)];
+      packets_[packet_of(front)].stalled += static_cast<std::int32_t>(now_ - lane.blocked);
+      want(user, true);
+    }
+  } else if (lane.state == LaneState::filling && held == buffer_) {
+    packets_[lane.packet].stalled += static_cast<std::int32_t>(now_ - lane.blocked);
+    lane.state = LaneState::active;
+    refresh_branches(lane.owner);
+  }
+}
+
+void Network::take_ejected(std::int32_t endpoint, Flit flit) {
+  ++totals_.flits_ejected;
+  --totals_.flits_in_flight;
+  if ((flit & kTail) != 0) {
+    finish(packet_of(flit), endpoint);
+  }
+}
+
+void Network::finish(std::uint32_t packet, std::int32_t endpoint) {
+  const std::int64_t stalled = packets_[packet].stalled;
+  const std::uint32_t index = packets_[packet].message;
+  Message& m = messages_[index];
+  drop_packet(packet);
+  std::int64_t* arrived = &m.arrived;
+  if (m.multicast) {
+    const auto it = std::lower_bound(m.to.begin(), m.to.end(), endpoint);
+    arrived = &m.arrived_per[ix(it - m.to.begin())];
+  }
+  if (++*arrived < m.packets.count) {
+    return;
+  }
+  const std::int64_t wait =
+      now_ - m.injected - zero_load_.latency(m.from, endpoint, m.packets, m.multicast);
+  const std::int64_t credit =
+      std::clamp<std::int64_t>(stalled + m.stalled, 0, std::max<std::int64_t>(wait, 0));
+  deliveries_->push_back({m.id, endpoint, Cycles(now_), Cycles(wait - credit), Cycles(credit)});
+  if (--m.owed == 0) {
+    spare_messages_.push_back(index);
+  }
+}
+
+// ---- routing and virtual-channel allocation -----------------------------------------------------
+
+void Network::route_head(std::int32_t channel) {
+  const Channel& c = channels_[ix(channel)];
+  const Flit flit = flits_[ix(channel) * ix(buffer_) + ix(c.head)];
+  if ((flit & kMulticast) != 0) {
+    fork(channel, packet_of(flit));
+    return;
+  }
+  const std::int32_t link = link_of(channel);
+  const int router = graph_.links[ix(link)].to;
+  const int in_class = channel - link * vcs_ >= vcs_ / 2 ? 1 : 0;
+  wait_for_channel(
+      channel, graph_.route(router, link, in_class, packets_[packet_of(flit)].destination), router);
+}
+
+/// Makes one branch per output port that leads to a destination of the packet.
+void Network::fork(std::int32_t channel, std::uint32_t packet) {
+  const std::int32_t link = link_of(channel);
+  const int router = graph_.links[ix(link)].to;
+  const int in_class = channel - link * vcs_ >= vcs_ / 2 ? 1 : 0;
+  const Packet parent = packets_[packet];
+  std::vector<EndpointId>& to = sets_[ix(parent.set)].to;
+  fork_scratch_.clear();
+  for (std::int32_t i = parent.set_from; i < parent.set_to; ++i) {
+    fork_scratch_.emplace_back(graph_.route(router, link, in_class, to[ix(i)]).port, to[ix(i)]);
+  }
+  std::sort(fork_scratch_.begin(), fork_scratch_.end());
+  channels_[ix(channel)].popped = 0;
+  lanes_[ix(channel)].state = LaneState::waiting;
+  std::int32_t first = -1;
+  for (std::size_t i = 0; i < fork_scratch_.size();) {
+    const int port = fork_scratch_[i].first;
+    Packet copy = parent;
+    copy.set_from = parent.set_from + static_cast<std::int32_t>(i);
+    while (i < fork_scratch_.size() && fork_scratch_[i].first == port) {
+      to[ix(parent.set_from) + i] = fork_scratch_[i].second;
+      ++i;
+    }
+    copy.set_to = parent.set_from + static_cast<std::int32_t>(i);
+    copy.destination = to[ix(copy.set_from)];
+    ++sets_[ix(copy.set)].copies;
+    const std::uint32_t child = new_packet(copy);
+    const std::int32_t branch = new_lane();
+    Lane& lane = lanes_[ix(branch)];
+    lane.owner = channel;
+    lane.packet = child;
+    lane.sent = 0;
+    lane.sibling = first;
+    first = branch;
+    wait_for_channel(branch, graph_.route(router, link, in_class, copy.destination), router);
+  }
+  channels_[ix(channel)].branches = first;
+}
+
+std::int32_t Network::new_lane() {
+  if (spare_lanes_.empty()) {
+    lanes_.emplace_back();
+    return static_cast<std::int32_t>(lanes_.size() - 1);
+  }
+  const std::int32_t lane = spare_lanes_.back();
+  spare_lanes_.pop_back();
+  return lane;
+}
+
+void Network::wait_for_channel(std::int32_t lane, Hop hop, int router) {
+  Lane& l = lanes_[ix(lane)];
+  l.port = hop.port;
+  l.link = graph_.out_links[ix(graph_.out_base[ix(router)] + hop.port)];
+  l.state = LaneState::waiting;
+  l.next = -1;
+  const std::int32_t index = l.link * 2 + hop.vc_class;
+  Pool& pool = pools_[ix(index)];
+  if (pool.wait_tail < 0) {
+    pool.wait_head = lane;
+  } else {
+    lanes_[ix(pool.wait_tail)].next = lane;
+  }
+  pool.wait_tail = lane;
+  if (!pool.listed && pool.free > 0) {
+    pool.listed = true;
+    allocations_.push_back(index);
+  }
+}
+
+/// Heads in the order in which they came, channels in the order in which they were released.
+void Network::allocate_channels(std::int32_t index) {
+  Pool& pool = pools_[ix(index)];
+  pool.listed = false;
+  while (pool.wait_head >= 0 && pool.free > 0) {
+    const std::int32_t lane = pool.wait_head;
+    Lane& l = lanes_[ix(lane)];
+    pool.wait_head = l.next;
+    if (pool.wait_head < 0) {
+      pool.wait_tail = -1;
+    }
+    l.channel = free_[ix(pool.first + pool.oldest)];
+    pool.oldest = pool.oldest + 1 == pool.size ? 0 : pool.oldest + 1;
+    --pool.free;
+    user_[ix(l.channel)] = lane;
+    l.state = LaneState::allocated;
+    schedule(activations_, now_ + spec_.vc_alloc_delay, lane);
+  }
+}
+
+void Network::release(std::int32_t channel) {
+  user_[ix(channel)] = -1;
+  const std::int32_t link = link_of(channel);
+  std::int32_t index = link * 2;
+  if (channel >= pools_[ix(index) + 1].first && pools_[ix(index) + 1].size > 0) {
+    ++index;
+  }
+  Pool& pool = pools_[ix(index)];
+  int position = pool.oldest + pool.free;
+  if (position >= pool.size) {
+    position -= pool.size;
+  }
+  free_[ix(pool.first + position)] = channel;
+  ++pool.free;
+  if (pool.wait_head >= 0 && !pool.listed) {
+    pool.listed = true;
+    allocations_.push_back(index);
+  }
+}
+
+void Network::activate(std::int32_t lane) {
+  Lane& l = lanes_[ix(lane)];
+  if (lane < static_cast<std::int32_t>(channels_.size())) {
+    l.state = LaneState::active;
+    if (credits_[ix(l.channel)] > 0) {
+      want(lane, true);
+    } else {
+      l.blocked = now_;
+    }
+    return;
+  }
+  if (credits_[ix(l.channel)] == buffer_) {
+    l.state = LaneState::active;
+    refresh_branches(l.owner);
+  } else {
+    l.state = LaneState::filling;
+    l.blocked = now_;
+  }
+}
+
+// ---- switch allocation and traversal ------------------------------------------------------------
+
+void Network::want(std::int32_t channel, bool wanted) {
+  const std::int32_t link = link_of(channel);
+  const std::uint32_t bit = 1U << static_cast<unsigned>(channel - link * vcs_);
+  std::uint32_t& mask = want_[ix(link)];
+  mask = wanted ? mask | bit : mask & ~bit;
+  const Link& l = graph_.links[ix(link)];
+  std::uint64_t& inputs = busy_inputs_[ix(l.to)];
+  const std::uint64_t port = std::uint64_t{1} << static_cast<unsigned>(l.in_port);
+  if (mask != 0) {
+    inputs |= port;
+    busy_routers_.set(l.to);
+  } else {
+    inputs &= ~port;
+    if (inputs == 0) {
+      busy_routers_.clear(l.to);
+    }
+  }
+}
+
+bool Network::branch_ready(const Lane& lane, const Channel& c) const {
+  return lane.state == LaneState::active && lane.sent < packets_[lane.packet].flits &&
+         lane.sent < c.popped + c.count;
+}
+
+void Network::refresh_branches(std::int32_t channel) {
+  const Channel& c = channels_[ix(channel)];
+  bool ready = false;
+  for (std::int32_t b = c.branches; b >= 0 && !ready; b = lanes_[ix(b)].sibling) {
+    ready = branch_ready(lanes_[ix(b)], c);
+  }
+  want(channel, ready);
+}
+
+/// Separable, one iteration: every output grants one input, every input accepts one output, both
+/// round robin, priorities move on acceptance only. A multicast flit goes to all outputs that
+/// granted it.
+void Network::allocate_switch(int router) {
+  const std::int32_t* in_links = &graph_.in_links[ix(graph_.in_base[ix(router)])];
+  const std::int32_t* out_links = &graph_.out_links[ix(graph_.out_base[ix(router)])];
+  std::uint64_t outputs = 0;
+  for (std::uint64_t in = busy_inputs_[ix(router)]; in != 0; in &= in - 1) {
+    const int input = std::countr_zero(in);
+    const std::uint64_t input_bit = std::uint64_t{1} << static_cast<unsigned>(input);
+    const std::int32_t link = in_links[input];
+    const std::int32_t base = link * vcs_;
+    std::int32_t* chosen = &chosen_[ix(input) * 64];
+    std::uint64_t seen = 0;
+    const auto request = [&](std::int32_t lane) {
+      const int port = lanes_[ix(lane)].port;
+      const std::uint64_t bit = std::uint64_t{1} << static_cast<unsigned>(port);
+      if ((seen & bit) == 0) {
+        seen |= bit;
+        chosen[port] = lane;
+        requests_[ix(port)] |= input_bit;
+      }
+    };
+    std::uint32_t mask = want_[ix(link)];
+    int v = next_vc_[ix(link)];
+    while (mask != 0) {
+      v = first_from(mask, v);
+      mask &= ~(1U << static_cast<unsigned>(v));
+      const Channel& c = channels_[ix(base + v)];
+      if (c.branches < 0) {
+        request(base + v);
+      } else {
+        for (std::int32_t b = c.branches; b >= 0; b = lanes_[ix(b)].sibling) {
+          if (branch_ready(lanes_[ix(b)], c)) {
+            request(b);
+          }
+        }
+      }
+    }
+    outputs |= seen;
+  }
+  std::uint64_t granted = 0;
+  for (; outputs != 0; outputs &= outputs - 1) {
+    const int output = std::countr_zero(outputs);
+    const int input = first_from(requests_[ix(output)], next_input_[ix(out_links[output])]);
+    requests_[ix(output)] = 0;
+    grants_[ix(input)] |= std::uint64_t{1} << static_cast<unsigned>(output);
+    granted |= std::uint64_t{1} << static_cast<unsigned>(input);
+  }
+  const auto own_lanes = static_cast<std::int32_t>(channels_.size());
+  for (; granted != 0; granted &= granted - 1) {
+    const int input = std::countr_zero(granted);
+    const std::int32_t link = in_links[input];
+    const std::uint64_t offers = grants_[ix(input)];
+    grants_[ix(input)] = 0;
+    const int output = first_from(offers, next_output_[ix(link)]);
+    const std::int32_t* chosen = &chosen_[ix(input) * 64];
+    const std::int32_t lane = chosen[output];
+    const std::int32_t channel = lanes_[ix(lane)].owner;
+    const auto after = [](int i) { return (i + 1) & 63; };
+    next_output_[ix(link)] = after(output);
+    next_input_[ix(out_links[output])] = after(input);
+    const int v = channel - link * vcs_ + 1;
+    next_vc_[ix(link)] = v == vcs_ ? 0 : v;
+    if (lane < own_lanes) {
+      send(channel);
+      continue;
+    }
+    const std::int32_t flit = lanes_[ix(lane)].sent;
+    for (std::uint64_t more = offers; more != 0; more &= more - 1) {
+      const int o = std::countr_zero(more);
+      const std::int32_t branch = chosen[o];
+      if (branch >= own_lanes && lanes_[ix(branch)].owner == channel &&
+          lanes_[ix(branch)].sent == flit) {
+        next_input_[ix(out_links[o])] = after(input);
+        send_branch(branch);
+      }
+    }
+    free_slots(channel);
+  }
+}
+
+void Network::put_on_link(std::int32_t link, std::int32_t channel, Flit flit) {
+  --credits_[ix(channel)];
+  ++link_flits_[ix(link)];
+  if (recorder_ != nullptr) {
+    recorder_->flit(link, Cycles(now_), messages_[packets_[packet_of(flit)].message].id);
+  }
+  if (link >= 2 * graph_.endpoints) {
+    ++totals_.flit_hops;
+    schedule(arrivals_, now_ + wire_, FlitAt{channel, flit});
+  } else {
+    schedule(ejections_, now_ + wire_ - 1, FlitAt{link - graph_.endpoints, flit});
+    schedule(credits_due_, now_ + wire_ + credit_wire_, channel);
+  }
+}
+
+void Network::return_credit(std::int32_t channel) {
+  const bool to_source = link_of(channel) < graph_.endpoints;
+  schedule(credits_due_, now_ + (to_source ? source_credit_ : credit_wire_), channel);
+}
+
+/// The front flit of a unicast packet leaves.
+void Network::send(std::int32_t channel) {
+  Lane& lane = lanes_[ix(channel)];
+  Channel& c = channels_[ix(channel)];
+  const Flit flit = flits_[ix(channel) * ix(buffer_) + ix(c.head)];
+  c.head = c.head + 1 == buffer_ ? 0 : c.head + 1;
+  --c.count;
+  put_on_link(lane.link, lane.channel, flit);
+  return_credit(channel);
+  if ((flit & kTail) != 0) {
+    release(lane.channel);
+    lane.state = LaneState::idle;
+    want(channel, false);
+    if (c.count > 0) {
+      if (spec_.routing_delay == 0) {
+        route_head(channel);
+      } else {
+        lane.state = LaneState::routing;
+        schedule(routed_, now_ + 1 + spec_.routing_delay, channel);
+      }
+    }
+  } else if (c.count == 0) {
+    want(channel, false);
+  } else if (credits_[ix(lane.channel)] == 0) {
+    want(channel, false);
+    lane.blocked = now_ + 1;
+  }
+}
+
+void Network::send_branch(std::int32_t branch) {
+  Lane& lane = lanes_[ix(branch)];
+  const bool tail = lane.sent + 1 == packets_[lane.packet].flits;
+  const Flit flit = make_flit(lane.packet, lane.sent == 0, tail, true);
+  ++lane.sent;
+  put_on_link(lane.link, lane.channel, flit);
+  if (tail) {
+    release(lane.channel);
+  }
+}
+
+/// Frees what all branches have sent; ends the packet when that was its tail.
+void Network::free_slots(std::int32_t channel) {
+  Channel& c = channels_[ix(channel)];
+  std::int32_t sent = std::numeric_limits<std::int32_t>::max();
+  for (std::int32_t b = c.branches; b >= 0; b = lanes_[ix(b)].sibling) {
+    sent = std::min(sent, lanes_[ix(b)].sent);
+  }
+  const std::uint32_t packet = packet_of(flits_[ix(channel) * ix(buffer_) + ix(c.head)]);
+  for (; c.popped < sent; ++c.popped) {
+    c.head = c.head + 1 == buffer_ ? 0 : c.head + 1;
+    --c.count;
+    return_credit(channel);
+  }
+  if (c.popped < packets_[packet].flits) {
+    refresh_branches(channel);
+    return;
+  }
+  for (std::int32_t b = c.branches; b >= 0;) {
+    const std::int32_t next = lanes_[ix(b)].sibling;
+    lanes_[ix(b)] = Lane{};
+    spare_lanes_.push_back(b);
+    b = next;
+  }
+  c.branches = -1;
+  drop_packet(packet);
+  lanes_[ix(channel)].state = LaneState::idle;
+  want(channel, false);
+  if (c.count > 0) {
+    if (spec_.routing_delay == 0) {
+      route_head(channel);
+    } else {
+      lanes_[ix(channel)].state = LaneState::routing;
+      schedule(routed_, now_ + 1 + spec_.routing_delay, channel);
+    }
+  }
+}
+
+// ---- time ---------------------------------------------------------------------------------------
+
+void Network::cycle() {
+  const std::size_t slot = ix(now_) & wheel_mask_;
+  while (!wakes_.empty() && wakes_.top().first <= now_) {
+    ready_sources_.set(wakes_.top().second);
+    wakes_.pop();
+  }
+  if ((due_[slot >> 6] >> (slot & 63) & 1U) != 0) {
+    due_[slot >> 6] &= ~(std::uint64_t{1} << (slot & 63));
+    const auto drain = [this](auto& wheel, auto&& each) {
+      auto& records = wheel.due(now_);
+      for (const auto& record : records) {
+        each(record);
+      }
+      records.clear();
+    };
+    drain(arrivals_, [this](const FlitAt& f) { take_flit(f.where, f.flit); });
+    drain(credits_due_, [this](std::int32_t c) { take_credit(c); });
+    drain(routed_, [this](std::int32_t c) { route_head(c); });
+    drain(activations_, [this](std::int32_t l) { activate(l); });
+    drain(ejections_, [this](const FlitAt& f) { take_ejected(f.where, f.flit); });
+  }
+  // Releases further down list pools for the next cycle, so take the present list only.
+  const std::size_t listed = allocations_.size();
+  for (std::size_t i = 0; i < listed; ++i) {
+    allocate_channels(allocations_[i]);
+  }
+  allocations_.clear();
+  busy_routers_.each([this](int r) { allocate_switch(r); });
+  ready_sources_.each([this](int e) { run_source(e); });
+}
+
+/// The next cycle in which anything happens.
+std::int64_t Network::next_event() const {
+  if (!allocations_.empty() || busy_routers_.any() || ready_sources_.any()) {
+    return now_ + 1;
+  }
+  const std::int64_t wake = wakes_.empty() ? kNever : wakes_.top().first;
+  const std::size_t slots = wheel_mask_ + 1;
+  const std::size_t start = ix(now_ + 1) & wheel_mask_;
+  for (std::size_t done = 0; done < slots;) {
+    const std::size_t slot = (start + done) & wheel_mask_;
+    const std::uint64_t bits = due_[slot >> 6] >> (slot & 63);
+    if (bits != 0) {
+      return std::min<std::int64_t>(
+          wake, now_ + 1 + static_cast<std::int64_t>(done) + std::countr_zero(bits));
+    }
+    done += std::min<std::size_t>(64 - (slot & 63), slots - slot);
+  }
+  return wake;
+}
+
+Cycles Network::advance(Cycles first, Cycles last, std::vector<Delivery>& deliveries) {
+  deliveries_ = &deliveries;
+  const std::size_t before = deliveries.size();
+  // A range that was left out while idle may still hold credits on their way back.
+  static_cast<void>(first);
+  while (now_ < last.value) {
+    const std::int64_t next = next_event();
+    if (next > last.value) {
+      now_ = last.value;
+      break;
+    }
+    now_ = next;
+    cycle();
+    if (deliveries.size() > before) {
+      std::sort(deliveries.begin() + static_cast<std::ptrdiff_t>(before),
+                deliveries.end(),
+                [](const Delivery& a, const Delivery& b) {
+                  return a.to != b.to ? a.to < b.to : a.id < b.id;
+                });
+      break;
+    }
+  }
+  return Cycles(now_);
+}
+
+std::vector<LinkUse> Network::link_use() const {
+  std::vector<LinkUse> use;
+  for (std::size_t l = 0; l < link_flits_.size(); ++l) {
+    use.push_back({graph_.names[l], link_flits_[l]});
+  }
+  return use;
+}
+
+}  // namespace
+
+std::unique_ptr<Fabric> make_network(const FabricSpec& spec,
+                                     const FabricLayout& layout,
+                                     LinkRecorder* recorder) {
+  return std::make_unique<Network>(spec, layout, recorder);
+}
+
+}  // namespace tessera::arch::fabric
