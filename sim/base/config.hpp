@@ -107,6 +107,9 @@ void apply_set(Node& root, const std::string& assignment, Diagnostics& diagnosti
 /// Reports every key below `node` that nobody read.
 void report_unread(const Node& node, Diagnostics& diagnostics);
 
+/// Same types, texts, quoting and key order; places and read marks do not count.
+bool equal(const Node& a, const Node& b);
+
 /// The tree as YAML with a provenance comment per line (`# chips/lrmp.yaml:12`).
 std::string dump(const Node& node);
 

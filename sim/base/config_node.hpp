@@ -6,15 +6,17 @@
 /// that a large tree does not store the path of every value.
 #pragma once
 
+#include "sim/base/config.hpp"
+
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
-
-#include "sim/base/config.hpp"
 
 namespace tessera::config {
 
@@ -33,6 +35,14 @@ struct Entry {
   Node value;
 };
 
+struct KeyHash {
+  using is_transparent = void;
+
+  std::size_t operator()(std::string_view key) const { return std::hash<std::string_view>{}(key); }
+};
+
+using KeyIndex = std::unordered_map<std::string, std::size_t, KeyHash, std::equal_to<>>;
+
 struct NodeData {
   NodeType type = NodeType::null;
   bool quoted = false;
@@ -44,8 +54,8 @@ struct NodeData {
   std::vector<Node> items;
   std::vector<Entry> entries;
   std::vector<Position> history;
-  std::unique_ptr<std::string> path_text;                                 // made on first use
-  std::unique_ptr<std::unordered_map<std::string_view, std::size_t>> index;  // of large maps
+  std::unique_ptr<std::string> path_text;  // made on first use
+  std::unique_ptr<KeyIndex> index;         // of large maps, made on first search
 };
 
 struct NodeAccess {
@@ -67,8 +77,8 @@ struct Budget {
   std::size_t nodes;
 };
 
-/// As config::parse, for text that starts in `column_offset` of the first line of `source` and whose
-/// root has path `root`.
+/// As config::parse, for text that starts in `column_offset` of the first line of `source` and
+/// whose root has path `root`.
 Node parse_part(std::string_view text,
                 const std::shared_ptr<const SourceText>& source,
                 int column_offset,

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
+#include "sim/base/config.hpp"
+#include "sim/base/config_node.hpp"
+#include "sim/base/text.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
 #include <optional>
 #include <utility>
-
-#include "sim/base/config.hpp"
-#include "sim/base/config_node.hpp"
-#include "sim/base/text.hpp"
 
 namespace tessera::config {
 
@@ -47,7 +47,9 @@ NodeData shallow_copy(const NodeData& from, const Path& path) {
   return out;
 }
 
-Node wrap(NodeData data) { return NodeAccess::make(std::make_shared<NodeData>(std::move(data))); }
+Node wrap(NodeData data) {
+  return NodeAccess::make(std::make_shared<NodeData>(std::move(data)));
+}
 
 Node merge_at(const Node& base_node, const Node& over_node, const Path& path) {
   NodeData& base = NodeAccess::data(base_node);
@@ -354,11 +356,9 @@ std::size_t NodeAccess::find(NodeData& map, std::string_view key) {
     return static_cast<std::size_t>(found - map.entries.begin());
   }
   if (map.index == nullptr) {
-    // Keys are views into PathStep-independent copies: entries may move, so the value's step owns
-    // the text that the index refers to.
-    map.index = std::make_unique<std::unordered_map<std::string_view, std::size_t>>();
+    map.index = std::make_unique<KeyIndex>();
     for (std::size_t i = 0; i < map.entries.size(); ++i) {
-      map.index->emplace(data(map.entries[i].value).path->key, i);
+      map.index->emplace(map.entries[i].key, i);
     }
   }
   const auto found = map.index->find(key);
@@ -368,7 +368,7 @@ std::size_t NodeAccess::find(NodeData& map, std::string_view key) {
 void NodeAccess::add(NodeData& map, Entry entry) {
   map.entries.push_back(std::move(entry));
   if (map.index != nullptr) {
-    map.index->emplace(data(map.entries.back().value).path->key, map.entries.size() - 1);
+    map.index->emplace(map.entries.back().key, map.entries.size() - 1);
   }
 }
 
@@ -376,9 +376,13 @@ Node::Node() : data_(nothing()) {}
 
 Node::Node(std::shared_ptr<NodeData> data) : data_(std::move(data)) {}
 
-NodeType Node::type() const { return data_->type; }
+NodeType Node::type() const {
+  return data_->type;
+}
 
-const Position& Node::at() const { return data_->at; }
+const Position& Node::at() const {
+  return data_->at;
+}
 
 const std::string& Node::path() const {
   if (data_->path_text == nullptr) {
@@ -387,13 +391,21 @@ const std::string& Node::path() const {
   return *data_->path_text;
 }
 
-const std::string& Node::scalar() const { return data_->text; }
+const std::string& Node::scalar() const {
+  return data_->text;
+}
 
-bool Node::quoted() const { return data_->quoted; }
+bool Node::quoted() const {
+  return data_->quoted;
+}
 
-const std::vector<Position>& Node::history() const { return data_->history; }
+const std::vector<Position>& Node::history() const {
+  return data_->history;
+}
 
-const std::vector<Node>& Node::items() const { return data_->items; }
+const std::vector<Node>& Node::items() const {
+  return data_->items;
+}
 
 std::vector<std::pair<std::string, Position>> Node::keys() const {
   std::vector<std::pair<std::string, Position>> out;
@@ -545,7 +557,9 @@ void apply_set(Node& root, const std::string& assignment, Diagnostics& diagnosti
   root = made;
 }
 
-void report_unread(const Node& node, Diagnostics& diagnostics) { unread_below(node, diagnostics); }
+void report_unread(const Node& node, Diagnostics& diagnostics) {
+  unread_below(node, diagnostics);
+}
 
 std::string dump(const Node& node) {
   const NodeData& data = NodeAccess::data(node);

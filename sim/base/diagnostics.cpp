@@ -18,9 +18,13 @@ constexpr std::size_t kGutter = 5;
 constexpr std::size_t kMaxShownLine = 160;
 constexpr std::size_t kMaxShownText = 400;
 
-bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U; }
+bool is_continuation(char c) {
+  return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U;
+}
 
-bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+bool is_control(char c) {
+  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+}
 
 /// User text on one line: control characters would otherwise reach the terminal.
 std::string printable(std::string_view text) {
@@ -165,7 +169,9 @@ std::string internal_text(std::string_view where, std::int64_t cycle, std::strin
 
 }  // namespace
 
-void Diagnostics::error(Diagnostic d) { errors_.push_back(std::move(d)); }
+void Diagnostics::error(Diagnostic d) {
+  errors_.push_back(std::move(d));
+}
 
 std::string Diagnostics::render(std::size_t limit) const {
   std::string out;

@@ -6,18 +6,18 @@
 /// Errors   none
 #pragma once
 
+#include "sim/base/units.hpp"
+
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "sim/base/units.hpp"
-
 namespace tessera {
 
 /// 1e-7, "s" -> "100 ns". The prefix is one that a configuration may use, so the text can be read
-/// back; units unknown to the configuration ("op/s") take any prefix from f to P. `digits` rounds to
-/// that many significant digits; 0 keeps all.
+/// back; units unknown to the configuration ("op/s") take any prefix from f to P. `digits` rounds
+/// to that many significant digits; 0 keeps all.
 std::string format_si(double value, std::string_view unit, int digits = 0);
 
 /// Exact: 524288 bits -> "64 KiB", 12 bits -> "12 b".
