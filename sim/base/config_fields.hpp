@@ -21,6 +21,8 @@
 #include "sim/base/text.hpp"
 #include "sim/base/units.hpp"
 
+#include <array>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -156,12 +158,28 @@ concept Dimensional = dimension_of<T>()
 template <class T>
 inline constexpr bool kUnsupported = false;
 
+/// The enumerators with their names. `enum_names` may also give the names alone, in the order of
+/// enumerators that count from 0.
+template <NamedEnum E>
+constexpr auto choices_of() {
+  constexpr auto given = enum_names(E{});
+  std::array<std::pair<E, std::string_view>, given.size()> out{};
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    if constexpr (std::convertible_to<decltype(given[0]), std::string_view>) {
+      out[i] = {static_cast<E>(i), given[i]};
+    } else {
+      out[i] = {given[i].first, given[i].second};
+    }
+  }
+  return out;
+}
+
 template <NamedEnum E>
 constexpr auto names_of() {
-  constexpr auto pairs = enum_names(E{});
-  std::array<std::string_view, pairs.size()> out{};
-  for (std::size_t i = 0; i < pairs.size(); ++i) {
-    out[i] = pairs[i].second;
+  constexpr auto choices = choices_of<E>();
+  std::array<std::string_view, choices.size()> out{};
+  for (std::size_t i = 0; i < choices.size(); ++i) {
+    out[i] = choices[i].second;
   }
   return out;
 }
@@ -184,28 +202,32 @@ concept LeavesMember = requires {
   S{std::declval<T>()..., {}};
 };
 
-template <class S, class... T>
-constexpr bool keys_differ(const std::tuple<Field<S, T>...>& fields) {
-  return std::apply(
-      [](const auto&... field) {
-        const std::array<std::string_view, sizeof...(T)> keys{field.key...};
-        for (std::size_t i = 0; i < keys.size(); ++i) {
-          for (std::size_t j = i + 1; j < keys.size(); ++j) {
-            if (keys[i] == keys[j]) {
-              return false;
-            }
-          }
-        }
-        return true;
-      },
-      fields);
+/// Calls `visit` with each field; unlike std::apply it keeps compiler messages about a field short.
+template <class S, class... T, class Visitor>
+constexpr void for_each_field(const std::tuple<Field<S, T>...>& fields, Visitor&& visit) {
+  [&]<std::size_t... I>(std::index_sequence<I...>) {
+    (visit(std::get<I>(fields)), ...);
+  }
+  (std::index_sequence_for<T...>{});
 }
 
 template <class S, class... T>
 constexpr auto keys_of(const std::tuple<Field<S, T>...>& fields) {
-  return std::apply(
-      [](const auto&... field) { return std::array<std::string_view, sizeof...(T)>{field.key...}; },
-      fields);
+  std::array<std::string_view, sizeof...(T)> out{};
+  std::size_t count = 0;
+  for_each_field(fields, [&](const auto& field) { out[count++] = field.key; });
+  return out;
+}
+
+constexpr bool all_differ(std::span<const std::string_view> keys) {
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    for (std::size_t j = i + 1; j < keys.size(); ++j) {
+      if (keys[i] == keys[j]) {
+        return false;
+      }
+    }
+  }
+  return true;
 }
 
 template <class T>
@@ -230,13 +252,12 @@ template <HasFields S>
 void read_struct(const Node& node, Diagnostics& diagnostics, S& out) {
   static constexpr auto fields = S::fields();
   static constexpr auto keys = keys_of(fields);
-  static_assert(keys_differ(fields), "two fields of this struct have the same key");
+  static_assert(all_differ(keys), "two fields of this struct have the same key");
   if (!is_absent(node) && !expect_map(node, diagnostics)) {
     return;
   }
   check_keys(node, keys, diagnostics);
-  std::apply([&](const auto&... field) { (read_field(node, field, diagnostics, out), ...); },
-             fields);
+  for_each_field(fields, [&](const auto& field) { read_field(node, field, diagnostics, out); });
 }
 
 /// An absent node leaves `out` alone, except that a struct reports its missing keys.
@@ -272,8 +293,8 @@ void read_into(const Node& node, const Bounds& bounds, Diagnostics& diagnostics,
   } else if constexpr (NamedEnum<T>) {
     static constexpr auto names = names_of<T>();
     if (const auto choice = read_choice(node, names, diagnostics)) {
-      constexpr auto pairs = enum_names(T{});
-      out = pairs[*choice].first;
+      static constexpr auto choices = choices_of<T>();
+      out = choices[*choice].first;
     }
   } else if constexpr (IsOptional<T>::value) {
     if (node.is_null()) {
@@ -310,15 +331,14 @@ template <HasFields S>
 std::vector<FieldInfo> describe_struct(const S& defaults) {
   static constexpr auto fields = S::fields();
   std::vector<FieldInfo> out;
-  const auto add = [&](const auto& field) {
+  for_each_field(fields, [&](const auto& field) {
     FieldInfo info = make_info(field.key, field.doc_text, field.source_text, field.is_required);
     describe_into(info, defaults.*field.member, {field.low, field.high});
     if (field.is_required) {
       info.default_text.clear();
     }
     out.push_back(std::move(info));
-  };
-  std::apply([&](const auto&... field) { (add(field), ...); }, fields);
+  });
   return out;
 }
 
@@ -358,7 +378,7 @@ void describe_into(FieldInfo& info, const T& value, const Bounds& bounds) {
   } else if constexpr (NamedEnum<T>) {
     static constexpr auto names = names_of<T>();
     info.type = choice_type(names);
-    for (const auto& [choice, name] : enum_names(T{})) {
+    for (const auto& [choice, name] : choices_of<T>()) {
       if (choice == value) {
         info.default_text = name;
       }
