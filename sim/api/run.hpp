@@ -52,7 +52,7 @@ struct RunOptions {
   TraceSink* trace = nullptr;
   std::string vcd_path;      ///< empty: none
   std::function<void(const Progress&)> progress;  ///< called now and then; may be empty
-  std::int64_t max_cycles = INT64_MAX / 4;
+  std::int64_t max_cycles = INT64_MAX / 16;
 
   // For tests: results may not depend on these.
   std::uint64_t construction_seed = 0;  ///< shuffles the order in which modules are built; 0: natural order

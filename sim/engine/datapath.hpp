@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// The bits: what a firing computes from the positions that have arrived. Knows no time.
+///
+/// Shapes   a position is [channels] int32; a partial result is [output channels] int64, exact weights applied
+/// Errors   reading a position that is not in the line buffer is an InternalError: it means that the timing
+///          let a firing start too early
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "arch/chip/chip.hpp"
+#include "sim/api/program.hpp"
+#include "sim/api/run.hpp"
+#include "workloads/network.hpp"
+
+namespace tessera::engine {
+
+using Position32 = std::shared_ptr<const std::vector<std::int32_t>>;
+using Partial64 = std::shared_ptr<std::vector<std::int64_t>>;
+
+/// The values of operand k at a raster position of the current image.
+using Operand = std::function<std::span<const std::int32_t>(int operand, std::int64_t position)>;
+
+class DataPath {
+ public:
+  DataPath(const Program& program,
+           const Network& network,
+           const arch::chip::Chip& chip,
+           Functional mode,
+           std::uint64_t seed);
+  ~DataPath();
+  DataPath(const DataPath&) = delete;
+  DataPath& operator=(const DataPath&) = delete;
+
+  /// Position `p` of input image `image`.
+  Position32 source(std::int64_t image, std::int64_t p);
+  /// Programs the PEs of a part; `operand` is read for dynamic weights only.
+  void write(int part, const Operand& operand);
+  /// One firing of all PEs of a part.
+  Partial64 fire(int part, std::int64_t p, const Operand& operand);
+  /// Bias, rescale, activation of a complete sum.
+  Position32 finish(int stage, std::int64_t p, const std::vector<std::int64_t>& sum);
+  /// One firing of a vector stage (pooling, add, ...), of a memory stage or of the sink.
+  Position32 vector(int stage, std::int64_t p, const Operand& operand);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tessera::engine

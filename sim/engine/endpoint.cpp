@@ -1,0 +1,1035 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+#include "sim/engine/endpoint.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "sim/base/math.hpp"
+#include "sim/engine/clock.hpp"
+#include "sim/engine/fabric_module.hpp"
+#include "sim/engine/step_player.hpp"
+
+namespace tessera::engine {
+namespace {
+
+std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
+
+}  // namespace
+
+EndpointModule::EndpointModule(const sc_core::sc_module_name& name, std::string path, State& state, EndpointId id)
+    : sc_module(name),
+      state_(state),
+      id_(id),
+      path_(std::move(path)),
+      is_tile_(id < state.program.tiles),
+      stall_(state.options.seed, "stall/" + path_) {
+  SC_METHOD(run);
+  sensitive << wake_;
+  dont_initialize();
+  const Program& program = state_.program;
+  for (std::size_t i = 0; i < program.parts.size(); ++i) {
+    if (program.parts[i].at == id_) {
+      parts_.push_back(static_cast<int>(i));
+    }
+  }
+  for (std::size_t i = 0; i < program.ports.size(); ++i) {
+    if (program.ports[i].at != id_) {
+      continue;
+    }
+    const int stage = program.edges[at(program.ports[i].edge)].from;
+    const auto same = [stage](const StagePorts& s) { return s.stage == stage; };
+    auto found = std::find_if(stage_ports_.begin(), stage_ports_.end(), same);
+    if (found == stage_ports_.end()) {
+      stage_ports_.push_back({stage, {}});
+      found = std::prev(stage_ports_.end());
+    }
+    found->ports.push_back(static_cast<int>(i));
+  }
+  std::sort(stage_ports_.begin(), stage_ports_.end(), [](const StagePorts& a, const StagePorts& b) {
+    return a.stage < b.stage;
+  });
+  if (is_tile_) {
+    const auto& tile = state_.chip.spec.tile;
+    const std::int64_t buffer = tile.buffer.bank_width * tile.buffer.banks;
+    bus_width_ = tile.bus.width == 0 ? buffer : (buffer == 0 ? tile.bus.width : std::min(buffer, tile.bus.width));
+    read_latency_ = state_.chip.clock.ceil_cycles(tile.buffer.read_latency).value;
+    write_latency_ = state_.chip.clock.ceil_cycles(tile.buffer.write_latency).value;
+    if (state_.options.detail == Detail::step) {
+      step_ = std::make_unique<StepPlayer>(state_, id_, path_);
+    }
+  }
+}
+
+EndpointModule::~EndpointModule() = default;
+
+void EndpointModule::begin() {
+  if (step_ != nullptr) {
+    step_->begin();
+  }
+  if (parts_.empty()) {
+    return;
+  }
+  if (state_.trace != nullptr) {
+    if (is_tile_) {
+      bus_track_ = state_.trace->track(TrackKind::bus, path_ + ".bus");
+    }
+    vector_track_ = state_.trace->track(TrackKind::vector_unit, path_ + (is_tile_ ? ".vector_unit" : ".channel"));
+    for (const int part : parts_) {
+      const ProgramPart& p = state_.program.parts[at(part)];
+      if (!p.groups.empty()) {
+        const ProgramStage& stage = state_.program.stages[at(p.stage)];
+        state_.parts[at(part)].track = state_.trace->track(
+            TrackKind::pe_group, fmt::format("{}.pe_group.{}[{}]", path_, stage.name, p.replica));
+      }
+    }
+  }
+  // Parts without operands can start at once.
+  for (const int part : parts_) {
+    const ProgramPart& p = state_.program.parts[at(part)];
+    if (state_.program.stages[at(p.stage)].in_edges.empty()) {
+      schedule({0, EventKind::wake, part, 0});
+    }
+  }
+}
+
+void EndpointModule::trace_signals(sc_core::sc_trace_file* file) {
+  for (const int part : parts_) {
+    const ProgramPart& p = state_.program.parts[at(part)];
+    const std::string& name = state_.program.stages[at(p.stage)].name;
+    sc_core::sc_trace(file,
+                      state_.parts[at(part)].outstanding,
+                      fmt::format("{}.{}_{}.firings_in_flight", path_, name, p.replica));
+  }
+  if (step_ != nullptr) {
+    step_->trace_signals(file);
+  }
+}
+
+std::int64_t EndpointModule::per_image(const ProgramPart& part) const {
+  const ProgramStage& stage = state_.program.stages[at(part.stage)];
+  const auto replicas = static_cast<std::int64_t>(stage.replicas.size());
+  return (stage.positions - part.replica + replicas - 1) / replicas;
+}
+
+std::int64_t EndpointModule::raster(const ProgramPart& part, std::int64_t ordinal) const {
+  const ProgramStage& stage = state_.program.stages[at(part.stage)];
+  return ordinal % per_image(part) * static_cast<std::int64_t>(stage.replicas.size()) + part.replica;
+}
+
+// ---- activation ---------------------------------------------------------------------------------
+
+void EndpointModule::request(std::int64_t when) {
+  if (when < wake_at_) {
+    wake_at_ = when;
+    notify_at(wake_, Cycles(when), Phase::endpoint);
+  }
+}
+
+void EndpointModule::schedule(Event event) {
+  queue_.push(event);
+  request(event.at);
+}
+
+void EndpointModule::run() {
+  ++state_.stats.sc_activations;
+  now_ = now_cycle().value;
+  wake_at_ = INT64_MAX;
+  state_.last_event = std::max(state_.last_event, now_);
+  while (true) {
+    while (!queue_.empty() && queue_.top().at <= now_) {
+      const Event event = queue_.top();
+      queue_.pop();
+      handle(event);
+    }
+    settle();
+    if (queue_.empty() || queue_.top().at > now_) {
+      break;
+    }
+  }
+  if (!queue_.empty()) {
+    request(queue_.top().at);
+  }
+}
+
+void EndpointModule::handle(const Event& event) {
+  switch (event.kind) {
+    case EventKind::arrive: {
+      const Arrival arrival = std::move(arrivals_[at(event.subject)]);
+      arrivals_[at(event.subject)] = {};
+      free_arrivals_.push_back(event.subject);
+      arrive(arrival, now_);
+      break;
+    }
+    case EventKind::pe_done:
+      pe_done(event.subject, event.ordinal);
+      break;
+    case EventKind::taken:
+      result_taken(event.subject);
+      break;
+    case EventKind::combine: {
+      const ProgramPart& part = state_.program.parts[at(event.subject)];
+      combine(part.stage, part.replica, event.ordinal);
+      break;
+    }
+    case EventKind::combined: {
+      const ProgramPart& part = state_.program.parts[at(event.subject)];
+      ReplicaState& replica = state_.replicas[at(part.stage)][at(part.replica)];
+      auto& [ordinal, value] = replica.combining.front();
+      const std::int64_t done = ordinal;
+      Position32 data = std::move(value);
+      replica.combining.pop_front();
+      position_done(part.stage, part.replica, done, std::move(data));
+      break;
+    }
+    case EventKind::send: {
+      const ProgramPart& part = state_.program.parts[at(event.subject)];
+      ReplicaState& replica = state_.replicas[at(part.stage)][at(part.replica)];
+      if (!replica.retry) {
+        replica.retry = true;
+        resend_.emplace_back(part.stage, part.replica);
+      }
+      break;
+    }
+    case EventKind::wake:
+      mark(event.subject);
+      break;
+    case EventKind::inject: {
+      Message& message = messages_[at(event.subject)];
+      const std::vector<EndpointId> to = std::move(message.delayed_to);
+      const int bits = slot_bits(static_cast<int>(state_.endpoints.size()));
+      const MessageId id = (bits == 32 ? 0 : static_cast<MessageId>(id_) << bits) | static_cast<MessageId>(event.subject);
+      state_.fabric->inject(id_, to, message.bits, id, Cycles(now_));
+      state_.fabric_module->poke(now_);
+      break;
+    }
+  }
+}
+
+void EndpointModule::mark(int part) {
+  PartState& state = state_.parts[at(part)];
+  if (!state.dirty) {
+    state.dirty = true;
+    dirty_.push_back(part);
+  }
+}
+
+/// Starts whatever can start, in an order that does not depend on who woke us.
+void EndpointModule::settle() {
+  while (!dirty_.empty() || !resend_.empty()) {
+    std::vector<std::pair<int, int>> resend = std::exchange(resend_, {});
+    std::sort(resend.begin(), resend.end());
+    for (const auto& [stage, replica] : resend) {
+      state_.replicas[at(stage)][at(replica)].retry = false;
+      try_send(stage, replica);
+    }
+    std::vector<int> dirty = std::exchange(dirty_, {});
+    std::sort(dirty.begin(), dirty.end());
+    for (const int part : dirty) {
+      state_.parts[at(part)].dirty = false;
+      while (can_fire(part)) {
+        fire(part);
+      }
+    }
+  }
+}
+
+// ---- firing -------------------------------------------------------------------------------------
+
+bool EndpointModule::inputs_ready(PartState& state, const ProgramPart& part) const {
+  const ProgramStage& stage = state_.program.stages[at(part.stage)];
+  const std::int64_t image = state.ordinal / per_image(part);
+  const std::int64_t p = raster(part, state.ordinal);
+  for (std::size_t e = 0; e < stage.in_edges.size(); ++e) {
+    const ProgramEdge& edge = state_.program.edges[at(stage.in_edges[e])];
+    const PortState& port = state_.ports[at(state.ports[e])];
+    if (port.watermark <= image * edge.positions + edge.last_needed[at(p)]) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/// Notes when the operands of the part's next firing were complete, and what the network added to that.
+void EndpointModule::note_inputs(int part, const PortState& port, std::int64_t when) {
+  PartState& state = state_.parts[at(part)];
+  const ProgramPart& p = state_.program.parts[at(part)];
+  if (state.input_at >= 0 || state.ordinal >= state.firings || !inputs_ready(state, p)) {
+    return;
+  }
+  state.input_at = when;
+  state.input_link = port.link_wait;
+  state.input_credit = port.credit_wait;
+  state.input_memory = port.from_memory;
+  state.input_track = port.from_track;
+  state.input_sent = port.sent_at;
+}
+
+bool EndpointModule::can_fire(int part) {
+  PartState& state = state_.parts[at(part)];
+  const ProgramPart& p = state_.program.parts[at(part)];
+  if (state.ordinal >= state.firings) {
+    return false;
+  }
+  const Program& program = state_.program;
+  if (!state_.turns.empty() && state_.turns[state_.turn] != part) {
+    return false;
+  }
+  if (program.stages[at(p.stage)].in_edges.empty()) {  // the source: images may come at a given rate
+    const std::int64_t due = state.ordinal / per_image(p) * state_.options.image_interval.value;
+    if (due > now_) {
+      schedule({due, EventKind::wake, part, 0});
+      return false;
+    }
+    state.input_at = std::max(due, state.input_at);
+  } else if (state.input_at < 0) {
+    if (!inputs_ready(state, p)) {
+      return false;
+    }
+    state.input_at = now_;
+  }
+  if (state.outstanding >= program.input_registers) {
+    return false;
+  }
+  const ReplicaState& replica = state_.replicas[at(p.stage)][at(p.replica)];
+  const bool at_home = program.stages[at(p.stage)].replicas[at(p.replica)].home == id_;
+  return !at_home || state.ordinal - replica.head < program.output_slots;
+}
+
+std::int64_t EndpointModule::take_bus(std::int64_t bits, std::int64_t when, int part) {
+  const std::int64_t cycles = bus_width_ == 0 ? 0 : ceil_div(bits, bus_width_);
+  const std::int64_t start = std::max(when, bus_free_);
+  bus_free_ = start + cycles;
+  EndpointStats& stats = state_.stats.endpoints[at(id_)];
+  stats.bus_busy += Cycles(cycles);
+  stats.bus_bits += bits;
+  if (state_.trace != nullptr && cycles > 0) {
+    const ProgramStage& stage = state_.program.stages[at(state_.program.parts[at(part)].stage)];
+    if (start > bus_drawn_) {
+      state_.trace->wait(bus_track_, Cycles(bus_drawn_), Cycles(start), Wait::none);
+    }
+    state_.trace->work(bus_track_, Cycles(start), Cycles(bus_free_), stage.name, state_.parts[at(part)].ordinal);
+    bus_drawn_ = bus_free_;
+  }
+  return bus_free_;
+}
+
+std::int64_t EndpointModule::take_vector_unit(Cycles cycles, std::int64_t when, int part, std::int64_t index) {
+  const std::int64_t start = std::max(when, vector_free_);
+  vector_free_ = start + cycles.value;
+  state_.stats.endpoints[at(id_)].vector_busy += cycles;
+  if (state_.trace != nullptr && cycles.value > 0) {
+    const ProgramStage& stage = state_.program.stages[at(state_.program.parts[at(part)].stage)];
+    if (start > vector_drawn_) {
+      state_.trace->wait(vector_track_, Cycles(vector_drawn_), Cycles(start), Wait::none);
+    }
+    state_.trace->work(vector_track_, Cycles(start), Cycles(vector_free_), stage.name, index);
+    vector_drawn_ = vector_free_;
+  }
+  return start;
+}
+
+/// Accounts for the part's time up to a work span [start, end): the gap before it is split by cause, in the order in
+/// which the causes went away.
+void EndpointModule::draw_work(int part, std::int64_t start, std::int64_t end, std::int64_t index) {
+  PartState& state = state_.parts[at(part)];
+  const ProgramPart& p = state_.program.parts[at(part)];
+  std::int64_t cursor = state.drawn_to;
+  start = std::max(start, cursor);
+  const auto wait = [&](Wait reason, std::int64_t until) {
+    until = std::min(until, start);
+    if (until > cursor) {
+      state.stats.waits[at(static_cast<int>(reason))] += Cycles(until - cursor);
+      if (state.track >= 0) {
+        state_.trace->wait(state.track, Cycles(cursor), Cycles(until), reason);
+      }
+      cursor = until;
+    }
+  };
+  if (state_.program.stages[at(p.stage)].in_edges.empty()) {
+    wait(Wait::none, state.input_at);
+  } else if (state.input_at > cursor) {
+    const std::int64_t late = state.input_at - cursor;
+    const std::int64_t link = std::min(late, state.input_link.value);
+    const std::int64_t credit = std::min(late - link, state.input_credit.value);
+    wait(state.input_memory ? Wait::memory : Wait::input, state.input_at - link - credit);
+    wait(Wait::link, state.input_at - credit);
+    wait(Wait::credit, state.input_at);
+  }
+  wait(state.slot_reason, state.slot_at);
+  if (!p.groups.empty()) {
+    wait(Wait::bus, state.bus_until);
+  }
+  wait(Wait::resource, start);
+  state.stats.work += Cycles(std::max<std::int64_t>(end, cursor) - cursor);
+  if (state.track >= 0 && end > cursor) {
+    state_.trace->work(
+        state.track, Cycles(cursor), Cycles(end), state_.program.stages[at(p.stage)].name, index);
+    if (state.input_track >= 0 && state.input_at == now_) {
+      state_.trace->flow(state.input_track, state.input_sent, state.track, Cycles(cursor));
+    }
+  }
+  state.drawn_to = std::max(end, cursor);
+  if (state.stats.first_start.value < 0) {
+    state.stats.first_start = Cycles(cursor);
+  }
+  state.stats.last_end = Cycles(state.drawn_to);
+}
+
+Operand EndpointModule::operand_reader(int part, std::int64_t image) {
+  return [this, part, image](int operand, std::int64_t position) -> std::span<const std::int32_t> {
+    const ProgramPart& p = state_.program.parts[at(part)];
+    const ProgramStage& stage = state_.program.stages[at(p.stage)];
+    const ProgramEdge& edge = state_.program.edges[at(stage.in_edges[at(operand)])];
+    const PortState& port = state_.ports[at(state_.parts[at(part)].ports[at(operand)])];
+    const std::int64_t index = image * edge.positions + position;
+    if (position < 0 || position >= edge.positions || index < port.released || index > port.highest ||
+        !port.slots.at(index).arrived) {
+      throw InternalError(path_,
+                          now_,
+                          fmt::format("stage {} reads position {} of image {} of operand {}, which is not in its line "
+                                      "buffer (released {}, watermark {})",
+                                      stage.name,
+                                      position,
+                                      image,
+                                      operand,
+                                      port.released,
+                                      port.watermark));
+    }
+    return *port.slots.at(index).data;
+  };
+}
+
+void EndpointModule::fire(int part) {
+  PartState& state = state_.parts[at(part)];
+  const ProgramPart& p = state_.program.parts[at(part)];
+  const ProgramStage& stage = state_.program.stages[at(p.stage)];
+  const std::int64_t ordinal = state.ordinal;
+  const std::int64_t image = ordinal / per_image(p);
+  const std::int64_t pos = raster(p, ordinal);
+  StageStats& stage_stats = state_.stages[at(p.stage)].stats;
+  if (state.image != image) {
+    state.image = image;
+    state.written = false;
+  }
+  stage_stats.image_start[at(image)] = Cycles(std::min(stage_stats.image_start[at(image)].value, now_));
+
+  PartState::Flight flight;
+  flight.ordinal = ordinal;
+  std::int64_t inputs_free = now_;
+  if (!p.groups.empty()) {
+    const Operand operand = operand_reader(part, image);
+    std::int64_t ready = now_;
+    if (stage.rewrites && !state.written) {
+      ready = write_matrix(part, now_);
+      state.written = true;
+      ++state.stats.writes;
+      if (state_.datapath != nullptr) {
+        state_.datapath->write(part, operand);
+      }
+    }
+    const std::int64_t bus_end = take_bus(p.in_bits.value, ready, part);
+    state_.stats.endpoints[at(id_)].buffer_read_bits += p.in_bits.value;
+    state.bus_until = bus_end + read_latency_;
+    inputs_free = bus_end;
+    if (state_.datapath != nullptr) {
+      flight.result = state_.datapath->fire(part, pos, operand);
+    }
+    state.flights.push_back(std::move(flight));
+    start_pes(part, ordinal, bus_end + read_latency_, false);
+  } else {
+    if (state_.datapath != nullptr) {
+      flight.position = stage.kind == StageKind::source ? state_.datapath->source(image, pos)
+                                                        : state_.datapath->vector(p.stage, pos, operand_reader(part, image));
+    }
+    state.flights.push_back(std::move(flight));
+    const std::int64_t begin = now_ + (is_tile_ ? read_latency_ : 0);
+    const std::int64_t start = take_vector_unit(p.vector_cycles, begin, part, ordinal);
+    const std::int64_t end = start + p.vector_cycles.value;
+    EndpointStats& stats = state_.stats.endpoints[at(id_)];
+    stats.vector_ops += p.vector_ops;
+    std::int64_t in_bits = 0;
+    for (const int edge : stage.in_edges) {
+      in_bits += state_.program.edges[at(edge)].bits.value;
+    }
+    switch (stage.kind) {
+      case StageKind::source:
+        stats.io_bits += stage.out_bits.value;
+        break;
+      case StageKind::sink:
+        stats.io_bits += in_bits;
+        break;
+      case StageKind::memory:
+        stats.memory_bits += 2 * in_bits;
+        break;
+      case StageKind::matrix:
+      case StageKind::vector:
+        stats.buffer_read_bits += in_bits;
+        break;
+    }
+    draw_work(part, start, end, ordinal);
+    inputs_free = end;
+    schedule({end + p.vector_latency.value, EventKind::taken, part, ordinal});
+  }
+  ++state.stats.firings;
+  ++state.outstanding;
+  ++state.ordinal;
+  state.input_at = -1;
+  state.input_track = -1;
+  state.slot_at = 0;
+  release_inputs(part, inputs_free);
+  if (stage.kind == StageKind::source && state_.stats.image_in[at(image)].value > now_) {
+    state_.stats.image_in[at(image)] = Cycles(now_);
+  }
+  if (state.ordinal < state.firings && inputs_ready(state, p)) {
+    state.input_at = now_;
+  }
+}
+
+/// Programs the matrices of a part; returns when their inputs may be put on the bus.
+std::int64_t EndpointModule::write_matrix(int part, std::int64_t when) {
+  const ProgramPart& p = state_.program.parts[at(part)];
+  std::int64_t bits = 0;
+  for (const LockstepGroup& group : p.groups) {
+    const Op& op = state_.program.residents[at(group.resident)].op;
+    bits += std::int64_t{op.rows} * op.cols * op.w_bits * group.pes;
+  }
+  const std::int64_t end = take_bus(bits, when, part);
+  start_pes(part, -1, end + read_latency_, true);
+  return end;
+}
+
+void EndpointModule::start_pes(int part, std::int64_t ordinal, std::int64_t when, bool write) {
+  PartState& state = state_.parts[at(part)];
+  const ProgramPart& p = state_.program.parts[at(part)];
+  std::int64_t first = INT64_MAX;
+  std::int64_t last = 0;
+  std::int64_t done = 0;
+  int pes = 0;
+  for (std::size_t g = 0; g < p.groups.size(); ++g) {
+    const LockstepGroup& group = p.groups[g];
+    const Schedule& schedule = state_.program.schedules[at(write ? group.write_schedule : group.schedule)];
+    const std::int64_t issue = state.groups[g].take(schedule, when);
+    first = std::min(first, issue);
+    last = std::max(last, issue + schedule.interval.value);
+    done = std::max(done, issue + schedule.latency.value);
+    pes += group.pes;
+    if (step_ != nullptr) {
+      for (int i = 0; i < group.pes; ++i) {
+        step_->play(state_.program.residents[at(group.resident + i)].pe, schedule, issue, part, ordinal);
+      }
+    }
+  }
+  draw_work(part, first, last, ordinal);
+  state_.last_event = std::max(state_.last_event, done);
+  if (write) {
+    return;
+  }
+  ++state_.stats.pe_firings;
+  if (step_ == nullptr) {
+    schedule({done, EventKind::pe_done, part, ordinal});
+  } else {
+    state.flights.back().pes_playing = pes;
+  }
+}
+
+void EndpointModule::pe_finished(int part, std::int64_t ordinal, Cycles done) {
+  for (PartState::Flight& flight : state_.parts[at(part)].flights) {
+    if (flight.ordinal == ordinal) {
+      flight.done = std::max(flight.done, done.value);
+      if (--flight.pes_playing == 0) {
+        if (flight.done <= now_cycle().value) {
+          throw InternalError(path_, now_cycle().value, "a firing ends in the cycle in which it is announced");
+        }
+        schedule({flight.done, EventKind::pe_done, part, ordinal});
+      }
+      return;
+    }
+  }
+  throw InternalError(path_, done.value, "a PE finished a firing that nobody started");
+}
+
+void EndpointModule::release_inputs(int part, std::int64_t when) {
+  PartState& state = state_.parts[at(part)];
+  const ProgramPart& p = state_.program.parts[at(part)];
+  const ProgramStage& stage = state_.program.stages[at(p.stage)];
+  const std::int64_t image = state.ordinal / per_image(p);
+  const std::int64_t pos = raster(p, state.ordinal);
+  for (std::size_t e = 0; e < stage.in_edges.size(); ++e) {
+    const ProgramEdge& edge = state_.program.edges[at(stage.in_edges[e])];
+    const bool is_weights = stage.in_edges[e] == stage.weight_edge;
+    // A dynamic matrix is in the arrays once it is written; its line buffer is free again.
+    const std::int64_t first = is_weights && state.written && state.image == image
+                                   ? (image + 1) * edge.positions
+                                   : image * edge.positions + (is_weights ? 0 : edge.first_needed[at(pos)]);
+    if (first <= state.first_needed[e]) {
+      continue;
+    }
+    state.first_needed[e] = first;
+    const int port_index = state.ports[e];
+    const ProgramPort& port = state_.program.ports[at(port_index)];
+    std::int64_t released = INT64_MAX;
+    for (const int other : port.parts) {
+      released = std::min(released, state_.parts[at(other)].first_needed[e]);
+    }
+    PortState& port_state = state_.ports[at(port_index)];
+    if (released <= port_state.released) {
+      continue;
+    }
+    for (std::int64_t i = port_state.released; i < std::min(released, port_state.highest + 1); ++i) {
+      PortState::Slot& slot = port_state.slots.at(i);
+      if (slot.arrived) {
+        slot = {};
+        --port_state.live;
+      }
+    }
+    port_state.released = released;
+    port_state.watermark = std::max(port_state.watermark, released);
+    for (CreditChannel& channel : port_state.credits) {
+      const std::int64_t seen_at = when + channel.delay;
+      if (!channel.pending.empty() && channel.pending.back().at == seen_at) {
+        channel.pending.back().value = released;
+      } else {
+        channel.pending.push_back({seen_at, released});
+      }
+      if (channel.producer_waits) {
+        const ProgramReplica& producer = state_.program.stages[at(edge.from)].replicas[at(channel.replica)];
+        state_.endpoints[at(producer.home)]->wake_sender(edge.from, channel.replica, seen_at);
+      }
+    }
+  }
+}
+
+// ---- results ------------------------------------------------------------------------------------
+
+void EndpointModule::pe_done(int part, std::int64_t ordinal) {
+  const ProgramPart& p = state_.program.parts[at(part)];
+  const std::int64_t bus_end = take_bus(p.out_bits.value, now_, part);
+  const std::int64_t start = take_vector_unit(p.vector_cycles, bus_end, part, ordinal);
+  state_.stats.endpoints[at(id_)].vector_ops += p.vector_ops;
+  schedule({start + p.vector_cycles.value + p.vector_latency.value, EventKind::taken, part, ordinal});
+}
+
+/// The vector unit has taken in the oldest result of a part.
+void EndpointModule::result_taken(int part) {
+  PartState& state = state_.parts[at(part)];
+  const ProgramPart& p = state_.program.parts[at(part)];
+  const ProgramStage& stage = state_.program.stages[at(p.stage)];
+  PartState::Flight flight = std::move(state.flights.front());
+  state.flights.pop_front();
+  if (state.outstanding-- == state_.program.input_registers) {
+    state.slot_at = now_;
+    state.slot_reason = Wait::resource;
+  }
+  mark(part);
+  const ProgramReplica& replica = stage.replicas[at(p.replica)];
+  if (p.groups.empty()) {
+    position_done(p.stage, p.replica, flight.ordinal, std::move(flight.position));
+  } else if (replica.home == id_) {
+    contribute(p.stage, p.replica, flight.ordinal, std::move(flight.result), false, now_);
+  } else {
+    Message message;
+    message.kind = Message::Kind::partial;
+    message.stage = p.stage;
+    message.replica = p.replica;
+    message.index = flight.ordinal;
+    message.partial = std::move(flight.result);
+    message.bits = stage.partial_bits;
+    send(std::move(message), {replica.home});
+  }
+  if (!state_.turns.empty() && (flight.ordinal + 1) % per_image(p) == 0) {
+    advance_turn();
+  }
+}
+
+void EndpointModule::contribute(int stage, int replica, std::int64_t ordinal, Partial64 partial, bool in_fabric_phase, std::int64_t when) {
+  ReplicaState& state = state_.replicas[at(stage)][at(replica)];
+  const ProgramReplica& program = state_.program.stages[at(stage)].replicas[at(replica)];
+  const std::int64_t highest = std::max(state.highest, ordinal);
+  state.open.reserve(state.head, state.highest, highest);
+  state.highest = highest;
+  OpenPosition& open = state.open.at(ordinal);
+  if (partial != nullptr) {
+    if (open.sum == nullptr) {
+      open.sum = std::move(partial);
+    } else {
+      for (std::size_t i = 0; i < open.sum->size(); ++i) {
+        (*open.sum)[i] += (*partial)[i];
+      }
+    }
+  }
+  if (++open.contributions < static_cast<int>(program.parts.size())) {
+    return;
+  }
+  if (program.parts.size() == 1) {
+    Position32 value;
+    if (open.sum != nullptr) {
+      const ProgramPart& part = state_.program.parts[at(program.parts.front())];
+      value = state_.datapath->finish(stage, raster(part, ordinal), *open.sum);
+    }
+    position_done(stage, replica, ordinal, std::move(value));
+  } else if (in_fabric_phase) {
+    schedule({when, EventKind::combine, program.parts.front(), ordinal});
+  } else {
+    combine(stage, replica, ordinal);
+  }
+}
+
+/// All partial results of a position are at home: add them up and finish the position.
+void EndpointModule::combine(int stage, int replica, std::int64_t ordinal) {
+  const ProgramStage& program = state_.program.stages[at(stage)];
+  ReplicaState& state = state_.replicas[at(stage)][at(replica)];
+  const int part = program.replicas[at(replica)].parts.front();
+  Position32 value;
+  if (OpenPosition& open = state.open.at(ordinal); open.sum != nullptr) {
+    value = state_.datapath->finish(stage, raster(state_.program.parts[at(part)], ordinal), *open.sum);
+  }
+  const std::int64_t start = take_vector_unit(program.combine_cycles, now_, part, ordinal);
+  state_.stats.endpoints[at(id_)].vector_ops += program.combine_ops;
+  state.combining.emplace_back(ordinal, std::move(value));
+  schedule({start + program.combine_cycles.value + program.combine_latency.value,
+            EventKind::combined,
+            part,
+            state.combined_count++});
+}
+
+void EndpointModule::position_done(int stage, int replica, std::int64_t ordinal, Position32 value) {
+  ReplicaState& state = state_.replicas[at(stage)][at(replica)];
+  const std::int64_t highest = std::max(state.highest, ordinal);
+  state.open.reserve(state.head, state.highest, highest);
+  state.highest = highest;
+  OpenPosition& open = state.open.at(ordinal);
+  open.done = true;
+  open.sum = nullptr;
+  open.value = std::move(value);
+  if (ordinal == state.head && !state.retry) {
+    state.retry = true;
+    resend_.emplace_back(stage, replica);
+  }
+}
+
+/// Sends finished positions in order, each as soon as every line buffer that needs it has room.
+void EndpointModule::try_send(int stage, int replica) {
+  const ProgramStage& program = state_.program.stages[at(stage)];
+  ReplicaState& state = state_.replicas[at(stage)][at(replica)];
+  const ProgramPart& part = state_.program.parts[at(program.replicas[at(replica)].parts.front())];
+  while (state.head <= state.highest && state.open.at(state.head).done) {
+    const std::int64_t image = state.head / per_image(part);
+    const std::int64_t pos = raster(part, state.head);
+    const std::int64_t index = image * program.positions + pos;
+    bool blocked = false;
+    std::vector<int> local;
+    std::vector<EndpointId> remote;
+    for (const int edge : program.out_edges) {
+      for (const int port_index : state_.program.edges[at(edge)].ports) {
+        const ProgramPort& port = state_.program.ports[at(port_index)];
+        if (!port.needed.empty() && !port.needed[at(pos)]) {
+          continue;
+        }
+        CreditChannel& channel = state_.ports[at(port_index)].credits[at(replica)];
+        while (!channel.pending.empty() && channel.pending.front().at <= now_) {
+          channel.seen = channel.pending.front().value;
+          channel.pending.pop_front();
+        }
+        if (index >= channel.seen + port.window) {
+          blocked = true;
+          channel.producer_waits = true;
+          if (!channel.pending.empty()) {
+            schedule({channel.pending.front().at, EventKind::send, program.replicas[at(replica)].parts.front(), 0});
+          }
+        } else {
+          channel.producer_waits = false;
+        }
+        if (port.at == id_) {
+          local.push_back(port_index);
+        } else {
+          remote.push_back(port.at);
+        }
+      }
+    }
+    if (blocked) {
+      state.blocked = true;
+      return;
+    }
+    OpenPosition& open = state.open.at(state.head);
+    const TrackId from = vector_track_;
+    for (const int port_index : local) {
+      Arrival arrival;
+      arrival.port = port_index;
+      arrival.index = index;
+      arrival.data = open.value;
+      arrival.from_track = from;
+      arrival.sent_at = Cycles(now_);
+      arrival.from_memory = program.kind == StageKind::memory;
+      land(arrival, now_);
+    }
+    if (!remote.empty()) {
+      std::sort(remote.begin(), remote.end());
+      remote.erase(std::unique(remote.begin(), remote.end()), remote.end());
+      Message message;
+      message.kind = Message::Kind::position;
+      message.stage = stage;
+      message.replica = replica;
+      message.index = index;
+      message.position = open.value;
+      message.bits = program.out_bits;
+      message.from_track = from;
+      send(std::move(message), std::move(remote));
+    }
+    const std::int64_t ordinal = state.head;
+    Position32 value = std::move(open.value);
+    open = {};
+    ++state.head;
+    if (state.head > state.highest) {
+      state.highest = state.head - 1;
+    }
+    position_left(stage, ordinal, image, std::move(value));
+    const int home_part = program.replicas[at(replica)].parts.front();
+    PartState& home = state_.parts[at(home_part)];
+    if (home.ordinal - ordinal == state_.program.output_slots) {
+      home.slot_at = now_;
+      home.slot_reason = state.blocked ? Wait::buffer : Wait::resource;
+    }
+    state.blocked = false;
+    mark(home_part);
+  }
+}
+
+void EndpointModule::position_left(int stage, std::int64_t ordinal, std::int64_t image, Position32 value) {
+  const ProgramStage& program = state_.program.stages[at(stage)];
+  StageState& state = state_.stages[at(stage)];
+  ++state.stats.positions_out;
+  state.stats.image_end[at(image)] = Cycles(std::max(state.stats.image_end[at(image)].value, now_));
+  if (program.kind != StageKind::sink) {
+    return;
+  }
+  ++state_.positions_out;
+  if (value != nullptr) {
+    auto& output = state_.stats.outputs[at(image)];
+    output.insert(output.end(), value->begin(), value->end());
+  }
+  if ((ordinal + 1) % program.positions == 0) {
+    state_.stats.image_out[at(image)] = Cycles(now_);
+    ++state_.images_done;
+  }
+  if (state_.options.progress) {
+    const auto total = static_cast<double>(program.positions * state_.options.images);
+    state_.options.progress(
+        {state_.images_done, state_.options.images, static_cast<double>(state_.positions_out) / total, Cycles(now_)});
+  }
+}
+
+void EndpointModule::wake_sender(int stage, int replica, std::int64_t when) {
+  schedule({when, EventKind::send, state_.program.stages[at(stage)].replicas[at(replica)].parts.front(), 0});
+}
+
+void EndpointModule::wake_part(int part, std::int64_t when) { schedule({when, EventKind::wake, part, 0}); }
+
+void EndpointModule::advance_turn() {
+  state_.turn = (state_.turn + 1) % state_.turns.size();
+  const int part = state_.turns[state_.turn];
+  state_.parts[at(part)].written = false;
+  const EndpointId endpoint = state_.program.parts[at(part)].at;
+  if (endpoint == id_) {
+    mark(part);
+  } else {
+    state_.endpoints[at(endpoint)]->wake_part(part, now_ + 1);
+  }
+}
+
+// ---- messages -----------------------------------------------------------------------------------
+
+void EndpointModule::send(Message message, std::vector<EndpointId> to) {
+  message.deliveries_left = static_cast<int>(to.size());
+  message.sent_at = Cycles(now_);
+  ++state_.stages[at(message.stage)].stats.messages;
+  const int bits = slot_bits(static_cast<int>(state_.endpoints.size()));
+  std::uint32_t slot = 0;
+  if (free_messages_.empty()) {
+    slot = static_cast<std::uint32_t>(messages_.size());
+    if (bits < 32 && slot >= (1U << bits)) {
+      throw InternalError(path_, now_, "too many messages in flight");
+    }
+    messages_.emplace_back();
+  } else {
+    slot = free_messages_.back();
+    free_messages_.pop_back();
+  }
+  messages_[slot] = std::move(message);
+  Message& stored = messages_[slot];
+  if (state_.options.stall_probability > 0 && stall_.chance(state_.options.stall_probability)) {
+    stored.delayed_to = std::move(to);
+    schedule({now_ + stall_.uniform(1, 64), EventKind::inject, static_cast<std::int32_t>(slot), 0});
+    return;
+  }
+  const MessageId id = (bits == 32 ? 0 : static_cast<MessageId>(id_) << bits) | slot;
+  state_.fabric->inject(id_, to, stored.bits, id, Cycles(now_));
+  state_.fabric_module->poke(now_);
+}
+
+void EndpointModule::release_message(std::uint32_t slot) {
+  messages_[slot] = {};
+  free_messages_.push_back(slot);
+}
+
+void EndpointModule::deliver(const Delivery& delivery, Message& message) {
+  const std::int64_t visible = delivery.at.value + 1;
+  if (message.kind == Message::Kind::partial) {
+    contribute(message.stage, message.replica, message.index, message.partial, true, visible);
+    return;
+  }
+  const auto found = std::lower_bound(
+      stage_ports_.begin(), stage_ports_.end(), message.stage, [](const StagePorts& s, int stage) { return s.stage < stage; });
+  for (const int port : found->ports) {
+    const ProgramPort& program = state_.program.ports[at(port)];
+    const ProgramEdge& edge = state_.program.edges[at(program.edge)];
+    if (!program.needed.empty() && !program.needed[at(message.index % edge.positions)]) {
+      continue;
+    }
+    Arrival arrival;
+    arrival.port = port;
+    arrival.index = message.index;
+    arrival.data = message.position;
+    arrival.link_wait = delivery.link_wait;
+    arrival.credit_wait = delivery.credit_wait;
+    arrival.from_track = message.from_track;
+    arrival.sent_at = message.sent_at;
+    arrival.from_memory = state_.program.stages[at(message.stage)].kind == StageKind::memory;
+    land(arrival, visible);
+  }
+}
+
+/// A position has reached this endpoint's buffer: it can be read `write_latency_` later. Flits are written as they
+/// arrive, so the buffer's write bandwidth costs no extra time.
+void EndpointModule::land(const Arrival& arrival, std::int64_t visible) {
+  if (is_tile_) {
+    state_.stats.endpoints[at(id_)].buffer_write_bits +=
+        state_.program.edges[at(state_.program.ports[at(arrival.port)].edge)].bits.value;
+  }
+  if (write_latency_ == 0) {
+    arrive(arrival, visible);
+    return;
+  }
+  std::int32_t index = 0;
+  if (free_arrivals_.empty()) {
+    index = static_cast<std::int32_t>(arrivals_.size());
+    arrivals_.emplace_back();
+  } else {
+    index = free_arrivals_.back();
+    free_arrivals_.pop_back();
+  }
+  arrivals_[at(index)] = arrival;
+  schedule({visible + write_latency_, EventKind::arrive, index, 0});
+}
+
+void EndpointModule::arrive(const Arrival& arrival, std::int64_t when) {
+  PortState& port = state_.ports[at(arrival.port)];
+  const ProgramPort& program = state_.program.ports[at(arrival.port)];
+  PortStats& stats = state_.stats.ports[at(arrival.port)];
+  ++stats.arrived;
+  if (arrival.index < port.released) {
+    throw InternalError(path_, when, "a position arrived that no firing needs any more");
+  }
+  port.slots.reserve(port.released, port.highest, std::max(port.highest, arrival.index));
+  port.highest = std::max(port.highest, arrival.index);
+  PortState::Slot& slot = port.slots.at(arrival.index);
+  slot.arrived = true;
+  slot.data = arrival.data;
+  stats.peak = std::max(stats.peak, ++port.live);
+  if (arrival.index != port.watermark) {
+    return;
+  }
+  const std::int64_t positions = state_.program.edges[at(program.edge)].positions;
+  do {
+    ++port.watermark;
+  } while ((port.watermark <= port.highest && port.slots.at(port.watermark).arrived) ||
+           (!program.needed.empty() && !program.needed[at(port.watermark % positions)]));
+  port.link_wait = arrival.link_wait;
+  port.credit_wait = arrival.credit_wait;
+  port.from_track = arrival.from_track;
+  port.from_memory = arrival.from_memory;
+  port.sent_at = arrival.sent_at;
+  for (const int part : program.parts) {
+    PartState& state = state_.parts[at(part)];
+    note_inputs(part, port, when);
+    if (state.input_at == when && state.outstanding < state_.program.input_registers) {
+      if (when == now_ && now_cycle().value == now_ && now_ticks() % kTicksPerCycle == 0) {
+        mark(part);
+      } else {
+        schedule({when, EventKind::wake, part, 0});
+      }
+    }
+  }
+}
+
+// ---- end of the run -----------------------------------------------------------------------------
+
+void EndpointModule::describe_waits(std::vector<std::string>& lines) const {
+  for (const int part : parts_) {
+    const PartState& state = state_.parts[at(part)];
+    const ProgramPart& p = state_.program.parts[at(part)];
+    const ProgramStage& stage = state_.program.stages[at(p.stage)];
+    const ReplicaState& replica = state_.replicas[at(p.stage)][at(p.replica)];
+    if (replica.blocked) {
+      for (const int edge : stage.out_edges) {
+        for (const int port : state_.program.edges[at(edge)].ports) {
+          const CreditChannel& channel = state_.ports[at(port)].credits[at(p.replica)];
+          if (channel.producer_waits) {
+            lines.push_back(fmt::format("{} {}[{}]: waits for room in the line buffer of {} (edge {}, {} slots)",
+                                        path_,
+                                        stage.name,
+                                        p.replica,
+                                        state_.program.stages[at(state_.program.edges[at(edge)].to)].name,
+                                        edge,
+                                        state_.program.ports[at(port)].window));
+          }
+        }
+      }
+    }
+    if (state.ordinal >= state.firings) {
+      continue;
+    }
+    const std::int64_t image = state.ordinal / per_image(p);
+    const std::int64_t pos = raster(p, state.ordinal);
+    for (std::size_t e = 0; e < stage.in_edges.size(); ++e) {
+      const ProgramEdge& edge = state_.program.edges[at(stage.in_edges[e])];
+      const PortState& port = state_.ports[at(state.ports[e])];
+      const std::int64_t need = image * edge.positions + edge.last_needed[at(pos)];
+      if (port.watermark <= need) {
+        lines.push_back(fmt::format("{} {}[{}]: firing {} waits for position {} of {}, has all before {}",
+                                    path_,
+                                    stage.name,
+                                    p.replica,
+                                    state.ordinal,
+                                    need,
+                                    state_.program.stages[at(edge.from)].name,
+                                    port.watermark));
+      }
+    }
+  }
+}
+
+void EndpointModule::finish(std::int64_t end) {
+  for (const int part : parts_) {
+    PartState& state = state_.parts[at(part)];
+    if (end > state.drawn_to) {
+      state.stats.waits[at(static_cast<int>(Wait::none))] += Cycles(end - state.drawn_to);
+      if (state.track >= 0) {
+        state_.trace->wait(state.track, Cycles(state.drawn_to), Cycles(end), Wait::none);
+      }
+    }
+  }
+  if (bus_track_ >= 0 && bus_drawn_ < end) {
+    state_.trace->wait(bus_track_, Cycles(bus_drawn_), Cycles(end), Wait::none);
+  }
+  if (vector_track_ >= 0 && vector_drawn_ < end) {
+    state_.trace->wait(vector_track_, Cycles(vector_drawn_), Cycles(end), Wait::none);
+  }
+  if (step_ != nullptr) {
+    step_->finish(end);
+  }
+}
+
+}  // namespace tessera::engine

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// One endpoint of the fabric as a SystemC module: a tile, a chip I/O port or the memory port.
+///
+/// A tile's bus, buffer and vector unit live here; so do its lockstep groups of PEs. One SC_METHOD with a queue of its
+/// own: it runs only in cycles in which something happens here. All events of a cycle are handled first, in an
+/// order that does not depend on who caused them; then whatever can start is started.
+///
+/// One firing of a matrix part:
+///   input over the bus -> PEs (Reservation) -> result over the bus -> vector unit -> home tile -> combined ->
+///   position leaves for every line buffer that needs it, as soon as all of them have room.
+#pragma once
+
+#include <queue>
+#include <string>
+#include <systemc>
+#include <vector>
+
+#include "sim/base/rng.hpp"
+#include "sim/engine/state.hpp"
+
+namespace tessera::engine {
+
+class StepPlayer;
+
+class EndpointModule : public sc_core::sc_module {
+ public:
+  SC_HAS_PROCESS(EndpointModule);
+  EndpointModule(const sc_core::sc_module_name& name, std::string path, State& state, EndpointId id);
+  ~EndpointModule() override;
+
+  /// Declares the trace rows and asks for the first activation.
+  void begin();
+  /// Registers waveform signals.
+  void trace_signals(sc_core::sc_trace_file* file);
+  /// The fabric delivered a message; called in the fabric's phase, seen by this endpoint in cycle delivery.at + 1.
+  void deliver(const Delivery& delivery, Message& message);
+  /// Step mode: one PE of a part has finished a firing; called in the resources' phase.
+  void pe_finished(int part, std::int64_t ordinal, Cycles done);
+  /// Tries the replica's blocked head again at `at`; called by a consumer that released a line buffer.
+  void wake_sender(int stage, int replica, std::int64_t at);
+  /// Serial: it is this part's turn from cycle `at` on.
+  void wake_part(int part, std::int64_t at);
+
+  [[nodiscard]] Message& message(std::uint32_t slot) { return messages_[slot]; }
+
+  void release_message(std::uint32_t slot);
+
+  /// Waits that are still open, for the deadlock report.
+  void describe_waits(std::vector<std::string>& lines) const;
+  /// Fills rows and statistics up to the end of the run.
+  void finish(std::int64_t end);
+
+ private:
+  enum class EventKind : std::uint8_t { arrive, pe_done, taken, combine, combined, send, wake, inject };
+
+  struct Event {
+    std::int64_t at;
+    EventKind kind;
+    std::int32_t subject;  ///< part, or index into arrivals_, or message slot
+    std::int64_t ordinal;
+
+    bool operator>(const Event& o) const {
+      if (at != o.at) {
+        return at > o.at;
+      }
+      if (kind != o.kind) {
+        return kind > o.kind;
+      }
+      return subject != o.subject ? subject > o.subject : ordinal > o.ordinal;
+    }
+  };
+
+  struct Arrival {
+    int port = 0;
+    std::int64_t index = 0;
+    Position32 data;
+    Cycles link_wait{0}, credit_wait{0};
+    bool from_memory = false;
+    TrackId from_track = -1;
+    Cycles sent_at{0};
+  };
+
+  struct StagePorts {
+    int stage;
+    std::vector<int> ports;
+  };
+
+  void run();
+  void schedule(Event event);
+  void request(std::int64_t at);
+  void handle(const Event& event);
+  void settle();
+  void mark(int part);
+
+  bool inputs_ready(PartState& state, const ProgramPart& part) const;
+  void note_inputs(int part, const PortState& port, std::int64_t at);
+  bool can_fire(int part);
+  void fire(int part);
+  std::int64_t write_matrix(int part, std::int64_t at);
+  void release_inputs(int part, std::int64_t at);
+  void start_pes(int part, std::int64_t ordinal, std::int64_t at, bool write);
+  void pe_done(int part, std::int64_t ordinal);
+  void result_taken(int part);
+  void contribute(int stage, int replica, std::int64_t ordinal, Partial64 partial, bool in_fabric_phase, std::int64_t at);
+  void combine(int stage, int replica, std::int64_t ordinal);
+  void position_done(int stage, int replica, std::int64_t ordinal, Position32 value);
+  void try_send(int stage, int replica);
+  void position_left(int stage, std::int64_t ordinal, std::int64_t image, Position32 value);
+  void arrive(const Arrival& arrival, std::int64_t at);
+  void land(const Arrival& arrival, std::int64_t visible);
+  void send(Message message, std::vector<EndpointId> to);
+  std::int64_t take_bus(std::int64_t bits, std::int64_t at, int part);
+  std::int64_t take_vector_unit(Cycles cycles, std::int64_t at, int part, std::int64_t index);
+  void draw_work(int part, std::int64_t start, std::int64_t end, std::int64_t index);
+  void advance_turn();
+  Operand operand_reader(int part, std::int64_t image);
+
+  [[nodiscard]] std::int64_t per_image(const ProgramPart& part) const;
+  [[nodiscard]] std::int64_t raster(const ProgramPart& part, std::int64_t ordinal) const;
+
+  State& state_;
+  const EndpointId id_;
+  const std::string path_;
+  const bool is_tile_;
+  sc_core::sc_event wake_;
+  std::int64_t wake_at_ = INT64_MAX;
+  std::int64_t now_ = 0;
+  std::priority_queue<Event, std::vector<Event>, std::greater<>> queue_;
+  std::vector<Arrival> arrivals_;
+  std::vector<std::int32_t> free_arrivals_;
+  std::vector<Message> messages_;
+  std::vector<std::uint32_t> free_messages_;
+  std::vector<int> parts_;                       ///< of this endpoint
+  std::vector<StagePorts> stage_ports_;          ///< sorted by stage: line buffers here, by producer
+  std::vector<int> dirty_;
+  std::vector<std::pair<int, int>> resend_;
+  std::int64_t bus_free_ = 0;
+  std::int64_t vector_free_ = 0;
+  std::int64_t bus_drawn_ = 0;
+  std::int64_t vector_drawn_ = 0;
+  TrackId bus_track_ = -1;
+  TrackId vector_track_ = -1;
+  std::int64_t bus_width_ = 0;     ///< bits per cycle that the buffer and the bus together sustain; 0: unlimited
+  std::int64_t read_latency_ = 0;
+  std::int64_t write_latency_ = 0;
+  std::unique_ptr<StepPlayer> step_;
+  Rng stall_;
+};
+
+}  // namespace tessera::engine

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// All mutable state of a run that more than one module sees, in flat arrays parallel to Program. Every entry has one
+/// writer per phase (clock.hpp), so the order of modules within a phase cannot matter.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "arch/chip/chip.hpp"
+#include "sim/api/program.hpp"
+#include "sim/api/run.hpp"
+#include "sim/engine/datapath.hpp"
+
+namespace tessera::engine {
+
+/// A growing ring addressed by an index that only moves forward.
+template <class T>
+class Ring {
+ public:
+  T& at(std::int64_t index) { return slots_[static_cast<std::size_t>(index) & mask_]; }
+
+  [[nodiscard]] const T& at(std::int64_t index) const { return slots_[static_cast<std::size_t>(index) & mask_]; }
+
+  /// Makes room for indices first..last (inclusive) at once; what lies in first..old_last keeps its value.
+  void reserve(std::int64_t first, std::int64_t old_last, std::int64_t last) {
+    const auto need = static_cast<std::size_t>(last - first + 1);
+    if (need <= slots_.size()) {
+      return;
+    }
+    std::size_t size = slots_.empty() ? 8 : slots_.size();
+    while (size < need) {
+      size *= 2;
+    }
+    std::vector<T> bigger(size);
+    for (std::int64_t i = first; i <= old_last; ++i) {
+      bigger[static_cast<std::size_t>(i) & (size - 1)] = std::move(at(i));
+    }
+    slots_ = std::move(bigger);
+    mask_ = size - 1;
+  }
+
+  [[nodiscard]] bool empty() const { return slots_.empty(); }
+
+ private:
+  std::vector<T> slots_;
+  std::size_t mask_ = 0;
+};
+
+/// What the consumer tells one producing replica: "everything below `value` is free from cycle `at` on".
+struct Credit {
+  std::int64_t at;
+  std::int64_t value;
+};
+
+struct CreditChannel {
+  int replica = 0;            ///< of the producing stage
+  std::int64_t delay = 1;     ///< cycles until the producer sees a release
+  std::int64_t seen = 0;      ///< released index as the producer knows it
+  std::deque<Credit> pending;
+  bool producer_waits = false;
+};
+
+/// A line buffer (see program.hpp).
+struct PortState {
+  struct Slot {
+    bool arrived = false;
+    Position32 data;
+  };
+
+  std::int64_t watermark = 0;  ///< first needed index that has not arrived
+  std::int64_t released = 0;   ///< first index still needed by a later firing
+  std::int64_t highest = -1;   ///< highest index that arrived
+  Ring<Slot> slots;
+  std::int64_t live = 0;       ///< slots in use
+  Cycles link_wait{0};         ///< of the position that moved the watermark last
+  Cycles credit_wait{0};
+  bool from_memory = false;
+  TrackId from_track = -1;
+  Cycles sent_at{0};
+  std::vector<CreditChannel> credits;  ///< one per replica of the producer
+};
+
+/// Reservation of a PE's resources (all PEs of a lockstep group alike), see model.hpp.
+class Reservation {
+ public:
+  explicit Reservation(std::size_t resources) : free_(resources, 0) {}
+
+  /// Earliest issue at or after `at`; takes the resources.
+  std::int64_t take(const Schedule& schedule, std::int64_t at) {
+    for (const Schedule::Hold& hold : schedule.holds) {
+      at = std::max(at, free_[static_cast<std::size_t>(hold.on)] - hold.first.value);
+    }
+    for (const Schedule::Hold& hold : schedule.holds) {
+      free_[static_cast<std::size_t>(hold.on)] = at + hold.end.value;
+    }
+    return at;
+  }
+
+ private:
+  std::vector<std::int64_t> free_;
+};
+
+struct PartState {
+  struct Flight {
+    std::int64_t ordinal = 0;
+    int pes_playing = 0;     ///< step mode: PEs that have not finished
+    std::int64_t done = 0;   ///< step mode: latest finish so far
+    Partial64 result;
+    Position32 position;     ///< vector stages
+  };
+
+  std::int64_t ordinal = 0;        ///< next firing, counted over all images
+  std::int64_t firings = 0;        ///< of the whole run
+  std::int64_t image = -1;         ///< of the last firing
+  std::vector<int> ports;          ///< line buffer of each operand
+  int outstanding = 0;
+  bool dirty = false;
+  bool written = false;            ///< matrix of the current image (or turn) programmed
+  std::deque<Flight> flights;      ///< in order of issue
+  std::vector<Reservation> groups;
+  std::int64_t drawn_to = 0;       ///< end of the last work span: its row is tiled up to here
+  std::int64_t input_at = -1;      ///< when the operands of the next firing were complete; -1: not yet
+  Cycles input_link{0}, input_credit{0};
+  bool input_memory = false;
+  std::int64_t bus_until = 0;      ///< when the operands of the last firing were in the PEs
+  TrackId input_track = -1;
+  Cycles input_sent{0};
+  std::int64_t slot_at = 0;        ///< when a register came free for the next firing
+  Wait slot_reason = Wait::resource;
+  std::vector<std::int64_t> first_needed;  ///< per in-edge of the stage, absolute index
+  PartStats stats;
+  TrackId track = -1;
+};
+
+/// A position whose result is being put together at its replica's home.
+struct OpenPosition {
+  int contributions = 0;
+  bool done = false;
+  Partial64 sum;
+  Position32 value;
+};
+
+struct ReplicaState {
+  std::int64_t head = 0;       ///< ordinal of the next position to leave
+  std::int64_t highest = -1;   ///< highest ordinal opened
+  Ring<OpenPosition> open;
+  bool blocked = false;        ///< head is done but a consumer's line buffer is full
+  bool retry = false;          ///< listed for another attempt
+  std::deque<std::pair<std::int64_t, Position32>> combining;  ///< in the vector unit, oldest first
+  std::int64_t combined_count = 0;
+};
+
+struct StageState {
+  StageStats stats;
+};
+
+struct Message {
+  enum class Kind : std::uint8_t { position, partial };
+  Kind kind = Kind::position;
+  int stage = 0;
+  int replica = 0;
+  std::int64_t index = 0;   ///< of the position, or ordinal of the partial result
+  Position32 position;
+  Partial64 partial;
+  Bits bits{0};
+  int deliveries_left = 0;
+  std::vector<EndpointId> delayed_to;  ///< destinations of a message that a test holds back
+  TrackId from_track = -1;
+  Cycles sent_at{0};
+};
+
+class EndpointModule;
+class FabricModule;
+
+/// Everything a run owns; modules keep a reference.
+struct State {
+  State(const Program& p, const arch::chip::Chip& c, const RunOptions& o) : program(p), chip(c), options(o) {}
+
+  const Program& program;
+  const arch::chip::Chip& chip;
+  const RunOptions& options;
+  DataPath* datapath = nullptr;  ///< null when functional is off
+  TraceSink* trace = nullptr;
+  std::unique_ptr<Fabric> fabric;
+  FabricModule* fabric_module = nullptr;
+  std::vector<PortState> ports;
+  std::vector<PartState> parts;
+  std::vector<std::vector<ReplicaState>> replicas;  ///< [stage][replica]
+  std::vector<StageState> stages;
+  std::vector<EndpointModule*> endpoints;
+  std::vector<int> turns;         ///< serial: parts in the order in which they may fire
+  std::size_t turn = 0;
+  RunStats stats;
+  std::int64_t images_done = 0;
+  std::int64_t positions_out = 0;  ///< of the sink
+  std::int64_t last_event = 0;
+};
+
+}  // namespace tessera::engine
