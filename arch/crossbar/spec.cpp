@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// Conditions between the fields of a crossbar.
+#include "arch/crossbar/spec.hpp"
+
+#include <string>
+
+namespace tessera::arch::crossbar {
+
+std::vector<Problem> problems(const Spec& spec) {
+  std::vector<Problem> found;
+  const bool differential_rows = spec.weight_mapping == WeightMapping::differential_rows;
+  const bool unit = spec.weight_mapping == WeightMapping::biased_unit_column ||
+                    spec.weight_mapping == WeightMapping::offset_column;
+  if (spec.active_rows > spec.rows) {
+    found.push_back({"active_rows",
+                     "rows",
+                     "more rows are read at once than the array has",
+                     "at most " + std::to_string(spec.rows)});
+  }
+  if (differential_rows && spec.rows % 2 != 0) {
+    found.push_back(
+        {"rows", "weight_mapping", "differential rows come in pairs", "an even number"});
+  }
+  if (differential_rows && spec.active_rows % 2 != 0) {
+    found.push_back(
+        {"active_rows", "weight_mapping", "differential rows are read in pairs", "an even number"});
+  }
+  if (spec.weight_mapping == WeightMapping::differential_columns && spec.columns % 2 != 0) {
+    found.push_back(
+        {"columns", "weight_mapping", "differential columns come in pairs", "an even number"});
+  }
+  if (spec.weight_mapping == WeightMapping::offset_column && spec.columns < 2) {
+    found.push_back({"columns",
+                     "weight_mapping",
+                     "the offset column leaves no room for weights",
+                     "at least 2"});
+  }
+  if (spec.weight_flip && !unit) {
+    found.push_back({"weight_flip",
+                     "weight_mapping",
+                     "flipping a column needs the sum of the inputs",
+                     "biased_unit_column or offset_column"});
+  }
+  if (spec.adc_rate.has_value() == spec.t_adc.has_value()) {
+    found.push_back(
+        {"t_adc",
+         "adc_rate",
+         spec.t_adc ? "the conversion time is given twice" : "the conversion time is missing",
+         "adc_rate or t_adc, and not both"});
+  }
+  if (spec.t_sample.value > 0 && !spec.sample_and_hold) {
+    found.push_back({"t_sample",
+                     "sample_and_hold",
+                     "nothing samples",
+                     "sample_and_hold: true, or no t_sample"});
+  }
+  if (spec.adcs > spec.columns + 1) {
+    found.push_back({"adcs",
+                     "columns",
+                     "there are more ADCs than columns",
+                     "at most " + std::to_string(spec.columns + 1)});
+  }
+  return found;
+}
+
+}  // namespace tessera::arch::crossbar

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// Every kind in the registry keeps the promises of sim/api/model.hpp. A new kind is found by
+/// itself.
+///
+/// Replay   TESSERA_SEED=<seed printed by the failure> runs that one case of every kind
+#include "sim/api/model.hpp"
+#include "sim/api/schedule.hpp"
+#include "sim/base/diagnostics.hpp"
+#include "sim/base/rng.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace tessera {
+namespace {
+
+constexpr std::uint64_t kCases = 500;
+constexpr std::uint64_t kOpsPerModel = 4;
+
+std::vector<std::uint64_t> seeds() {
+  if (const char* text = std::getenv("TESSERA_SEED")) {
+    return {std::strtoull(text, nullptr, 10)};
+  }
+  std::vector<std::uint64_t> all;
+  for (std::uint64_t s = 1; s <= kCases; ++s) {
+    all.push_back(s);
+  }
+  return all;
+}
+
+std::string describe(std::uint64_t seed, const Op& op) {
+  return "TESSERA_SEED=" + std::to_string(seed) + (op.code == OpCode::write ? " write " : " mvm ") +
+         std::to_string(op.rows) + "x" + std::to_string(op.cols) + " slices " +
+         std::to_string(op.slices) + " cell_cols " + std::to_string(op.cell_cols) + " in " +
+         std::to_string(op.in_bits) + (op.in_signed ? "s" : "u") + " w " +
+         std::to_string(op.w_bits);
+}
+
+class KindContract : public testing::TestWithParam<std::size_t> {
+ protected:
+  [[nodiscard]] static const Kind& kind() { return registry()[GetParam()]; }
+};
+
+/// Plays the steps cycle by cycle, as an engine without any closed form would: passes of a loop are
+/// issued every II.
+struct Played {
+  std::int64_t latency = 0;
+  std::vector<std::pair<std::int64_t, std::int64_t>> busy;  ///< per resource: first start, last end
+  ActionCounts did{};
+};
+
+Played play(const std::vector<Step>& steps, std::size_t resources) {
+  Played played;
+  played.busy.assign(resources, {INT64_MAX, 0});
+  std::int64_t now = 0;
+  for (std::size_t begin = 0; begin < steps.size();) {
+    std::size_t end = begin;
+    std::int64_t ii = 0;
+    for (; end < steps.size() && steps[end].repeat == steps[begin].repeat; ++end) {
+      ii = std::max(ii, steps[end].occupancy.value);
+    }
+    std::int64_t finish = now;
+    for (std::int64_t pass = 0; pass < steps[begin].repeat; ++pass) {
+      std::int64_t t = now + pass * ii;
+      for (std::size_t k = begin; k < end; ++k) {
+        const Step& step = steps[k];
+        if (step.occupancy.value > 0) {
+          auto& [first, last] = played.busy[static_cast<std::size_t>(step.on)];
+          first = std::min(first, t);
+          last = std::max(last, t + step.occupancy.value);
+        }
+        for (std::size_t a = 0; a < kMaxActions; ++a) {
+          played.did[a] += step.did[a];
+        }
+        t += step.latency.value;
+      }
+      finish = t;
+    }
+    now = finish;
+    begin = end;
+  }
+  played.latency = now;
+  return played;
+}
+
+TEST_P(KindContract, ScheduleEqualsFireCost) {
+  for (const std::uint64_t seed : seeds()) {
+    const std::unique_ptr<Model> model = kind().random_model(seed);
+    ASSERT_NE(model, nullptr);
+    for (std::uint64_t k = 0; k < kOpsPerModel; ++k) {
+      const Op op = kind().random_op(*model, seed * 1000 + k);
+      SCOPED_TRACE(describe(seed, op));
+      const std::vector<Step> steps = model->steps(op);
+      ASSERT_FALSE(steps.empty());
+      const Schedule schedule = make_schedule(steps);
+      const Cost cost = model->fire_cost(op);
+      ASSERT_EQ(schedule.latency, cost.latency);
+      ASSERT_EQ(schedule.interval, cost.interval);
+      ASSERT_EQ(schedule.did, cost.did);
+    }
+  }
+}
+
+TEST_P(KindContract, ScheduleEqualsStepsPlayedOneByOne) {
+  for (const std::uint64_t seed : seeds()) {
+    const std::unique_ptr<Model> model = kind().random_model(seed);
+    const Op op = kind().random_op(*model, seed);
+    SCOPED_TRACE(describe(seed, op));
+    const std::vector<Step> steps = model->steps(op);
+    const Schedule schedule = make_schedule(steps);
+    const Played played = play(steps, model->resources().size());
+    ASSERT_EQ(schedule.latency.value, played.latency);
+    ASSERT_EQ(schedule.did, played.did);
+    std::int64_t interval = 0;
+    for (const auto& [first, last] : played.busy) {
+      interval = std::max(interval, last - std::min(first, last));
+    }
+    ASSERT_EQ(schedule.interval.value, interval);
+    for (const Schedule::Hold& hold : schedule.holds) {
+      const auto& busy = played.busy[static_cast<std::size_t>(hold.on)];
+      ASSERT_EQ(hold.first.value, busy.first);
+      ASSERT_EQ(hold.end.value, busy.second);
+    }
+  }
+}
+
+/// The bits: what all fragments of a matrix add up to is the product, when converters are ideal.
+TEST_P(KindContract, FragmentsAddUpToTheProduct) {
+  for (const std::uint64_t seed : seeds()) {
+    const std::unique_ptr<Model> model = kind().random_model(seed);
+    Rng rng(seed, "contract.matrix");
+    MatrixOp matrix;
+    matrix.rows = rng.uniform(1, 60);
+    matrix.cols = rng.uniform(1, 12);
+    matrix.groups = static_cast<int>(rng.uniform(1, 4));
+    const Op supported = kind().random_op(*model, seed);
+    matrix.w_bits = supported.w_bits;
+    matrix.in_bits = supported.in_bits;
+    matrix.in_signed = supported.in_signed;
+    const Layout layout = model->layout(matrix);
+    if (!layout.ok) {
+      ASSERT_FALSE(layout.why_not.empty()) << "TESSERA_SEED=" << seed;
+      continue;
+    }
+    SCOPED_TRACE(describe(seed, supported));
+    const auto at = [&](std::int64_t g, std::int64_t c, std::int64_t r) {
+      return static_cast<std::size_t>((g * matrix.cols + c) * matrix.rows + r);
+    };
+    const std::int64_t high = (std::int64_t{1} << (matrix.w_bits - 1)) - 1;
+    const std::int64_t x_low = matrix.in_signed ? -(std::int64_t{1} << (matrix.in_bits - 1)) : 0;
+    const std::int64_t x_high = x_low + (std::int64_t{1} << matrix.in_bits) - 1;
+    std::vector<std::int32_t> weights(at(matrix.groups, 0, 0));
+    for (std::int32_t& w : weights) {
+      w = static_cast<std::int32_t>(rng.uniform(-high - 1, high));
+    }
+    std::vector<std::int32_t> x(static_cast<std::size_t>(matrix.groups * matrix.rows));
+    for (std::int32_t& v : x) {
+      v = static_cast<std::int32_t>(rng.uniform(x_low, x_high));
+    }
+
+    std::vector<std::int64_t> y(static_cast<std::size_t>(matrix.groups * matrix.cols), 0);
+    for (const Fragment& f : layout.fragments) {
+      std::vector<std::int32_t> part_w;
+      std::vector<std::int32_t> part_x;
+      for (int g = f.group; g < f.group + f.groups; ++g) {
+        for (std::int64_t c = f.col; c < f.col + f.cols; ++c) {
+          for (std::int64_t r = f.row; r < f.row + f.rows; ++r) {
+            part_w.push_back(weights[at(g, c, r)]);
+          }
+        }
+        for (std::int64_t r = f.row; r < f.row + f.rows; ++r) {
+          part_x.push_back(x[static_cast<std::size_t>(g * matrix.rows + r)]);
+        }
+      }
+      const auto unit = model->make_unit();
+      unit->load(model->op(OpCode::mvm, matrix, f), f, part_w);
+      std::vector<std::int64_t> part_y(
+          static_cast<std::size_t>(f.groups) * static_cast<std::size_t>(f.cols), 0);
+      unit->fire(part_x, part_y, true);
+      for (int g = 0; g < f.groups; ++g) {
+        for (int c = 0; c < f.cols; ++c) {
+          y[static_cast<std::size_t>((f.group + g) * matrix.cols + f.col + c)] +=
+              part_y[static_cast<std::size_t>(g * f.cols + c)];
+        }
+      }
+    }
+    for (std::int64_t g = 0; g < matrix.groups; ++g) {
+      for (std::int64_t c = 0; c < matrix.cols; ++c) {
+        std::int64_t exact = 0;
+        for (std::int64_t r = 0; r < matrix.rows; ++r) {
+          exact +=
+              std::int64_t{weights[at(g, c, r)]} * x[static_cast<std::size_t>(g * matrix.rows + r)];
+        }
+        ASSERT_EQ(y[static_cast<std::size_t>(g * matrix.cols + c)], exact)
+            << "group " << g << " column " << c;
+      }
+    }
+  }
+}
+
+TEST_P(KindContract, StepsStayWithinResourcesAndActions) {
+  for (const std::uint64_t seed : seeds()) {
+    const std::unique_ptr<Model> model = kind().random_model(seed);
+    const Op op = kind().random_op(*model, seed);
+    SCOPED_TRACE(describe(seed, op));
+    ASSERT_LE(model->actions().size(), kMaxActions);
+    for (const Step& step : model->steps(op)) {
+      ASSERT_GE(step.on, 0);
+      ASSERT_LT(static_cast<std::size_t>(step.on), model->resources().size());
+      for (std::size_t a = 0; a < kMaxActions; ++a) {
+        ASSERT_GE(step.did[a], 0);
+        if (a >= model->actions().size()) {
+          ASSERT_EQ(step.did[a], 0) << "an action without a name";
+        }
+      }
+    }
+    ASSERT_GT(model->fire_cost(op).interval, Cycles(op.code == OpCode::write ? -1 : 0))
+        << "infinitely many firings";
+  }
+}
+
+TEST_P(KindContract, NamesAreUniqueAndPricesHaveSources) {
+  const std::unique_ptr<Model> model = kind().random_model(1);
+  EXPECT_EQ(model->kind(), kind().name);
+  EXPECT_FALSE(kind().doc.empty());
+  std::set<std::string> names;
+  for (const Resource& resource : model->resources()) {
+    EXPECT_FALSE(resource.name.empty());
+    EXPECT_TRUE(names.insert(resource.name).second) << resource.name;
+  }
+  names.clear();
+  for (const Action& action : model->actions()) {
+    EXPECT_TRUE(names.insert(action.name).second) << action.name;
+    EXPECT_FALSE(action.source.empty()) << action.name;
+  }
+  for (const config::FieldInfo& field : kind().fields()) {
+    EXPECT_FALSE(field.doc.empty()) << field.key;
+  }
+}
+
+TEST_P(KindContract, LayoutSaysWhyNot) {
+  const std::unique_ptr<Model> model = kind().random_model(1);
+  MatrixOp empty;
+  const Layout layout = model->layout(empty);
+  EXPECT_FALSE(layout.ok);
+  EXPECT_FALSE(layout.why_not.empty());
+}
+
+TEST(KindRegistry, ListsKindsByName) {
+  ASSERT_FALSE(registry().empty());
+  for (std::size_t k = 1; k < registry().size(); ++k) {
+    EXPECT_LT(registry()[k - 1].name, registry()[k].name);
+  }
+}
+
+std::vector<std::size_t> all_kinds() {
+  std::vector<std::size_t> all(registry().size());
+  for (std::size_t k = 0; k < all.size(); ++k) {
+    all[k] = k;
+  }
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Registry,
+                         KindContract,
+                         testing::ValuesIn(all_kinds()),
+                         [](const auto& param_info) { return registry()[param_info.param].name; });
+
+}  // namespace
+}  // namespace tessera
