@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// Counts times prices: the only code that multiplies by joules.
+///
+/// Energy   dynamic = sum over actions of count * energy per action; static = sum over components
+/// of
+///          leakage * instances * duration of the run (cycle 0 to the last event)
+/// Counts   a PE action happens `did` times per firing in every PE of a lockstep group; the tile's
+/// bus,
+///          buffer and vector unit, I/O and memory count themselves; the fabric counts flits
+/// Load     programming the weights before the run is accounted apart and is in no total
+/// Errors   InternalError when a count overflows or statistics and program do not belong together
+#pragma once
+
+#include "sim/api/program.hpp"
+#include "sim/api/run.hpp"
+#include "sim/base/units.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tessera::report {
+
+/// One countable event of a PE.
+struct Price {
+  std::string name;
+  Joules energy{0};
+  std::string source;
+};
+
+/// Hardware that takes area and leaks, `instances` times.
+struct Component {
+  std::string name;  ///< "tile.pe.adc"
+  std::int64_t instances = 0;
+  SquareMeters area{0};  ///< of one instance
+  Watts leakage{0};      ///< of one instance
+};
+
+/// All that the report needs to know of a chip.
+struct PriceList {
+  Clock clock;
+  std::int64_t tiles = 0;
+  std::int64_t pes = 0;           ///< on the whole chip
+  std::vector<Price> pe_actions;  ///< as Model::actions()
+  Joules bus_bit{0};
+  Joules buffer_read_bit{0};
+  Joules buffer_write_bit{0};
+  Joules vector_op{0};
+  Joules io_bit{0};
+  Joules memory_bit{0};
+  Joules link_flit{0};
+  Joules router_flit{0};
+  std::vector<Component> components;
+  double endurance = 0;  ///< writes that a cell survives; 0 when unknown
+};
+
+/// What the fabric did, in events that have a price, and what its own counters must agree with.
+struct FabricUse {
+  std::int64_t link_flits = 0;
+  std::int64_t router_flits = 0;
+  std::int64_t on_links = -1;  ///< sum of RunStats::links, as the totals imply it; -1 when unknown
+  std::int64_t link_capacity = 1;  ///< flits per cycle and link; 0 is unlimited
+};
+
+/// Programming of all weights before the run.
+struct LoadUse {
+  std::int64_t pes = 0;  ///< matrices written
+  Cycles cycles{0};
+  ActionCounts did{};  ///< of all PEs together
+};
+
+/// One line of the energy bill.
+struct Charge {
+  std::string name;
+  std::int64_t count = 0;
+  Joules energy{0};
+};
+
+/// One line of the area roll-up.
+struct Holding {
+  std::string name;
+  std::int64_t instances = 0;
+  SquareMeters area{0};     ///< of all instances
+  Joules static_energy{0};  ///< of all instances over the run
+};
+
+struct Account {
+  std::vector<Charge> actions;    ///< PE actions in the kind's order, then those of the chip
+  std::vector<Charge> places;     ///< the same energy by place: pes, tile_bus, ...; `count` is 0
+  std::vector<Joules> stage_pes;  ///< the share of each stage in `pes`
+  std::vector<Holding> components;
+  Joules dynamic{0};
+  Joules leaked{0};
+  Joules total{0};
+  SquareMeters area{0};
+  std::vector<Charge> load_actions;
+  Joules load{0};
+  /// Most often that one PE was written during the run, and that divided into the endurance; 0 when
+  /// nothing was written or nothing is known.
+  std::int64_t most_writes = 0;
+  double runs_until_worn = 0;
+};
+
+Account make_account(const Program& program,
+                     const RunStats& stats,
+                     const FabricUse& fabric,
+                     const LoadUse& load,
+                     const PriceList& prices);
+
+}  // namespace tessera::report
