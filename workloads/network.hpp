@@ -14,7 +14,9 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -104,7 +106,9 @@ struct Layer {
   int groups = 1;               ///< conv
   int heads = 1;                ///< matmul, softmax
   bool transpose_b = false;     ///< matmul: out[i][h][j] = sum_d a[i][h][d] b[j][h][d]; else out[i][h][d] = sum_j a[i][h][j] b[j][h][d]
-  int slice_begin = 0;          ///< slice: first channel (or first position when slice_positions)
+  /// slice: first channel, or first position when slice_positions. Output position p is then input position
+  /// max(0, p + slice_begin): a negative begin repeats position 0, which is how a ViT gets its class token.
+  int slice_begin = 0;
   bool slice_positions = false;
   bool has_bias = true;
   bool has_batch_norm = false;  ///< folded into multiplier and bias; costs a per-channel scale in the vector unit
@@ -116,7 +120,9 @@ struct Layer {
   bool in_signed = false;    ///< signedness of the input tensor (operand a)
   int out_bits = 8;
   bool out_signed = false;
-  int shift = 0;             ///< rescale: round_shift(acc * multiplier, shift)
+  int shift = 0;             ///< rescale: round_shift(acc * multiplier, shift); softmax: fraction bits of its input
+  int multiplier = 1;        ///< mean of the per-channel multipliers; the one multiplier of avg_pool and activation
+  int center = 0;            ///< mean input value in 1/256, which the synthetic bias cancels (parameters.hpp)
   int a_shift = 0, b_shift = 0;  ///< add: left shifts that align the two operands
 
   [[nodiscard]] bool is_matrix() const {
@@ -153,10 +159,58 @@ struct MatrixShape {
 
 MatrixShape matrix_shape(const Network& network, LayerId id);
 
+/// Matrix layers in network order: the order of every per-layer list of bits and replicas.
+std::vector<LayerId> matrix_layers(const Network& network);
+
+/// Layers that read the output of each layer, in network order; a layer that reads it twice appears twice.
+std::vector<std::vector<LayerId>> consumers(const Network& network);
+
+/// Multiply-accumulates of all matrix layers for one image, attention products included.
+std::int64_t total_macs(const Network& network);
+
+/// Weights that are resident in matrices: no biases, no scales, no second operands of matmul.
+std::int64_t total_weights(const Network& network);
+
+/// Limits of one network; with them no product of sizes overflows 64 bit.
+inline constexpr int kMaxDim = 1 << 20;                                 ///< height, width, channels, window, padding
+inline constexpr std::int64_t kMaxElements = std::int64_t{1} << 28;     ///< of one tensor
+inline constexpr std::int64_t kMaxWeights = std::int64_t{1} << 34;      ///< of one layer
+inline constexpr std::int64_t kMaxMacs = std::int64_t{1} << 44;         ///< of one layer
+inline constexpr std::size_t kMaxLayers = std::size_t{1} << 16;
+
+/// Something wrong with a layer. The YAML reader and the builder turn it into a Diagnostic or an exception.
+struct NetworkProblem {
+  std::string code;      ///< "E-NET-SHAPE"
+  std::string sentence;  ///< lower case, no full stop
+  LayerId layer = -1;
+  LayerId other = -1;  ///< second place of a conflict, or -1
+  std::string key;     ///< key of the layer in YAML, or empty
+  std::string expected;
+  std::string got;
+  std::string hint;
+};
+
+/// The shape of `layer`, layer number `id`, from the shapes of its inputs, which precede it. Reads `layer.out` only
+/// for what is free: channels of conv, fc, linear and channel slices; height and width of position slices. Adds to
+/// `problems` and returns nothing when the shapes do not chain.
+std::optional<Shape> infer_shape(const Network& network,
+                                 const Layer& layer,
+                                 LayerId id,
+                                 std::vector<NetworkProblem>& problems);
+
+/// Everything that makes `network` not a valid Network: names, order, number of operands, shapes, sizes, dead layers,
+/// several outputs.
+std::vector<NetworkProblem> check(const Network& network);
+
 /// x narrowed from the `from`-bit tensor to `to` bits: round_shift by the difference, then clamped; unchanged when
 /// from <= to.
 constexpr std::int64_t narrow(std::int64_t x, int from, int to, bool is_signed) {
   return from <= to ? x : clamp_to(round_shift(x, from - to), to, is_signed);
+}
+
+/// Operand b of a matmul narrowed to signed weights of `w_bits`; an unsigned tensor counts one bit more.
+constexpr std::int64_t narrow_weight(std::int64_t x, int from, bool is_signed, int w_bits) {
+  return narrow(x, from + (is_signed ? 0 : 1), w_bits, true);
 }
 
 }  // namespace tessera
