@@ -16,18 +16,28 @@ constexpr T ceil_div(T n, T d) {
 }
 
 /// Smallest b with 2^b >= n, for n >= 1; 0 for n == 1.
-constexpr int ceil_log2(std::uint64_t n) { return n <= 1 ? 0 : 64 - std::countl_zero(n - 1); }
+constexpr int ceil_log2(std::uint64_t n) {
+  return n <= 1 ? 0 : 64 - std::countl_zero(n - 1);
+}
 
-/// v / 2^shift, rounded to nearest, ties away from zero. shift <= 0 multiplies by 2^-shift.
+/// v / 2^shift, rounded to nearest, ties away from zero. shift <= 0 multiplies by 2^-shift, which
+/// must not overflow; shift > 0 is exact for every v.
 constexpr std::int64_t round_shift(std::int64_t v, int shift) {
   if (shift <= 0) {
     return v * (std::int64_t{1} << -shift);
   }
-  const std::int64_t half = std::int64_t{1} << (shift - 1);
-  return v >= 0 ? (v + half) >> shift : -((-v + half) >> shift);
+  if (shift > 64) {
+    return 0;
+  }
+  const std::uint64_t magnitude =
+      v < 0 ? 0 - static_cast<std::uint64_t>(v) : static_cast<std::uint64_t>(v);
+  const std::uint64_t floor = shift == 64 ? 0 : magnitude >> shift;
+  const auto rounded = static_cast<std::int64_t>(floor + ((magnitude >> (shift - 1)) & 1U));
+  return v < 0 ? -rounded : rounded;
 }
 
-/// Smallest and largest value of a two's complement (is_signed) or unsigned integer of `bits` bits.
+/// Smallest and largest value of a two's complement (is_signed) or unsigned integer of `bits` bits,
+/// 1 <= bits <= 63.
 constexpr std::int64_t min_value(int bits, bool is_signed) {
   return is_signed ? -(std::int64_t{1} << (bits - 1)) : 0;
 }

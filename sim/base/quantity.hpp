@@ -23,7 +23,7 @@ struct Unit {
 struct DataUnit {
   std::string_view name;
   std::int64_t bits;
-  bool binary;  ///< used for writing; decimal ones are only read
+  bool binary;  ///< preferred when writing
 };
 
 /// Units whose SI unit is `base` ("s", "J", "W", "Hz", "m2"); empty when there are none.

@@ -13,7 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <limits>
+#include <utility>
 
 namespace tessera {
 
@@ -124,15 +124,18 @@ std::string format_si(double value, std::string_view unit, int digits) {
 }
 
 std::string format_bits(Bits bits) {
-  const config::DataUnit* best = nullptr;
+  std::string best = fmt::format("{} b", bits.value);
   for (const config::DataUnit& one : config::data_units()) {
-    if (one.binary && bits.value != 0 && bits.value % one.bits == 0 &&
-        (best == nullptr || one.bits > best->bits)) {
-      best = &one;
+    if (bits.value == 0 || bits.value % one.bits != 0) {
+      continue;
+    }
+    std::string text = fmt::format("{} {}", bits.value / one.bits, one.name);
+    // The shortest; of equals the larger binary unit, which comes later in the list.
+    if (text.size() < best.size() || (one.binary && text.size() == best.size())) {
+      best = std::move(text);
     }
   }
-  return best == nullptr ? fmt::format("{} b", bits.value)
-                         : fmt::format("{} {}", bits.value / best->bits, best->name);
+  return best;
 }
 
 std::string format_number(double value) {

@@ -20,7 +20,7 @@ namespace tessera {
 /// to that many significant digits; 0 keeps all.
 std::string format_si(double value, std::string_view unit, int digits = 0);
 
-/// Exact: 524288 bits -> "64 KiB", 12 bits -> "12 b".
+/// Exact, in the unit that makes the text shortest: 524288 bits -> "64 KiB", 12 bits -> "12 b".
 std::string format_bits(Bits bits);
 
 /// Shortest text that reads back as the same number; whole numbers without exponent.
