@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// Where the fragments go when nobody optimises: layers and their replicas in network order,
+/// fragments on consecutive PEs, tile after tile.
+///
+/// A replica that does not fit into what is left of the current tile starts on a fresh one when it
+/// then spans fewer tiles and everything that is still to be placed fits into the rest of the chip.
+/// So placement fails only when the chip has fewer PEs than the mapping needs.
+///
+/// Errors   diagnostics (exit status 4): E-MAP-LAYOUT a matrix that this kind of PE cannot hold,
+///          E-MAP-CAPACITY too few PEs, E-MAP-SERIAL-REPLICAS replicas where nothing runs side by
+///          side
+#pragma once
+
+#include "arch/chip/chip.hpp"
+#include "mapper/mapping_yaml.hpp"
+#include "sim/api/mapping.hpp"
+#include "sim/api/model.hpp"
+#include "sim/api/program.hpp"
+#include "workloads/network.hpp"
+
+#include <cstdint>
+#include <vector>
+
+namespace tessera::mapper {
+
+/// Layers that a vector unit executes: all but matrices, the input, and pure reshapes.
+bool runs_in_vector_unit(const Layer& layer);
+
+/// Layers that a vector unit executes, in network order.
+std::vector<LayerId> vector_layers(const Network& network);
+
+/// What layer `id` asks of a kind when it is mapped with these widths.
+MatrixOp matrix_op(const Network& network, LayerId id, int w_bits, int a_bits);
+
+/// The layer that computes what `id` hands on: `id` itself, or what is behind a chain of reshapes
+/// (flatten, slice).
+LayerId producer_of(const Network& network, LayerId id);
+
+/// Places `request`, which has one entry per matrix layer. Usable only when `diagnostics` is still
+/// empty. Vector layers go to the home tile of their first producer (tile 0 behind the input).
+/// Under `serial` PEs are shared in time: the placement stays empty and vector layers run on tile
+/// 0.
+Mapping first_fit(const Network& network,
+                  const arch::chip::Chip& chip,
+                  const MappingRequest& request,
+                  Granularity granularity,
+                  Diagnostics& diagnostics);
+
+}  // namespace tessera::mapper
