@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// What digital work costs in a tile's vector unit: lane operations in closed form, and their
-/// cycles.
+/// What digital work costs in a tile's vector unit: lane operations in closed form, and cycles.
 ///
 /// Units    one lane operation = one add, compare, multiply, shift or clamp of one element; a
 ///          nonlinear function of one element is `nonlinear_cost` of them
 /// Shapes   all counts are per output position, all channels together
 /// Rounding cycles = ceil(operations / lanes); 0 lanes are unlimited and take 0 cycles
 /// Source   table in README.md; the coefficients are Tessera's own, one per operation of the
-/// plainest
-///          algorithm
+///          plainest algorithm
 #pragma once
 
 #include "arch/tile/spec.hpp"
