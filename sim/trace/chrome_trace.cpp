@@ -30,7 +30,8 @@ constexpr std::size_t kFlushAt = std::size_t{1} << 20U;
 constexpr std::uint32_t kOther = 0;    // name of work that the filter left out
 constexpr std::uint32_t kSeveral = 1;  // name of merged work of several names
 constexpr std::size_t kKinds = 6;
-constexpr double kPicoseconds = 1e12;
+constexpr double kPicosecondsPerSecond = 1e12;
+constexpr std::int64_t kPicosecondsPerMicrosecond = 1'000'000;
 
 constexpr std::array<std::string_view, kKinds> kProcessNames{
     "layers", "PE groups", "PE resources", "tile buses", "vector units", "links"};
@@ -114,7 +115,7 @@ class ChromeTrace::Impl {
         temporary_(fmt::format("{}.{}.tmp", path_, ::getpid())),
         clock_(clock),
         options_(std::move(options)),
-        picoseconds_per_cycle_(kPicoseconds / clock.frequency.value) {
+        picoseconds_per_cycle_(kPicosecondsPerSecond / clock.frequency.value) {
     options_.max_events = std::max<std::int64_t>(options_.max_events, 1);
     names_ = {"(other layers)", "several"};
     file_.open(temporary_, std::ios::binary | std::ios::trunc);
@@ -280,9 +281,6 @@ class ChromeTrace::Impl {
   template <class... Args>
   void put(fmt::format_string<Args...> format, Args&&... args) {
     fmt::format_to(std::back_inserter(buffer_), format, std::forward<Args>(args)...);
-    if (buffer_.size() >= kFlushAt) {
-      flush();
-    }
   }
 
   void flush() {
@@ -298,21 +296,37 @@ class ChromeTrace::Impl {
     return std::llround(static_cast<double>(cycles) * picoseconds_per_cycle_);
   }
 
-  /// Microseconds. The trailing 5 (half a picosecond) is for viewers that cut to whole nanoseconds
-  /// in binary arithmetic: 1.001 us would become 1000 ns, and the span before would reach into this
-  /// one.
+  void put_text(std::string_view text) { buffer_.append(text.data(), text.data() + text.size()); }
+
+  /// Microseconds with six decimals.
+  void put_microseconds(std::int64_t ps) {
+    const fmt::format_int whole(ps / kPicosecondsPerMicrosecond);
+    std::array<char, 7> digits{'.'};
+    std::int64_t rest = ps % kPicosecondsPerMicrosecond;
+    for (std::size_t d = digits.size() - 1; d > 0; --d) {
+      digits[d] = static_cast<char>('0' + rest % 10);
+      rest /= 10;
+    }
+    buffer_.append(whole.data(), whole.data() + whole.size());
+    buffer_.append(digits.data(), digits.data() + digits.size());
+  }
+
+  /// The trailing 5 (half a picosecond) is for viewers that cut to whole nanoseconds in binary
+  /// arithmetic: 1.001 us would become 1000 ns, and the span before would reach into this one.
   void put_time(std::int64_t cycles) {
-    const std::int64_t ps = picoseconds(cycles);
-    put("{}.{:06}5", ps / 1'000'000, ps % 1'000'000);
+    put_microseconds(picoseconds(cycles));
+    buffer_.push_back('5');
   }
 
   void put_duration(std::int64_t start, std::int64_t end) {
-    const std::int64_t ps = picoseconds(end) - picoseconds(start);
-    put("{}.{:06}", ps / 1'000'000, ps % 1'000'000);
+    put_microseconds(picoseconds(end) - picoseconds(start));
   }
 
   void begin_event() {
-    put("{}", first_ ? "\n" : ",\n");
+    if (buffer_.size() >= kFlushAt) {
+      flush();
+    }
+    put_text(first_ ? "\n" : ",\n");
     first_ = false;
   }
 
@@ -351,21 +365,25 @@ class ChromeTrace::Impl {
   void write_row(std::size_t r) {
     const Row& row = rows_[r];
     const std::size_t pid = static_cast<std::size_t>(row.kind) + 1;
+    const std::string begin = fmt::format(R"({{"ph":"X","pid":{},"tid":{},"ts":)", pid, r + 1);
     for (const Span& span : row.spans) {
       begin_event();
-      put(R"({{"ph":"X","pid":{},"tid":{},"ts":)", pid, r + 1);
+      put_text(begin);
       put_time(span.start);
-      put(",\"dur\":");
+      put_text(",\"dur\":");
       put_duration(span.start, span.end);
       if (span.count == 0) {
-        put(R"(,"cat":"wait","cname":"grey","name":"wait: {}"}})",
-            span.mixed ? std::string_view("several") : name_of(span.reason));
+        put_text(R"(,"cat":"wait","cname":"grey","name":"wait: )");
+        put_text(span.mixed ? std::string_view("several") : name_of(span.reason));
+        put_text("\"}");
       } else if (!span.merged) {
-        put(R"(,"cat":"work","name":"{}")", names_[span.what]);
+        put_text(R"(,"cat":"work","name":")");
+        put_text(names_[span.what]);
         if (span.index >= 0) {
-          put(R"(,"args":{{"index":{}}})", span.index);
+          put(R"(","args":{{"index":{}}}}})", span.index);
+        } else {
+          put_text("\"}");
         }
-        put("}}");
       } else {
         write_merged(span);
       }

@@ -37,8 +37,8 @@
 namespace tessera::trace {
 
 struct ChromeTraceOptions {
-  std::int64_t max_events = 1'000'000;  ///< spans; arrows come on top, at most a quarter as many
-  std::vector<std::string> layers;      ///< names of work to keep; empty keeps all
+  std::int64_t max_events = 500'000;  ///< spans; arrows come on top, at most a quarter as many
+  std::vector<std::string> layers;    ///< names of work to keep; empty keeps all
 };
 
 class ChromeTrace : public TraceSink {
