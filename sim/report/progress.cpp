@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+#include "sim/report/progress.hpp"
+
+#include "sim/base/text.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+namespace tessera::report {
+
+namespace {
+
+constexpr auto kQuiet = std::chrono::milliseconds(500);
+constexpr auto kBetween = std::chrono::milliseconds(100);
+constexpr int kBarWidth = 20;
+constexpr double kEnoughForAGuess = 0.01;  // of the work
+constexpr std::string_view kStartOfLine = "\r\x1b[K";
+
+/// 3725 -> "1:02:05", 65 -> "1:05".
+std::string clock_text(double seconds) {
+  const auto s = static_cast<std::int64_t>(std::ceil(std::min(seconds, 359'999.0)));
+  if (s >= 3600) {
+    return fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
+  }
+  return fmt::format("{}:{:02}", s / 60, s % 60);
+}
+
+}  // namespace
+
+bool is_terminal(std::FILE* file) {
+  if (::isatty(::fileno(file)) == 0) {
+    return false;
+  }
+  const char* const type = std::getenv("TERM");
+  return type == nullptr || std::string_view(type) != "dumb";
+}
+
+std::string progress_line(const Progress& progress, const Clock& clock, double elapsed_seconds) {
+  const double fraction = std::clamp(progress.fraction, 0.0, 1.0);
+  const int filled = static_cast<int>(fraction * kBarWidth);
+  std::string bar(static_cast<std::size_t>(filled), '=');
+  if (filled < kBarWidth) {
+    bar += '>';
+  }
+  bar.resize(kBarWidth, ' ');
+  std::string out = fmt::format("[{}] {:3} %  image {}/{}  {} simulated",
+                                bar,
+                                static_cast<int>(fraction * 100),
+                                std::min(progress.images_done + 1, progress.images),
+                                progress.images,
+                                format_si(clock.seconds(progress.now).value, "s", 3));
+  if (elapsed_seconds > 0) {
+    const double rate = static_cast<double>(progress.now.value) / elapsed_seconds;
+    out += fmt::format("  {}", format_si(rate, "cycles/s", 3));
+    if (fraction >= kEnoughForAGuess) {
+      out += fmt::format("  {} left", clock_text(elapsed_seconds * (1 - fraction) / fraction));
+    }
+  }
+  return out;
+}
+
+ProgressBar::ProgressBar(std::FILE* file, bool enabled, const Clock& clock, Time start)
+    : file_(file), enabled_(enabled), clock_(clock), start_(start), next_(start + kQuiet) {}
+
+ProgressBar::~ProgressBar() {
+  clear();
+}
+
+void ProgressBar::update(const Progress& progress, Time now) {
+  if (!enabled_ || now < next_) {
+    return;
+  }
+  next_ = now + kBetween;
+  drawn_ = true;
+  const double elapsed = std::chrono::duration<double>(now - start_).count();
+  const std::string line = std::string(kStartOfLine) + progress_line(progress, clock_, elapsed);
+  std::fwrite(line.data(), 1, line.size(), file_);
+  std::fflush(file_);
+}
+
+void ProgressBar::clear() {
+  if (drawn_) {
+    std::fwrite(kStartOfLine.data(), 1, kStartOfLine.size(), file_);
+    std::fflush(file_);
+    drawn_ = false;
+  }
+}
+
+}  // namespace tessera::report

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// The output folder writes all or nothing; the progress bar draws for terminals only.
+#include "sim/base/diagnostics.hpp"
+#include "sim/report/output_folder.hpp"
+#include "sim/report/progress.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <set>
+#include <string>
+
+namespace tessera::report {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Output : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (fs::temp_directory_path() / "tessera_output_XXXXXX").string();
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    folder_ = name;
+  }
+
+  void TearDown() override { fs::remove_all(folder_); }
+
+  static std::string read(const fs::path& file) {
+    std::ifstream in(file, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  }
+
+  static std::set<std::string> files(const fs::path& folder) {
+    std::set<std::string> out;
+    for (const auto& entry : fs::directory_iterator(folder)) {
+      out.insert(entry.path().filename().string());
+    }
+    return out;
+  }
+
+  static std::string code_of(const std::function<void()>& act) {
+    try {
+      act();
+    } catch (const InputError& e) {
+      EXPECT_EQ(e.exit_status(), 2);
+      return e.diagnostics().errors().at(0).code;
+    }
+    return "none";
+  }
+
+  fs::path folder_;
+};
+
+TEST_F(Output, WritesEverythingAtCommit) {
+  OutputFolder out((folder_ / "runs" / "one").string());
+  out.add("result.json", "{}\n");
+  out.add("layers.csv", std::string(100'000, 'x'));
+  out.add("result.json", "{ }\n");
+  EXPECT_TRUE(files(out.path()).empty());
+  out.commit();
+  EXPECT_EQ(files(out.path()), (std::set<std::string>{"result.json", "layers.csv"}));
+  EXPECT_EQ(read(out.path() / "result.json"), "{ }\n");
+  EXPECT_EQ(fs::file_size(out.path() / "layers.csv"), 100'000U);
+}
+
+TEST_F(Output, ReplacesItsOwnFilesAndLeavesOthers) {
+  std::ofstream(folder_ / "result.json") << "old";
+  std::ofstream(folder_ / "mine.txt") << "mine";
+  OutputFolder out(folder_.string());
+  out.add("result.json", "new");
+  out.commit();
+  EXPECT_EQ(read(folder_ / "result.json"), "new");
+  EXPECT_EQ(read(folder_ / "mine.txt"), "mine");
+  EXPECT_EQ(files(folder_).size(), 2U);
+}
+
+TEST_F(Output, WithoutCommitNoTraceIsLeft) {
+  {
+    OutputFolder out((folder_ / "a" / "b").string());
+    out.add("result.json", "{}");
+    EXPECT_TRUE(fs::exists(folder_ / "a" / "b"));
+  }
+  EXPECT_TRUE(files(folder_).empty());
+}
+
+TEST_F(Output, FolderThatCannotBe) {
+  std::ofstream(folder_ / "file") << "x";
+  EXPECT_EQ(code_of([&] { const OutputFolder out((folder_ / "file").string()); }), "E-OUT-FOLDER");
+  EXPECT_EQ(code_of([&] { const OutputFolder out((folder_ / "file" / "below").string()); }),
+            "E-OUT-FOLDER");
+  EXPECT_EQ(code_of([&] { const OutputFolder out(""); }), "E-OUT-FOLDER");
+  EXPECT_EQ(code_of([&] { const OutputFolder out("/proc/no_such_folder"); }), "E-OUT-FOLDER");
+  EXPECT_EQ(files(folder_), std::set<std::string>{"file"});
+}
+
+TEST_F(Output, AFailingFileLeavesTheOldOnes) {
+  std::ofstream(folder_ / "a.txt") << "old";
+  fs::create_directory(folder_ / "b.txt");
+  OutputFolder out(folder_.string());
+  out.add("a.txt", "new");
+  out.add("b.txt", "new");
+  EXPECT_EQ(code_of([&] { out.commit(); }), "E-OUT-WRITE");
+  EXPECT_EQ(read(folder_ / "a.txt"), "old");
+  EXPECT_EQ(files(folder_), (std::set<std::string>{"a.txt", "b.txt"}));
+}
+
+TEST_F(Output, AFullDiskLeavesTheOldOnes) {
+  std::ofstream(folder_ / "a.txt") << "old";
+  OutputFolder out(folder_.string());
+  out.add("a.txt", "new");
+  out.add("big.txt", std::string(100'000, 'x'));
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  ::getrlimit(RLIMIT_FSIZE, &before);
+  rlimit small = before;
+  small.rlim_cur = 1000;
+  ::setrlimit(RLIMIT_FSIZE, &small);
+  const std::string code = code_of([&] { out.commit(); });
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler);
+  EXPECT_EQ(code, "E-OUT-WRITE");
+  EXPECT_EQ(read(folder_ / "a.txt"), "old");
+  EXPECT_EQ(files(folder_), std::set<std::string>{"a.txt"});
+}
+
+TEST_F(Output, NamesAreFileNames) {
+  OutputFolder out(folder_.string());
+  for (const char* name : {"", ".", "..", "a/b"}) {
+    EXPECT_THROW(out.add(name, ""), InternalError) << name;
+  }
+}
+
+TEST(ProgressLine, ShowsWorkRateAndTimeLeft) {
+  Progress p;
+  p.images = 8;
+  p.images_done = 2;
+  p.fraction = 0.25;
+  p.now = Cycles(1'200'000);
+  EXPECT_EQ(progress_line(p, Clock{}, 4.0),
+            "[=====>              ]  25 %  image 3/8  1.2 ms simulated  300 kcycles/s  0:12 left");
+  p.images_done = 8;
+  p.fraction = 1;
+  EXPECT_EQ(progress_line(p, Clock{}, 4000.0),
+            "[====================] 100 %  image 8/8  1.2 ms simulated  300 cycles/s  0:00 left");
+  p.fraction = 0.4;
+  p.images_done = 3;
+  EXPECT_NE(progress_line(p, Clock{}, 4000.0).find("1:40:00 left"), std::string::npos);
+  p.fraction = 0;
+  EXPECT_EQ(progress_line(p, Clock{}, 1.0).find("left"), std::string::npos);
+}
+
+class Bar : public testing::Test {
+ protected:
+  void SetUp() override { file_ = std::tmpfile(); }
+
+  void TearDown() override { std::fclose(file_); }
+
+  [[nodiscard]] long size() const {
+    std::fflush(file_);
+    return std::ftell(file_);
+  }
+
+  std::FILE* file_ = nullptr;
+};
+
+TEST_F(Bar, SaysNothingWhenPiped) {
+  EXPECT_FALSE(is_terminal(file_));
+  const ProgressBar::Time start{};
+  ProgressBar bar(file_, is_terminal(file_), Clock{}, start);
+  bar.update({}, start + std::chrono::hours(1));
+  bar.clear();
+  EXPECT_EQ(size(), 0);
+}
+
+TEST_F(Bar, WaitsHalfASecondAndThinsOut) {
+  const ProgressBar::Time start{};
+  ProgressBar bar(file_, true, Clock{}, start);
+  bar.update({}, start + std::chrono::milliseconds(499));
+  EXPECT_EQ(size(), 0);
+  bar.update({}, start + std::chrono::milliseconds(500));
+  const long once = size();
+  EXPECT_GT(once, 0);
+  bar.update({}, start + std::chrono::milliseconds(599));
+  EXPECT_EQ(size(), once);
+  bar.update({}, start + std::chrono::milliseconds(600));
+  EXPECT_GT(size(), once);
+  const long twice = size();
+  bar.clear();
+  EXPECT_EQ(size(), twice + 4);
+  bar.clear();
+  EXPECT_EQ(size(), twice + 4);
+}
+
+}  // namespace
+}  // namespace tessera::report
