@@ -366,13 +366,15 @@ class Builder final : public YAML::EventHandler {
   /// A key that is no text: reported, and its value dropped.
   void refuse_key(const Position& at, std::string_view what) {
     Frame& frame = frames_.back();
-    report("E-CFG-SYNTAX",
-           "key is not text",
-           at,
-           path_text(NodeAccess::data(frame.node).path),
-           "text as key",
-           std::string(what),
-           "put the key in quotes");
+    if (complex_keys_ == 0) {
+      report("E-CFG-SYNTAX",
+             "key is not text",
+             at,
+             path_text(NodeAccess::data(frame.node).path),
+             "text as key",
+             std::string(what),
+             "put the key in quotes");
+    }
     frame.has_key = true;
     frame.keep = false;
     frame.key.clear();
@@ -386,6 +388,7 @@ class Builder final : public YAML::EventHandler {
     if (is_complex_key) {
       refuse_key(at, type == NodeType::map ? "a map" : "a list");
       frames_.back().has_key = false;
+      ++complex_keys_;
     }
     Node node = make(type, at);
     if (!is_complex_key) {
@@ -402,6 +405,7 @@ class Builder final : public YAML::EventHandler {
     frames_.pop_back();
     remember(done.anchor, done.node);
     if (is_key()) {
+      --complex_keys_;
       frames_.back().has_key = true;
       frames_.back().keep = false;
       return;
@@ -418,6 +422,7 @@ class Builder final : public YAML::EventHandler {
   Node root_;
   bool has_root_ = false;
   std::vector<Frame> frames_;
+  int complex_keys_ = 0;  // open containers that are keys; what they hold is already refused
   std::unordered_map<YAML::anchor_t, Node> anchors_;
 };
 

@@ -22,16 +22,17 @@ constexpr double kNoBound = 1e300;
 struct DimensionFacts {
   Dimension dimension;
   std::string_view name;
+  std::string_view one;  // with its article
   std::string_view si;
   std::string_view usual;  // for the hint
 };
 
 constexpr std::array<DimensionFacts, 5> kDimensions{
-    {{Dimension::time, "time", "s", "ns"},
-     {Dimension::energy, "energy", "J", "pJ"},
-     {Dimension::power, "power", "W", "mW"},
-     {Dimension::frequency, "frequency", "Hz", "MHz"},
-     {Dimension::area, "area", "m2", "mm2"}}};
+    {{Dimension::time, "time", "a time", "s", "ns"},
+     {Dimension::energy, "energy", "an energy", "J", "pJ"},
+     {Dimension::power, "power", "a power", "W", "mW"},
+     {Dimension::frequency, "frequency", "a frequency", "Hz", "MHz"},
+     {Dimension::area, "area", "an area", "m2", "mm2"}}};
 
 const DimensionFacts& facts_of(Dimension dimension) {
   return *std::find_if(kDimensions.begin(), kDimensions.end(), [&](const DimensionFacts& one) {
@@ -91,7 +92,10 @@ bool within(double value, const Bounds& bounds) {
 }
 
 std::string with_range(std::string what, const std::string& range) {
-  return range.empty() ? what : fmt::format("{} in {}", what, range);
+  if (range.empty()) {
+    return what;
+  }
+  return fmt::format("{} {}{}", what, range.front() == '[' ? "in " : "", range);
 }
 
 void report_type(const Node& node,
@@ -415,8 +419,7 @@ double read_quantity(const Node& node,
   for (const Unit& one : units_of(facts.si)) {
     units.emplace_back(one.name);
   }
-  const std::string expected =
-      with_range(fmt::format("a {} in {}", facts.name, join_keys(units)), {});
+  const std::string expected = fmt::format("{} in {}", facts.one, join_keys(units));
   if (is_plain(node) && has_leading_zero(node.scalar())) {
     return fallback;  // the parser reported it
   }
@@ -433,7 +436,7 @@ double read_quantity(const Node& node,
     return n.value;
   }
   report_range(node,
-               with_range(fmt::format("a {}", facts.name), dimension_range(dimension, bounds)),
+               with_range(std::string(facts.one), dimension_range(dimension, bounds)),
                diagnostics,
                n.status == ParseStatus::ok ? "" : "a double cannot hold this value");
   return fallback;

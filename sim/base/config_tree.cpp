@@ -496,6 +496,7 @@ void apply_set(Node& root, const std::string& assignment, Diagnostics& diagnosti
 
   Node made = copy_tree(root, NodeAccess::data(root).path);
   Node* at = &made;
+  Position* key_at = nullptr;
   Path path = NodeAccess::data(made).path;
   for (const SetStep& one : target.steps) {
     NodeData& here = NodeAccess::data(*at);
@@ -517,6 +518,7 @@ void apply_set(Node& root, const std::string& assignment, Diagnostics& diagnosti
       }
       path = step(path, *one.index);
       at = &here.items[*one.index];
+      key_at = nullptr;
       continue;
     }
     if (here.type != NodeType::map) {
@@ -537,6 +539,7 @@ void apply_set(Node& root, const std::string& assignment, Diagnostics& diagnosti
       NodeAccess::add(here, {one.key, place, wrap(std::move(missing))});
     }
     at = &here.entries[found].value;
+    key_at = &here.entries[found].at;
   }
 
   const std::size_t errors_before = diagnostics.errors().size();
@@ -554,6 +557,9 @@ void apply_set(Node& root, const std::string& assignment, Diagnostics& diagnosti
   }
   NodeAccess::data(value).absent = false;
   *at = merge_at(*at, value, path);
+  if (key_at != nullptr) {
+    *key_at = {source, 1, static_cast<int>(target.steps.back().at) + 1};
+  }
   root = made;
 }
 
@@ -597,8 +603,9 @@ bool is_simple_plain(std::string_view text) {
     return false;
   }
   const char first = text.front();
-  const bool signed_number =
-      text.size() > 1 && (first == '-' || first == '+' || first == '.') && is_word(text[1]);
+  const bool is_sign = first == '-' || first == '+';
+  const bool signed_number = (text.size() > 1 && (is_sign || first == '.') && is_word(text[1])) ||
+                             (text.size() > 2 && is_sign && text[1] == '.' && is_word(text[2]));
   if (!is_word(first) && first != '_' && first != '/' && first != '(' && !signed_number) {
     return false;
   }
