@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <numeric>
 
 namespace tessera {
@@ -34,8 +35,8 @@ LayerParameters synthetic_parameters(const Network& network, LayerId id, std::ui
 
   if (layer.has_bias || layer.has_batch_norm) {
     // About a twentieth of the spread of the sum.
-    const std::int64_t spread =
-        round_shift(integer_sqrt(m.rows), 8 - (layer.w_bits + layer.a_bits));
+    const int in_bits = std::min(layer.a_bits, network.layer(layer.inputs[0]).out_bits);
+    const std::int64_t spread = round_shift(integer_sqrt(m.rows), 8 - (layer.w_bits + in_bits));
     Rng bias(seed, "bias/" + layer.name);
     for (std::size_t c = 0; c < channels; ++c) {
       const auto first = p.weights.begin() + static_cast<std::ptrdiff_t>(c * rows);
