@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// From a Mapping to a Program: which firings every endpoint of the chip does, and what they wait
-/// for.
+/// From a Mapping to a Program: which firings every endpoint does, and what they wait for.
 ///
 /// Shapes   positions of a tensor are messages of channels * out_bits bits
 /// Units    cycles of the chip's clock, bits, lane operations; all rounded up per firing
-/// Errors   a Mapping that check() accepts gives a Program, or E-MAP-BUFFER (infeasible: exit
-/// status
-///          4) when line buffers do not fit, or E-MAP-LAYOUT when a matrix cannot be cut. A mapping
-///          that was not checked is an InternalError.
+/// Errors   a Mapping that check() accepts gives a Program, or a diagnostic with exit status 4:
+///          E-MAP-BUFFER when line buffers do not fit, E-MAP-LAYOUT when a matrix cannot be cut.
+///          A Mapping that was not checked is an InternalError.
 /// Source   README.md, "Lowering" and "Line buffers"
 #pragma once
 
