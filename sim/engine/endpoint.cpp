@@ -26,7 +26,7 @@ EndpointModule::EndpointModule(const sc_core::sc_module_name& name, std::string 
       path_(std::move(path)),
       is_tile_(id < state.program.tiles),
       stall_(state.options.seed, "stall/" + path_) {
-  SC_METHOD(run);
+  SC_METHOD(activate);
   sensitive << wake_;
   dont_initialize();
   const Program& program = state_.program;
@@ -134,7 +134,6 @@ void EndpointModule::schedule(Event event) {
 }
 
 void EndpointModule::run() {
-  ++state_.stats.sc_activations;
   now_ = now_cycle().value;
   wake_at_ = INT64_MAX;
   state_.last_event = std::max(state_.last_event, now_);
@@ -177,11 +176,9 @@ void EndpointModule::handle(const Event& event) {
     case EventKind::combined: {
       const ProgramPart& part = state_.program.parts[at(event.subject)];
       ReplicaState& replica = state_.replicas[at(part.stage)][at(part.replica)];
-      auto& [ordinal, value] = replica.combining.front();
-      const std::int64_t done = ordinal;
-      Position32 data = std::move(value);
+      ReplicaState::Combining done = std::move(replica.combining.front());
       replica.combining.pop_front();
-      position_done(part.stage, part.replica, done, std::move(data));
+      position_done(part.stage, part.replica, done.ordinal, done.shown, std::move(done.value));
       break;
     }
     case EventKind::send: {
@@ -367,15 +364,20 @@ void EndpointModule::draw_work(int part, std::int64_t start, std::int64_t end, s
   if (state.track >= 0 && end > cursor) {
     state_.trace->work(
         state.track, Cycles(cursor), Cycles(end), state_.program.stages[at(p.stage)].name, index);
-    if (state.input_track >= 0 && state.input_at == now_) {
-      state_.trace->flow(state.input_track, state.input_sent, state.track, Cycles(cursor));
-    }
+    draw_arrow(state, state.track, cursor);
   }
   state.drawn_to = std::max(end, cursor);
   if (state.stats.first_start.value < 0) {
     state.stats.first_start = Cycles(cursor);
   }
   state.stats.last_end = Cycles(state.drawn_to);
+}
+
+/// From the vector unit that finished the last operand to the firing that waited for it.
+void EndpointModule::draw_arrow(const PartState& state, TrackId track, std::int64_t used) {
+  if (state.input_track >= 0 && state.input_sent.value >= 0) {
+    state_.trace->flow(state.input_track, state.input_sent, track, Cycles(used));
+  }
 }
 
 Operand EndpointModule::operand_reader(int part, std::int64_t image) {
@@ -444,10 +446,16 @@ void EndpointModule::fire(int part) {
       flight.position = stage.kind == StageKind::source ? state_.datapath->source(image, pos)
                                                         : state_.datapath->vector(p.stage, pos, operand_reader(part, image));
     }
-    state.flights.push_back(std::move(flight));
     const std::int64_t begin = now_ + (is_tile_ ? read_latency_ : 0);
     const std::int64_t start = take_vector_unit(p.vector_cycles, begin, part, ordinal);
     const std::int64_t end = start + p.vector_cycles.value;
+    if (end > start) {
+      flight.shown = end - 1;
+      if (state_.trace != nullptr) {
+        draw_arrow(state, vector_track_, start);
+      }
+    }
+    state.flights.push_back(std::move(flight));
     EndpointStats& stats = state_.stats.endpoints[at(id_)];
     stats.vector_ops += p.vector_ops;
     std::int64_t in_bits = 0;
@@ -608,6 +616,13 @@ void EndpointModule::pe_done(int part, std::int64_t ordinal) {
   const ProgramPart& p = state_.program.parts[at(part)];
   const std::int64_t bus_end = take_bus(p.out_bits.value, now_, part);
   const std::int64_t start = take_vector_unit(p.vector_cycles, bus_end, part, ordinal);
+  if (p.vector_cycles.value > 0) {
+    for (PartState::Flight& flight : state_.parts[at(part)].flights) {
+      if (flight.ordinal == ordinal) {
+        flight.shown = start + p.vector_cycles.value - 1;
+      }
+    }
+  }
   state_.stats.endpoints[at(id_)].vector_ops += p.vector_ops;
   schedule({start + p.vector_cycles.value + p.vector_latency.value, EventKind::taken, part, ordinal});
 }
@@ -619,6 +634,7 @@ void EndpointModule::result_taken(int part) {
   const ProgramStage& stage = state_.program.stages[at(p.stage)];
   PartState::Flight flight = std::move(state.flights.front());
   state.flights.pop_front();
+  const std::int64_t ordinal = flight.ordinal;
   if (state.outstanding-- == state_.program.input_registers) {
     state.slot_at = now_;
     state.slot_reason = Wait::resource;
@@ -626,9 +642,9 @@ void EndpointModule::result_taken(int part) {
   mark(part);
   const ProgramReplica& replica = stage.replicas[at(p.replica)];
   if (p.groups.empty()) {
-    position_done(p.stage, p.replica, flight.ordinal, std::move(flight.position));
+    position_done(p.stage, p.replica, flight.ordinal, flight.shown, std::move(flight.position));
   } else if (replica.home == id_) {
-    contribute(p.stage, p.replica, flight.ordinal, std::move(flight.result), false, now_);
+    contribute(p.stage, p.replica, std::move(flight), false, now_);
   } else {
     Message message;
     message.kind = Message::Kind::partial;
@@ -639,12 +655,15 @@ void EndpointModule::result_taken(int part) {
     message.bits = stage.partial_bits;
     send(std::move(message), {replica.home});
   }
-  if (!state_.turns.empty() && (flight.ordinal + 1) % per_image(p) == 0) {
+  if (!state_.turns.empty() && (ordinal + 1) % per_image(p) == 0) {
     advance_turn();
   }
 }
 
-void EndpointModule::contribute(int stage, int replica, std::int64_t ordinal, Partial64 partial, bool in_fabric_phase, std::int64_t when) {
+void EndpointModule::contribute(
+    int stage, int replica, PartState::Flight flight, bool in_fabric_phase, std::int64_t when) {
+  const std::int64_t ordinal = flight.ordinal;
+  Partial64 partial = std::move(flight.result);
   ReplicaState& state = state_.replicas[at(stage)][at(replica)];
   const ProgramReplica& program = state_.program.stages[at(stage)].replicas[at(replica)];
   const std::int64_t highest = std::max(state.highest, ordinal);
@@ -669,7 +688,7 @@ void EndpointModule::contribute(int stage, int replica, std::int64_t ordinal, Pa
       const ProgramPart& part = state_.program.parts[at(program.parts.front())];
       value = state_.datapath->finish(stage, raster(part, ordinal), *open.sum);
     }
-    position_done(stage, replica, ordinal, std::move(value));
+    position_done(stage, replica, ordinal, flight.shown, std::move(value));
   } else if (in_fabric_phase) {
     schedule({when, EventKind::combine, program.parts.front(), ordinal});
   } else {
@@ -688,20 +707,23 @@ void EndpointModule::combine(int stage, int replica, std::int64_t ordinal) {
   }
   const std::int64_t start = take_vector_unit(program.combine_cycles, now_, part, ordinal);
   state_.stats.endpoints[at(id_)].vector_ops += program.combine_ops;
-  state.combining.emplace_back(ordinal, std::move(value));
+  const std::int64_t cycles = program.combine_cycles.value;
+  state.combining.push_back({ordinal, cycles > 0 ? start + cycles - 1 : -1, std::move(value)});
   schedule({start + program.combine_cycles.value + program.combine_latency.value,
             EventKind::combined,
             part,
             state.combined_count++});
 }
 
-void EndpointModule::position_done(int stage, int replica, std::int64_t ordinal, Position32 value) {
+void EndpointModule::position_done(
+    int stage, int replica, std::int64_t ordinal, std::int64_t shown, Position32 value) {
   ReplicaState& state = state_.replicas[at(stage)][at(replica)];
   const std::int64_t highest = std::max(state.highest, ordinal);
   state.open.reserve(state.head, state.highest, highest);
   state.highest = highest;
   OpenPosition& open = state.open.at(ordinal);
   open.done = true;
+  open.shown = shown;
   open.sum = nullptr;
   open.value = std::move(value);
   if (ordinal == state.head && !state.retry) {
@@ -761,7 +783,7 @@ void EndpointModule::try_send(int stage, int replica) {
       arrival.index = index;
       arrival.data = open.value;
       arrival.from_track = from;
-      arrival.sent_at = Cycles(now_);
+      arrival.sent_at = Cycles(open.shown);
       arrival.from_memory = program.kind == StageKind::memory;
       land(arrival, now_);
     }
@@ -776,6 +798,7 @@ void EndpointModule::try_send(int stage, int replica) {
       message.position = open.value;
       message.bits = program.out_bits;
       message.from_track = from;
+      message.sent_at = Cycles(open.shown);
       send(std::move(message), std::move(remote));
     }
     const std::int64_t ordinal = state.head;
@@ -843,7 +866,6 @@ void EndpointModule::advance_turn() {
 
 void EndpointModule::send(Message message, std::vector<EndpointId> to) {
   message.deliveries_left = static_cast<int>(to.size());
-  message.sent_at = Cycles(now_);
   ++state_.stages[at(message.stage)].stats.messages;
   const int bits = slot_bits(static_cast<int>(state_.endpoints.size()));
   std::uint32_t slot = 0;
@@ -877,7 +899,10 @@ void EndpointModule::release_message(std::uint32_t slot) {
 void EndpointModule::deliver(const Delivery& delivery, Message& message) {
   const std::int64_t visible = delivery.at.value + 1;
   if (message.kind == Message::Kind::partial) {
-    contribute(message.stage, message.replica, message.index, message.partial, true, visible);
+    PartState::Flight flight;
+    flight.ordinal = message.index;
+    flight.result = message.partial;
+    contribute(message.stage, message.replica, std::move(flight), true, visible);
     return;
   }
   const auto found = std::lower_bound(

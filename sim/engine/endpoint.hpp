@@ -86,6 +86,8 @@ class EndpointModule : public sc_core::sc_module {
     std::vector<int> ports;
   };
 
+  void activate() { guarded(state_, [this] { run(); }); }
+
   void run();
   void schedule(Event event);
   void request(std::int64_t at);
@@ -102,9 +104,9 @@ class EndpointModule : public sc_core::sc_module {
   void start_pes(int part, std::int64_t ordinal, std::int64_t at, bool write);
   void pe_done(int part, std::int64_t ordinal);
   void result_taken(int part);
-  void contribute(int stage, int replica, std::int64_t ordinal, Partial64 partial, bool in_fabric_phase, std::int64_t at);
+  void contribute(int stage, int replica, PartState::Flight flight, bool in_fabric_phase, std::int64_t at);
   void combine(int stage, int replica, std::int64_t ordinal);
-  void position_done(int stage, int replica, std::int64_t ordinal, Position32 value);
+  void position_done(int stage, int replica, std::int64_t ordinal, std::int64_t shown, Position32 value);
   void try_send(int stage, int replica);
   void position_left(int stage, std::int64_t ordinal, std::int64_t image, Position32 value);
   void arrive(const Arrival& arrival, std::int64_t at);
@@ -113,6 +115,7 @@ class EndpointModule : public sc_core::sc_module {
   std::int64_t take_bus(std::int64_t bits, std::int64_t at, int part);
   std::int64_t take_vector_unit(Cycles cycles, std::int64_t at, int part, std::int64_t index);
   void draw_work(int part, std::int64_t start, std::int64_t end, std::int64_t index);
+  void draw_arrow(const PartState& state, TrackId track, std::int64_t used);
   void advance_turn();
   Operand operand_reader(int part, std::int64_t image);
 

@@ -11,7 +11,7 @@ namespace tessera::engine {
 int slot_bits(int endpoints) { return 32 - ceil_log2(static_cast<std::uint64_t>(endpoints)); }
 
 FabricModule::FabricModule(const sc_core::sc_module_name& name, State& state) : sc_module(name), state_(state) {
-  SC_METHOD(run);
+  SC_METHOD(activate);
   sensitive << wake_;
   dont_initialize();
 }
@@ -26,7 +26,6 @@ void FabricModule::poke(std::int64_t at) {
 void FabricModule::trace_signals(sc_core::sc_trace_file* file) { sc_core::sc_trace(file, delivered_, "chip.fabric.delivered"); }
 
 void FabricModule::run() {
-  ++state_.stats.sc_activations;
   wake_at_ = INT64_MAX;
   const std::int64_t now = now_cycle().value;
   const int bits = slot_bits(static_cast<int>(state_.endpoints.size()));

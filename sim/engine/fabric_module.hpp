@@ -21,6 +21,8 @@ class FabricModule : public sc_core::sc_module {
   void trace_signals(sc_core::sc_trace_file* file);
 
  private:
+  void activate() { guarded(state_, [this] { run(); }); }
+
   void run();
 
   State& state_;

@@ -15,6 +15,9 @@
 #include "sim/engine/endpoint.hpp"
 #include "sim/engine/fabric_module.hpp"
 
+/// libsystemc wants this symbol; our programs have a main of their own and never come here.
+int sc_main(int, char*[]) { return 0; }
+
 namespace tessera::engine {
 namespace {
 
@@ -267,6 +270,9 @@ RunStats simulate(const Program& program,
                     sc_core::SC_EXIT_ON_STARVATION);
   if (vcd != nullptr) {
     sc_core::sc_close_vcd_trace_file(vcd);
+  }
+  if (state.failure != nullptr) {
+    std::rethrow_exception(state.failure);
   }
   if (state.images_done < options.images) {
     report_deadlock(state);

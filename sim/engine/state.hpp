@@ -6,7 +6,10 @@
 
 #include <cstdint>
 #include <deque>
+#include <exception>
 #include <memory>
+#include <systemc>
+#include <utility>
 #include <vector>
 
 #include "arch/chip/chip.hpp"
@@ -108,6 +111,7 @@ struct PartState {
     std::int64_t ordinal = 0;
     int pes_playing = 0;     ///< step mode: PEs that have not finished
     std::int64_t done = 0;   ///< step mode: latest finish so far
+    std::int64_t shown = -1; ///< a cycle in which the vector unit works on the result; -1: in none
     Partial64 result;
     Position32 position;     ///< vector stages
   };
@@ -139,6 +143,7 @@ struct PartState {
 struct OpenPosition {
   int contributions = 0;
   bool done = false;
+  std::int64_t shown = -1;  ///< a cycle in which the vector unit worked on it, for the trace
   Partial64 sum;
   Position32 value;
 };
@@ -149,7 +154,14 @@ struct ReplicaState {
   Ring<OpenPosition> open;
   bool blocked = false;        ///< head is done but a consumer's line buffer is full
   bool retry = false;          ///< listed for another attempt
-  std::deque<std::pair<std::int64_t, Position32>> combining;  ///< in the vector unit, oldest first
+
+  struct Combining {
+    std::int64_t ordinal = 0;
+    std::int64_t shown = -1;
+    Position32 value;
+  };
+
+  std::deque<Combining> combining;  ///< in the vector unit, oldest first
   std::int64_t combined_count = 0;
 };
 
@@ -197,6 +209,19 @@ struct State {
   std::int64_t images_done = 0;
   std::int64_t positions_out = 0;  ///< of the sink
   std::int64_t last_event = 0;
+  std::exception_ptr failure;  ///< what a process threw: the kernel must not see it
 };
+
+/// Runs the body of a process; an exception ends the simulation and is thrown again by simulate().
+template <class F>
+void guarded(State& state, F&& body) {
+  try {
+    ++state.stats.sc_activations;
+    body();
+  } catch (...) {
+    state.failure = std::current_exception();
+    sc_core::sc_stop();
+  }
+}
 
 }  // namespace tessera::engine

@@ -37,7 +37,7 @@ class ResourceModule : public sc_core::sc_module {
   SC_HAS_PROCESS(ResourceModule);
   ResourceModule(const sc_core::sc_module_name& name, std::string path, State& state, PeModule& pe)
       : sc_module(name), path_(std::move(path)), state_(state), pe_(pe) {
-    SC_METHOD(run);
+    SC_METHOD(activate);
     sensitive << wake_;
     dont_initialize();
   }
@@ -69,6 +69,8 @@ class ResourceModule : public sc_core::sc_module {
   }
 
  private:
+  void activate() { guarded(state_, [this] { run(); }); }
+
   void run();
 
   std::string path_;
@@ -133,7 +135,6 @@ class PeModule : public sc_core::sc_module {
 };
 
 void ResourceModule::run() {
-  ++state_.stats.sc_activations;
   const std::int64_t now = now_cycle().value;
   wake_at_ = INT64_MAX;
   if (traced_ && busy_until_ <= now) {

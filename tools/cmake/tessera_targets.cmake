@@ -16,6 +16,10 @@ endfunction()
 function(tessera_target name)
   target_compile_options(${name} PRIVATE -Wall -Wextra -Wpedantic -Wconversion -Wshadow
                                          -Wnon-virtual-dtor -Wold-style-cast)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+    # False alarms of g++ 12 in its own headers when it inlines std::string and std::shared_ptr.
+    target_compile_options(${name} PRIVATE -Wno-restrict -Wno-maybe-uninitialized)
+  endif()
   if(TESSERA_WERROR)
     target_compile_options(${name} PRIVATE -Werror)
   endif()

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// Does the engine keep its promises on random networks, chips and mappings? The two detail modes agree to the cycle;
+/// construction order changes nothing; stalls change cycles only; every row of a trace is tiled; what leaves the
+/// chip equals the golden executor bit for bit. Replay one seed with TESSERA_SEED.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "sim/base/rng.hpp"
+#include "sim/trace/memory_trace.hpp"
+#include "tests/support/cases.hpp"
+#include "tests/support/child.hpp"
+#include "workloads/golden.hpp"
+#include "workloads/parameters.hpp"
+
+namespace tessera::test {
+namespace {
+
+constexpr int kCases = 60;
+
+/// Case number `seed`, or the next one that fits its chip.
+Case random_case(std::uint64_t seed) {
+  std::string why;
+  for (std::uint64_t attempt = 0; attempt < 50; ++attempt) {
+    Rng rng(seed * 1000 + attempt, "engine contract");
+    CaseSpec spec;
+    spec.network = random_network(rng);
+    spec.chip = random_chip(rng);
+    spec.granularity = static_cast<Granularity>(rng.uniform(0, 2));
+    spec.images = rng.uniform(1, 3);
+    for (const Layer& layer : spec.network.layers) {
+      if (layer.is_matrix()) {
+        const auto limit = std::min<std::int64_t>(4, layer.out.positions());
+        spec.layers.push_back({static_cast<int>(rng.uniform(1, 10)),
+                               static_cast<int>(rng.uniform(1, 10)),
+                               spec.granularity == Granularity::serial ? 1 : static_cast<int>(rng.uniform(1, limit))});
+      }
+    }
+    try {
+      return make_case(spec);
+    } catch (const InputError& e) {
+      why = e.diagnostics().render();
+    }
+  }
+  throw std::runtime_error("no case fits: " + why);
+}
+
+RunOptions options_of(std::uint64_t seed) {
+  RunOptions options;
+  options.seed = seed;
+  options.images = 1 + static_cast<std::int64_t>(seed % 3);
+  options.functional = Functional::ideal;
+  return options;
+}
+
+std::vector<std::uint64_t> seeds() {
+  std::vector<std::uint64_t> list;
+  if (std::getenv("TESSERA_SEED") != nullptr) {
+    return {test_seed()};
+  }
+  for (std::uint64_t i = 1; i <= kCases; ++i) {
+    list.push_back(i);
+  }
+  return list;
+}
+
+TEST(EngineContract, StepModeAgreesWithFiringModeToTheCycle) {
+  for (const std::uint64_t seed : seeds()) {
+    const Case c = random_case(seed);
+    RunOptions options = options_of(seed);
+    const std::string firing = simulate_in_child(c, options);
+    options.detail = Detail::step;
+    ASSERT_EQ(firing, simulate_in_child(c, options)) << "TESSERA_SEED=" << seed;
+    ASSERT_EQ(firing.find("exception"), std::string::npos) << "TESSERA_SEED=" << seed << "\n" << firing;
+  }
+}
+
+TEST(EngineContract, ConstructionOrderDoesNotMatter) {
+  for (const std::uint64_t seed : seeds()) {
+    const Case c = random_case(seed);
+    RunOptions options = options_of(seed);
+    const std::string natural = simulate_in_child(c, options);
+    for (const std::uint64_t order : {1, 2, 3}) {
+      options.construction_seed = order;
+      ASSERT_EQ(natural, simulate_in_child(c, options)) << "TESSERA_SEED=" << seed << " order " << order;
+    }
+  }
+}
+
+/// Counts and bits only: what stalls may not change.
+std::string counts(const RunStats& stats) {
+  std::string text = fmt::format("firings {} digest {:016x} flits {}\n",
+                                 stats.pe_firings,
+                                 stats.output_digest,
+                                 stats.fabric.flits_injected);
+  for (const PartStats& part : stats.parts) {
+    text += fmt::format("{} {}\n", part.firings, part.writes);
+  }
+  for (const EndpointStats& e : stats.endpoints) {
+    text += fmt::format("{} {} {} {}\n", e.bus_bits, e.buffer_read_bits, e.buffer_write_bits, e.vector_ops);
+  }
+  return text;
+}
+
+TEST(EngineContract, RandomStallsChangeCyclesOnly) {
+  int slower = 0;
+  for (const std::uint64_t seed : seeds()) {
+    const Case c = random_case(seed);
+    RunOptions options = options_of(seed);
+    const auto run = [&] {
+      return in_child([&] {
+        const RunStats stats = simulate(c, options);
+        return fmt::format("{}\n", stats.end.value) + counts(stats);
+      });
+    };
+    const std::string free = run();
+    options.stall_probability = 0.3;
+    const std::string stalled = run();
+    ASSERT_EQ(free.substr(free.find('\n')), stalled.substr(stalled.find('\n'))) << "TESSERA_SEED=" << seed;
+    slower += stalled.substr(0, stalled.find('\n')) != free.substr(0, free.find('\n')) ? 1 : 0;
+  }
+  EXPECT_GT(slower, 0) << "the stalls did nothing";
+}
+
+TEST(EngineContract, WorkAndWaitsTileEveryRow) {
+  for (const std::uint64_t seed : seeds()) {
+    const Case c = random_case(seed);
+    for (const Detail detail : {Detail::firing, Detail::step}) {
+      const std::string verdict = in_child([&] {
+        trace::MemoryTrace trace;
+        RunOptions options = options_of(seed);
+        options.detail = detail;
+        options.trace = &trace;
+        const RunStats stats = simulate(c, options);
+        for (const PartStats& part : stats.parts) {
+          Cycles lifetime = part.work;
+          for (const Cycles wait : part.waits) {
+            lifetime += wait;
+          }
+          if (lifetime != stats.end) {
+            return fmt::format("a part accounts for {} of {} cycles", lifetime.value, stats.end.value);
+          }
+        }
+        return trace.rows().empty() ? std::string("no rows") : fmt::format("{}", fmt::join(trace.check_tiling(), "\n"));
+      });
+      ASSERT_EQ(verdict, "") << "TESSERA_SEED=" << seed;
+    }
+  }
+}
+
+TEST(EngineContract, OutputsEqualTheGoldenExecutor) {
+  for (const std::uint64_t seed : seeds()) {
+    const Case c = random_case(seed);
+    for (const Functional functional : {Functional::ideal, Functional::bit_accurate}) {
+      const std::string verdict = in_child([&] {
+        RunOptions options = options_of(seed);
+        options.functional = functional;
+        const RunStats stats = simulate(c, options);
+        Golden golden(c.network, options.seed);
+        for (std::size_t image = 0; image < stats.outputs.size(); ++image) {
+          const auto input = synthetic_input(c.network, options.seed, static_cast<std::int64_t>(image));
+          if (golden.run(input) != stats.outputs[image]) {
+            return fmt::format("image {} differs", image);
+          }
+        }
+        return std::string{};
+      });
+      ASSERT_EQ(verdict, "") << "TESSERA_SEED=" << seed << " functional " << static_cast<int>(functional);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tessera::test

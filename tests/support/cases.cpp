@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+#include "tests/support/cases.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cstdlib>
+
+#include "mapper/first_fit.hpp"
+#include "mapper/lower.hpp"
+#include "mapper/mapping_yaml.hpp"
+#include "sim/base/config.hpp"
+#include "sim/engine/simulation.hpp"
+#include "tests/support/child.hpp"
+#include "workloads/builder.hpp"
+#include "workloads/quantize.hpp"
+
+namespace tessera::test {
+
+Case make_case(const CaseSpec& spec) {
+  Diagnostics diagnostics;
+  Case c;
+  c.network = spec.network;
+  c.chip = arch::chip::make_chip(config::parse(spec.chip, "chip", diagnostics), diagnostics);
+  diagnostics.throw_if_any();
+  mapper::MappingRequest request = mapper::uniform_request(c.network, {});
+  for (std::size_t i = 0; i < spec.layers.size() && i < request.layers.size(); ++i) {
+    request.layers[i] = {spec.layers[i].w_bits, spec.layers[i].a_bits, spec.layers[i].replicas};
+  }
+  std::vector<LayerBits> bits;
+  for (const mapper::LayerRequest& layer : request.layers) {
+    bits.push_back({layer.w_bits, layer.a_bits});
+  }
+  quantize(c.network, bits);
+  c.mapping = mapper::first_fit(c.network, c.chip, request, spec.granularity, diagnostics);
+  diagnostics.throw_if_any();
+  c.program = mapper::lower(c.network, c.mapping, c.chip, {spec.granularity, spec.images, false}, diagnostics);
+  diagnostics.throw_if_any();
+  return c;
+}
+
+std::string random_chip(Rng& rng) {
+  const auto pick = [&](std::vector<std::string> from) {
+    return from[static_cast<std::size_t>(rng.uniform(0, static_cast<std::int64_t>(from.size()) - 1))];
+  };
+  const std::string pe = fmt::format(
+      "{{kind: crossbar, rows: {}, columns: {}, cell_bits: {}, active_rows: {}, weight_mapping: {}, slice_placement: {}, "
+      "dac_bits: {}, adc_bits: 0, adcs: {}, t_adc: {} ns, t_read: {} ns, t_dac: {} ns, sample_and_hold: {}, shift_add: {}, "
+      "t_shift_add: {} ns, t_write: {} ns}}",
+      pick({"16", "32", "48"}),
+      pick({"24", "32", "64"}),
+      rng.uniform(1, 4),
+      pick({"0", "5", "8"}),
+      pick({"twos_complement_planes", "differential_columns", "differential_rows", "offset_column", "biased_unit_column"}),
+      pick({"separate_arrays", "adjacent_columns"}),
+      rng.uniform(1, 3),
+      rng.uniform(1, 8),
+      rng.uniform(1, 3),
+      rng.uniform(1, 12),
+      rng.uniform(0, 2),
+      pick({"true", "false"}),
+      pick({"streamed", "staged"}),
+      rng.uniform(1, 2),
+      rng.uniform(1, 50));
+  const std::string fabric = pick({"{topology: mesh, flit_bits: 32 b, vc_buffer: 4, num_vcs: 2}",
+                                   "{topology: mesh, flit_bits: 64 b, vc_buffer: 8, num_vcs: 4, link_latency: 2}",
+                                   "{topology: torus, flit_bits: 32 b, num_vcs: 4}",
+                                   "{topology: bus, flit_bits: 64 b}",
+                                   "{topology: tree, flit_bits: 64 b, arity: 2, concentration: 1}",
+                                   "{topology: ideal, flit_bits: 64 b, ideal_latency: 3}"});
+  return fmt::format(
+      "{{name: random, clock: 1 GHz, tiles: {}, tile: {{pes: {}, pe: {}, input_registers: {}, output_slots: {}, "
+      "bus: {{width: {}}}, buffer: {{capacity: 1 MiB, banks: {}, bank_width: {}, read_latency: {} ns, write_latency: {} ns}}, "
+      "vector_unit: {{lanes: {}, latency: {} ns}}}}, fabric: {}, io: {{ports: {}, width: {}}}, "
+      "memory: {{present: true, width: 64, latency: 20 ns}}}}",
+      rng.uniform(20, 40),
+      rng.uniform(60, 120),
+      pe,
+      rng.uniform(1, 3),
+      rng.uniform(1, 5),
+      pick({"0", "32", "100", "256"}),
+      rng.uniform(1, 4),
+      pick({"0", "64"}),
+      rng.uniform(0, 3),
+      rng.uniform(0, 3),
+      pick({"0", "3", "16", "64"}),
+      rng.uniform(0, 3),
+      fabric,
+      rng.uniform(1, 3),
+      pick({"0", "16", "64"}));
+}
+
+std::string free_chip(const std::string& pe, int tiles, int pes_per_tile) {
+  return fmt::format(
+      "{{name: free, clock: 1 GHz, tiles: {}, tile: {{pes: {}, pe: {}, input_registers: 4, output_slots: 64, bus: {{width: 0}}, "
+      "buffer: {{unbounded: true, bank_width: 0}}, vector_unit: {{lanes: 0}}}}, fabric: {{topology: ideal, ideal_latency: 0}}, "
+      "io: {{width: 0}}}}",
+      tiles,
+      pes_per_tile,
+      pe);
+}
+
+Network random_network(Rng& rng) {
+  const auto size = static_cast<int>(rng.uniform(4, 9));
+  Builder b("random", {size, static_cast<int>(rng.uniform(4, 9)), static_cast<int>(rng.uniform(1, 4))});
+  LayerId x = b.last();
+  const auto layers = rng.uniform(1, 5);
+  for (int i = 0; i < layers; ++i) {
+    const Shape in = b.shape(x);
+    const std::string name = fmt::format("l{}", i);
+    switch (rng.uniform(0, 5)) {
+      case 0:
+      case 1: {
+        ConvOptions options;
+        options.kernel = static_cast<int>(rng.uniform(1, 3));
+        options.padding = static_cast<int>(rng.uniform(0, options.kernel / 2));
+        options.stride = static_cast<int>(rng.uniform(1, 2));
+        if (in.height + 2 * options.padding < options.kernel || in.width + 2 * options.padding < options.kernel) {
+          break;
+        }
+        options.channels = static_cast<int>(rng.uniform(1, 12));
+        options.activation = rng.chance(0.7) ? Activation::relu : Activation::none;
+        if (rng.chance(0.2)) {
+          options.groups = in.channels;
+          options.channels = in.channels * static_cast<int>(rng.uniform(1, 2));
+        }
+        x = b.conv(name, x, options);
+        break;
+      }
+      case 2: {  // residual
+        const LayerId a = b.conv(name + ".a", x, {.channels = in.channels, .kernel = 3, .padding = 1, .activation = Activation::relu});
+        const LayerId c = b.conv(name + ".b", a, {.channels = in.channels, .kernel = 1});
+        x = b.add(name, c, x, Activation::relu);
+        break;
+      }
+      case 3: {  // two branches of different depth, concatenated
+        const LayerId a = b.conv(name + ".a", x, {.channels = 3, .kernel = 3, .padding = 1, .activation = Activation::relu});
+        const LayerId c = b.conv(name + ".b", x, {.channels = 2, .kernel = 1, .activation = Activation::relu});
+        const LayerId d = b.conv(name + ".c", c, {.channels = 2, .kernel = 3, .padding = 1, .activation = Activation::relu});
+        x = b.concat(name, {a, d});
+        break;
+      }
+      case 4:
+        if (in.height >= 2 && in.width >= 2) {
+          x = rng.chance(0.5) ? b.max_pool(name, x, {}) : b.avg_pool(name, x, {.kernel = 2, .stride = 1});
+        }
+        break;
+      default:
+        x = b.activation(name, x, rng.chance(0.5) ? Activation::relu : Activation::gelu);
+        break;
+    }
+  }
+  if (rng.chance(0.5)) {
+    x = b.flatten("flatten", x);
+  }
+  b.fc("head", x, static_cast<int>(rng.uniform(2, 20)));
+  return b.build();
+}
+
+RunStats simulate(const Case& c, const RunOptions& options) {
+  return engine::simulate(c.program, c.network, c.chip, options);
+}
+
+std::string summary(const RunStats& stats) {
+  std::string text = fmt::format("end {} firings {}\n", stats.end.value, stats.pe_firings);
+  for (std::size_t i = 0; i < stats.image_in.size(); ++i) {
+    text += fmt::format("image {} in {} out {}\n", i, stats.image_in[i].value, stats.image_out[i].value);
+  }
+  for (std::size_t i = 0; i < stats.parts.size(); ++i) {
+    const PartStats& p = stats.parts[i];
+    text += fmt::format("part {} firings {} writes {} work {} first {} last {} waits",
+                        i,
+                        p.firings,
+                        p.writes,
+                        p.work.value,
+                        p.first_start.value,
+                        p.last_end.value);
+    for (const Cycles wait : p.waits) {
+      text += fmt::format(" {}", wait.value);
+    }
+    text += "\n";
+  }
+  for (std::size_t i = 0; i < stats.stages.size(); ++i) {
+    const StageStats& s = stats.stages[i];
+    text += fmt::format("stage {} out {} messages {} start {} end {}\n",
+                        i,
+                        s.positions_out,
+                        s.messages,
+                        s.image_start.front().value,
+                        s.image_end.back().value);
+  }
+  for (std::size_t i = 0; i < stats.endpoints.size(); ++i) {
+    const EndpointStats& e = stats.endpoints[i];
+    text += fmt::format("endpoint {} {} {} {} {} {} {} {} {}\n",
+                        i,
+                        e.bus_busy.value,
+                        e.vector_busy.value,
+                        e.bus_bits,
+                        e.buffer_read_bits,
+                        e.buffer_write_bits,
+                        e.vector_ops,
+                        e.io_bits,
+                        e.memory_bits);
+  }
+  for (std::size_t i = 0; i < stats.ports.size(); ++i) {
+    text += fmt::format("port {} arrived {} peak {}\n", i, stats.ports[i].arrived, stats.ports[i].peak);
+  }
+  text += fmt::format("fabric {} {} {} {}\n",
+                      stats.fabric.flits_injected,
+                      stats.fabric.flits_ejected,
+                      stats.fabric.flit_hops,
+                      stats.fabric.flits_in_flight);
+  text += fmt::format("digest {:016x}\n", stats.output_digest);
+  return text;
+}
+
+std::string simulate_in_child(const Case& c, const RunOptions& options) {
+  return in_child([&] { return summary(simulate(c, options)); });
+}
+
+std::uint64_t test_seed() {
+  const char* text = std::getenv("TESSERA_SEED");
+  return text == nullptr ? 1 : std::strtoull(text, nullptr, 10);
+}
+
+}  // namespace tessera::test

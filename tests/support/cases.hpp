@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// Small complete cases for tests: a network on a chip, mapped and lowered, and what a simulation of it says.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "arch/chip/chip.hpp"
+#include "sim/api/mapping.hpp"
+#include "sim/api/program.hpp"
+#include "sim/api/run.hpp"
+#include "sim/base/rng.hpp"
+#include "workloads/network.hpp"
+
+namespace tessera::test {
+
+struct Bits2 {
+  int w_bits = 8;
+  int a_bits = 8;
+  int replicas = 1;
+};
+
+struct CaseSpec {
+  Network network;             ///< shapes only; quantized by make_case
+  std::string chip;            ///< YAML of the `chip:` node's content
+  std::vector<Bits2> layers;   ///< per matrix layer; empty: 8/8/1 for all
+  Granularity granularity = Granularity::pixel;
+  std::int64_t images = 1;
+};
+
+struct Case {
+  Network network;
+  arch::chip::Chip chip;
+  Mapping mapping;
+  Program program;
+};
+
+/// Throws InputError when the case does not fit.
+Case make_case(const CaseSpec& spec);
+
+/// A small valid chip with buses, buffers, vector units and fabric drawn at random.
+std::string random_chip(Rng& rng);
+
+/// A chip on which nothing but the PEs takes time: `ideal` fabric without latency, unlimited bus, lanes, I/O, buffers.
+std::string free_chip(const std::string& pe, int tiles, int pes_per_tile);
+
+/// A small convolutional network with a random mixture of strides, paddings, groups, pools, residuals and concats.
+Network random_network(Rng& rng);
+
+/// Simulates in this process (once per process!).
+RunStats simulate(const Case& c, const RunOptions& options);
+
+/// Every cycle and count of a run as text; what two runs must agree on.
+std::string summary(const RunStats& stats);
+
+/// in_child(simulate + summary).
+std::string simulate_in_child(const Case& c, const RunOptions& options);
+
+/// The seed of a property test: TESSERA_SEED, or 1.
+std::uint64_t test_seed();
+
+}  // namespace tessera::test
