@@ -89,14 +89,21 @@ std::string check(const Spec& spec, const MatrixOp& matrix) {
 
 /// Width of one column result as it leaves a PE that holds at most `rows` rows of it; the place
 /// value of a slice is wiring and costs no bits.
-int result_bits(const Spec& spec, const MatrixOp& matrix, std::int64_t rows, bool straddles) {
+int result_bits(const Spec& spec,
+                const MatrixOp& matrix,
+                std::int64_t rows,
+                std::int64_t groups,
+                bool straddles) {
   const int sum = matrix.in_bits + ceil_log2(static_cast<std::uint64_t>(rows));
   if (spec.slice_placement == SlicePlacement::adjacent_columns) {
     return sum + matrix.w_bits +
            (straddles ? 1 : 0);  // a part of a weight lacks the sign's share of the range
   }
   if (is_biased(spec.weight_mapping)) {
-    return sum + matrix.w_bits;  // slice 0 carries the correction
+    // Slice 0 carries the correction, for the rows of all groups in the array: weight 0 is not cell
+    // 0.
+    const std::int64_t stacked = rows * groups;
+    return matrix.in_bits + matrix.w_bits + ceil_log2(static_cast<std::uint64_t>(stacked));
   }
   const bool has_sign = matrix.in_signed || columns_per_digit(spec.weight_mapping) > 1 ||
                         rows_per_digit(spec.weight_mapping) > 1;
@@ -163,7 +170,7 @@ Layout layout(const Spec& spec, const MatrixOp& matrix) {
       std::any_of(result.fragments.begin(), result.fragments.end(), [&](const Fragment& f) {
         return f.cols > 0 && f.cell_col % per_weight != 0;
       });
-  result.out_bits = result_bits(spec, matrix, std::min(capacity, matrix.rows), straddles);
+  result.out_bits = result_bits(spec, matrix, std::min(capacity, matrix.rows), packed, straddles);
   // |sum| <= rows * 2^(w_bits - 1) * 2^in_bits
   result.acc_bits =
       matrix.in_bits + matrix.w_bits + ceil_log2(static_cast<std::uint64_t>(matrix.rows));

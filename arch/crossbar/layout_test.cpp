@@ -121,6 +121,15 @@ TEST(CrossbarLayout, SmallGroupsShareAnArray) {
   EXPECT_EQ(arrays(spec, matrix(9, 1, 64)), 64U);
 }
 
+TEST(CrossbarLayout, PackedGroupsLeaveRoomForTheOffsetColumn) {
+  Spec spec = rwth(4);
+  spec.weight_mapping = WeightMapping::offset_column;  // 2 columns per weight
+  EXPECT_EQ(arrays(spec, matrix(9, 64, 2)), 2U);       // 128 + 128 + 1 columns are too many
+  const Layout cut = layout(spec, matrix(9, 63, 2));
+  ASSERT_EQ(cut.fragments.size(), 1U);
+  EXPECT_EQ(cut.fragments[0].cell_cols, 2 * 126 + 1);
+}
+
 TEST(CrossbarLayout, SaysWhyNot) {
   EXPECT_NE(layout(Spec{}, matrix(1, 1, 1, 25)).why_not.find("25 bits"), std::string::npos);
   EXPECT_FALSE(layout(Spec{}, matrix(0, 1)).ok);

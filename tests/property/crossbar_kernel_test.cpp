@@ -4,9 +4,11 @@
 /// model that knows nothing of bit planes, fragments and short cuts when conversions clip.
 ///
 /// Replay   TESSERA_SEED=<seed printed by the failure>
+#include "arch/crossbar/coding.hpp"
 #include "arch/crossbar/crossbar.hpp"
 #include "arch/crossbar/kernel.hpp"
 #include "arch/crossbar/layout.hpp"
+#include "sim/base/math.hpp"
 #include "sim/base/rng.hpp"
 
 #include <gtest/gtest.h>
@@ -297,6 +299,48 @@ TEST(CrossbarKernelProperty, ClipsAsConversionsOneByOneDo) {
   }
   if (std::getenv("TESSERA_SEED") == nullptr) {
     EXPECT_GT(clipped, 100);  // the cases do reach the clipping
+  }
+}
+
+/// Layout::out_bits and acc_bits hold every result; slices of separate arrays leave without their
+/// place value.
+TEST(CrossbarKernelProperty, ResultsFitTheirWidths) {
+  for (const std::uint64_t seed : seeds(500)) {
+    Case c = random_case(seed);
+    SCOPED_TRACE(describe(seed, c));
+    const MatrixOp& m = c.matrix;
+    const Layout cut = layout(c.spec, m);
+    const auto fits = [](std::int64_t v, int bits) { return v == clamp_to(v, bits, true); };
+    // The largest magnitudes: all weights and inputs at the same end of their ranges.
+    const std::int64_t half = std::int64_t{1} << (m.w_bits - 1);
+    const std::int64_t x_low = m.in_signed ? -(std::int64_t{1} << (m.in_bits - 1)) : 0;
+    const std::int64_t x_high = x_low + (std::int64_t{1} << m.in_bits) - 1;
+    for (const std::int64_t w : {-half, half - 1, std::int64_t{0}, std::int64_t{-1}}) {
+      for (const std::int64_t x : {x_low, x_high}) {
+        std::fill(c.weights.begin(), c.weights.end(), static_cast<std::int32_t>(w));
+        std::fill(c.x.begin(), c.x.end(), static_cast<std::int32_t>(x));
+        for (const std::int64_t y : product(c)) {
+          ASSERT_TRUE(fits(y, cut.acc_bits)) << y;
+        }
+        for (const Fragment& f : cut.fragments) {
+          const auto count = static_cast<std::size_t>(f.groups) * static_cast<std::size_t>(f.cols);
+          const auto rows = static_cast<std::size_t>(f.rows);
+          const std::vector<std::int32_t> weights(count * rows, static_cast<std::int32_t>(w));
+          const std::vector<std::int32_t> in(rows * static_cast<std::size_t>(f.groups),
+                                             static_cast<std::int32_t>(x));
+          std::vector<std::int64_t> y(count, 0);
+          Array(c.spec, fragment_op(OpCode::mvm, m, f), f, weights).fire(in, y, Converters::ideal);
+          const bool separate = c.spec.slice_placement == SlicePlacement::separate_arrays;
+          const std::int64_t place_value = separate ? place(c.spec, m.w_bits, f.slice) : 1;
+          for (const std::int64_t v : y) {
+            ASSERT_EQ(v % place_value, 0);
+            const std::int64_t out = v / place_value;
+            ASSERT_TRUE(fits(out, cut.out_bits) || out == clamp_to(out, cut.out_bits, false))
+                << out;
+          }
+        }
+      }
+    }
   }
 }
 
