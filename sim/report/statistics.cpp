@@ -62,16 +62,20 @@ double mean_of(std::span<const double> x) {
 
 Latency latency_of(const RunStats& stats) {
   Latency out;
-  const std::size_t images = std::min(stats.image_in.size(), stats.image_out.size());
   std::int64_t sum = 0;
-  for (std::size_t i = 0; i < images; ++i) {
+  std::int64_t images = 0;
+  for (std::size_t i = 0; i < std::min(stats.image_in.size(), stats.image_out.size()); ++i) {
+    if (stats.image_in[i] > stats.image_out[i]) {
+      continue;  // never came; images_complete fails
+    }
     const Cycles span = stats.image_out[i] - stats.image_in[i];
-    if (i == 0) {
+    if (images == 0) {
       out.first = out.lowest = out.highest = span;
     }
     out.lowest = std::min(out.lowest, span);
     out.highest = std::max(out.highest, span);
     sum += span.value;
+    ++images;
   }
   if (images > 0) {
     out.mean = static_cast<double>(sum) / static_cast<double>(images);
@@ -80,10 +84,14 @@ Latency latency_of(const RunStats& stats) {
 }
 
 double simulated_cycles(const StageStats& stats) {
-  const std::size_t images = std::min(stats.image_start.size(), stats.image_end.size());
   std::int64_t sum = 0;
-  for (std::size_t i = 0; i < images; ++i) {
-    sum += (stats.image_end[i] - stats.image_start[i]).value;
+  std::int64_t images = 0;
+  for (std::size_t i = 0; i < std::min(stats.image_start.size(), stats.image_end.size()); ++i) {
+    if (stats.image_start[i] <=
+        stats.image_end[i]) {  // an image that never came starts at the end of time
+      sum += (stats.image_end[i] - stats.image_start[i]).value;
+      ++images;
+    }
   }
   return images == 0 ? 0 : static_cast<double>(sum) / static_cast<double>(images);
 }
