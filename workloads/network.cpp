@@ -457,6 +457,11 @@ std::vector<NetworkProblem> check(const Network& network) {
            "");
     }
   }
+  check_outputs(network, problems);
+  return problems;
+}
+
+void check_outputs(const Network& network, std::vector<NetworkProblem>& problems) {
   // Layers from which the output is reached.
   std::vector<bool> alive(network.layers.size(), false);
   alive.back() = true;
@@ -475,26 +480,26 @@ std::vector<NetworkProblem> check(const Network& network) {
     }
     const std::string& name = network.layer(id).name;
     if (readers[index].empty()) {
-      fail("E-NET-OUTPUTS",
+      problems.push_back(
+          {"E-NET-OUTPUTS",
            fmt::format("nobody reads layer '{}'", name),
            id,
            network.output(),
            "",
            fmt::format("one output, the last layer '{}'", network.layers.back().name),
            fmt::format("'{}' is a second one", name),
-           "remove the layer or let a later one read it");
+           "remove the layer or let a later one read it"});
     } else {
-      fail("E-NET-DEAD",
-           fmt::format("layer '{}' does not contribute to the output", name),
-           id,
-           -1,
-           "",
-           fmt::format("a path to the last layer '{}'", network.layers.back().name),
-           "none",
-           "");
+      problems.push_back({"E-NET-DEAD",
+                          fmt::format("layer '{}' does not contribute to the output", name),
+                          id,
+                          -1,
+                          "",
+                          fmt::format("a path to the last layer '{}'", network.layers.back().name),
+                          "none",
+                          ""});
     }
   }
-  return problems;
 }
 
 MatrixShape matrix_shape(const Network& network, LayerId id) {

@@ -198,6 +198,9 @@ std::optional<Shape> infer_shape(const Network& network,
                                  LayerId id,
                                  std::vector<NetworkProblem>& problems);
 
+/// Layers that do not contribute to the last layer, the only output. Inputs must precede their readers.
+void check_outputs(const Network& network, std::vector<NetworkProblem>& problems);
+
 /// Everything that makes `network` not a valid Network: names, order, number of operands, shapes, sizes, dead layers,
 /// several outputs.
 std::vector<NetworkProblem> check(const Network& network);
