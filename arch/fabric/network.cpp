@@ -85,18 +85,20 @@ class Wheel {
   std::vector<std::vector<T>> slots_;
 };
 
-/// A flit is the index of its packet and three flags; a body flit has none but perhaps multicast.
+/// A flit is the index of its packet and four flags. A packet is ordered when its message has
+/// others.
 using Flit = std::uint32_t;
 constexpr Flit kHead = 1;
 constexpr Flit kTail = 2;
 constexpr Flit kMulticast = 4;
+constexpr Flit kOrdered = 8;
 
-constexpr Flit make_flit(std::uint32_t packet, bool head, bool tail, bool multicast) {
-  return packet << 3U | (head ? kHead : 0U) | (tail ? kTail : 0U) | (multicast ? kMulticast : 0U);
+constexpr Flit make_flit(std::uint32_t packet, bool head, bool tail, Flit kind) {
+  return packet << 4U | (head ? kHead : 0U) | (tail ? kTail : 0U) | kind;
 }
 
 constexpr std::uint32_t packet_of(Flit f) {
-  return f >> 3U;
+  return f >> 4U;
 }
 
 struct FlitAt {
@@ -112,6 +114,12 @@ struct Packet {
   std::int32_t set = -1;      ///< multicast: index of the destination set
   std::int32_t set_from = 0;  ///< multicast: this copy goes to [set_from, set_to) of it
   std::int32_t set_to = 0;
+  // Ordered packets only. Routers are counted along the way, the first one is 1.
+  std::int32_t before = -1;  ///< previous packet of the message while it is in the network
+  std::int32_t after = -1;   ///< next packet of the message
+  std::int32_t entered = 0;  ///< routers in which the head has asked for a virtual channel
+  std::int32_t left = 0;     ///< routers that the tail has left
+  std::int32_t at = -1;      ///< virtual channel in which the head waits
 };
 
 struct Message {
@@ -124,7 +132,8 @@ struct Message {
   std::int64_t owed = 0;     ///< destinations not served yet
   std::int64_t stalled = 0;  ///< cycles without credit at the source
   std::int32_t destination = -1;
-  std::uint32_t next = 0;  ///< in the source's queue
+  std::int32_t newest = -1;  ///< packet, unicast only
+  std::uint32_t next = 0;    ///< in the source's queue
   bool multicast = false;
   std::vector<EndpointId> to;             ///< multicast only
   std::vector<std::int64_t> arrived_per;  ///< multicast only: packets per destination
@@ -136,9 +145,19 @@ struct Set {
   int copies = 0;
 };
 
-enum class LaneState : std::uint8_t { idle, routing, waiting, allocated, filling, active };
+/// `behind`: the previous packet of the message has not asked for its virtual channel here; `held`:
+/// it has not left the router; `filling`: the new buffer of a multicast branch still drains.
+enum class LaneState : std::uint8_t {
+  idle,
+  routing,
+  behind,
+  waiting,
+  allocated,
+  held,
+  filling,
+  active
+};
 
-/// `filling` is a multicast branch whose new buffer still drains.
 struct Lane {
   std::int32_t channel = -1;  ///< allocated virtual channel
   std::int32_t link = -1;     ///< output
@@ -146,6 +165,7 @@ struct Lane {
   std::int32_t next = -1;     ///< in an allocation queue
   std::uint32_t packet = 0;   ///< branch: its copy
   std::int32_t sent = 0;      ///< branch: flits sent
+  std::int32_t flits = 0;     ///< branch: of the packet; the copy is gone once it arrived
   std::int32_t port = -1;     ///< output port of the router
   std::int32_t sibling = -1;  ///< branch: next branch of the same packet
   std::int64_t blocked = 0;   ///< cycle since when only a credit is missing
@@ -166,6 +186,7 @@ struct Source {
   std::int32_t flits = 0;  ///< of the packet under way; 0 when none is
   std::int32_t sent = 0;
   std::int32_t channel = -1;
+  Flit kind = 0;
   std::int64_t blocked = kNever;
 };
 
@@ -218,10 +239,12 @@ class Network final : public Fabric {
   void take_ejected(std::int32_t endpoint, Flit flit);
   void finish(std::uint32_t packet, std::int32_t endpoint);
   void route_head(std::int32_t channel);
+  void enter(std::int32_t channel, std::uint32_t packet);
   void fork(std::int32_t channel, std::uint32_t packet);
   void wait_for_channel(std::int32_t lane, Hop hop, int router);
   void allocate_channels(std::int32_t pool);
   void activate(std::int32_t lane);
+  void let_send(std::int32_t channel, std::int64_t from);
   void allocate_switch(int router);
   void send(std::int32_t channel);
   void send_branch(std::int32_t lane);
@@ -390,6 +413,7 @@ void Network::inject(
   m.next_packet = 0;
   m.arrived = 0;
   m.stalled = 0;
+  m.newest = -1;
   m.owed = static_cast<std::int64_t>(to.size());
   m.destination = to.front();
   if (m.multicast) {
@@ -480,7 +504,16 @@ bool Network::start_packet(int endpoint) {
   } else {
     p.set = -1;
   }
+  const bool ordered = !m.multicast && m.packets.count > 1;
+  p.before = ordered ? m.newest : -1;
   s.packet = new_packet(p);
+  s.kind = m.multicast ? kMulticast : (ordered ? kOrdered : 0U);
+  if (ordered) {
+    if (m.newest >= 0) {
+      packets_[ix(m.newest)].after = static_cast<std::int32_t>(s.packet);
+    }
+    m.newest = static_cast<std::int32_t>(s.packet);
+  }
   return true;
 }
 
@@ -507,7 +540,7 @@ void Network::run_source(int endpoint) {
     s.blocked = kNever;
   }
   const bool tail = s.sent + 1 == s.flits;
-  const Flit flit = make_flit(s.packet, s.sent == 0, tail, m.multicast);
+  const Flit flit = make_flit(s.packet, s.sent == 0, tail, s.kind);
   ++s.sent;
   --credits_[ix(s.channel)];
   ++link_flits_[ix(endpoint)];
@@ -543,6 +576,14 @@ void Network::drop_packet(std::uint32_t packet) {
   const std::int32_t set = packets_[packet].set;
   if (set >= 0 && --sets_[ix(set)].copies == 0) {
     spare_sets_.push_back(set);
+  }
+  const std::int32_t after = packets_[packet].after;
+  if (after >= 0) {
+    packets_[ix(after)].before = -1;
+  }
+  Message& m = messages_[packets_[packet].message];
+  if (m.newest == static_cast<std::int32_t>(packet)) {
+    m.newest = -1;
   }
   spare_packets_.push_back(packet);
 }
@@ -649,11 +690,38 @@ void Network::route_head(std::int32_t channel) {
     fork(channel, packet_of(flit));
     return;
   }
-  const std::int32_t link = link_of(channel);
-  const int router = graph_.links[ix(link)].to;
-  const int in_class = channel - link * vcs_ >= vcs_ / 2 ? 1 : 0;
-  wait_for_channel(
-      channel, graph_.route(router, link, in_class, packets_[packet_of(flit)].destination), router);
+  const std::uint32_t packet = packet_of(flit);
+  if ((flit & kOrdered) != 0) {
+    Packet& p = packets_[packet];
+    p.at = channel;
+    if (p.before >= 0 && packets_[ix(p.before)].entered <= p.entered) {
+      lanes_[ix(channel)].state = LaneState::behind;
+      return;
+    }
+  }
+  enter(channel, packet);
+}
+
+/// Queues the head for a virtual channel, and then those of later packets that waited for it.
+void Network::enter(std::int32_t channel, std::uint32_t packet) {
+  while (true) {
+    const std::int32_t link = link_of(channel);
+    const int router = graph_.links[ix(link)].to;
+    const int in_class = channel - link * vcs_ >= vcs_ / 2 ? 1 : 0;
+    Packet& p = packets_[packet];
+    wait_for_channel(channel, graph_.route(router, link, in_class, p.destination), router);
+    ++p.entered;
+    if (p.after < 0) {
+      return;
+    }
+    const Packet& next = packets_[ix(p.after)];
+    if (next.at < 0 || next.entered + 1 != p.entered ||
+        lanes_[ix(next.at)].state != LaneState::behind) {
+      return;
+    }
+    packet = static_cast<std::uint32_t>(p.after);
+    channel = next.at;
+  }
 }
 
 /// Makes one branch per output port that leads to a destination of the packet.
@@ -687,6 +755,7 @@ void Network::fork(std::int32_t channel, std::uint32_t packet) {
     Lane& lane = lanes_[ix(branch)];
     lane.owner = channel;
     lane.packet = child;
+    lane.flits = parent.flits;
     lane.sent = 0;
     lane.sibling = first;
     first = branch;
@@ -768,12 +837,15 @@ void Network::release(std::int32_t channel) {
 void Network::activate(std::int32_t lane) {
   Lane& l = lanes_[ix(lane)];
   if (lane < static_cast<std::int32_t>(channels_.size())) {
-    l.state = LaneState::active;
-    if (credits_[ix(l.channel)] > 0) {
-      want(lane, true);
-    } else {
-      l.blocked = now_;
+    const Flit flit = flits_[ix(lane) * ix(buffer_) + ix(channels_[ix(lane)].head)];
+    if ((flit & kOrdered) != 0) {
+      const Packet& p = packets_[packet_of(flit)];
+      if (p.before >= 0 && packets_[ix(p.before)].left < p.entered) {
+        l.state = LaneState::held;
+        return;
+      }
     }
+    let_send(lane, now_);
     return;
   }
   if (credits_[ix(l.channel)] == buffer_) {
@@ -782,6 +854,17 @@ void Network::activate(std::int32_t lane) {
   } else {
     l.state = LaneState::filling;
     l.blocked = now_;
+  }
+}
+
+/// The head in `channel` may ask for the switch from cycle `from` on.
+void Network::let_send(std::int32_t channel, std::int64_t from) {
+  Lane& lane = lanes_[ix(channel)];
+  lane.state = LaneState::active;
+  if (credits_[ix(lane.channel)] > 0) {
+    want(channel, true);
+  } else {
+    lane.blocked = from;
   }
 }
 
@@ -807,7 +890,7 @@ void Network::want(std::int32_t channel, bool wanted) {
 }
 
 bool Network::branch_ready(const Lane& lane, const Channel& c) const {
-  return lane.state == LaneState::active && lane.sent < packets_[lane.packet].flits &&
+  return lane.state == LaneState::active && lane.sent < lane.flits &&
          lane.sent < c.popped + c.count;
 }
 
@@ -931,10 +1014,24 @@ void Network::send(std::int32_t channel) {
   --c.count;
   put_on_link(lane.link, lane.channel, flit);
   return_credit(channel);
+  if ((flit & kOrdered) != 0 && (flit & kHead) != 0) {
+    packets_[packet_of(flit)].at = -1;
+  }
   if ((flit & kTail) != 0) {
     release(lane.channel);
     lane.state = LaneState::idle;
     want(channel, false);
+    if ((flit & kOrdered) != 0) {
+      Packet& p = packets_[packet_of(flit)];
+      ++p.left;
+      if (p.after >= 0) {
+        const Packet& next = packets_[ix(p.after)];
+        if (next.at >= 0 && next.entered == p.left &&
+            lanes_[ix(next.at)].state == LaneState::held) {
+          let_send(next.at, now_ + 1);
+        }
+      }
+    }
     if (c.count > 0) {
       if (spec_.routing_delay == 0) {
         route_head(channel);
@@ -953,8 +1050,8 @@ void Network::send(std::int32_t channel) {
 
 void Network::send_branch(std::int32_t branch) {
   Lane& lane = lanes_[ix(branch)];
-  const bool tail = lane.sent + 1 == packets_[lane.packet].flits;
-  const Flit flit = make_flit(lane.packet, lane.sent == 0, tail, true);
+  const bool tail = lane.sent + 1 == lane.flits;
+  const Flit flit = make_flit(lane.packet, lane.sent == 0, tail, kMulticast);
   ++lane.sent;
   put_on_link(lane.link, lane.channel, flit);
   if (tail) {

@@ -92,7 +92,7 @@ ZeroLoad::Path ZeroLoad::path(EndpointId from, EndpointId to) const {
   return p;
 }
 
-bool ZeroLoad::never_stalls(const Path& path, const Packets& packets, bool multicast) const {
+bool ZeroLoad::never_stalls(const Path& path, const Packets& packets) const {
   if (packets.count == 1) {
     return packets.last <= spec_.vc_buffer;
   }
@@ -106,14 +106,12 @@ bool ZeroLoad::never_stalls(const Path& path, const Packets& packets, bool multi
   const int forward = spec_.routing_delay + spec_.vc_alloc_delay + spec_.sw_alloc_delay +
                       spec_.st_final_delay + spec_.link_latency;
   const int back = 1 + spec_.link_latency + spec_.credit_delay;
-  if (multicast) {
-    return (fewest - 1) * size + 1 >= forward + back;
-  }
+
   const int crossed = spec_.vc_buffer < size ? 0 : ceil_div(spec_.vc_buffer - size + 1, size);
   return spec_.vc_buffer + (fewest - 1) * size * crossed >= forward + back;
 }
 
-std::int64_t ZeroLoad::recurrence(const Path& path, const Packets& packets, bool multicast) const {
+std::int64_t ZeroLoad::recurrence(const Path& path, const Packets& packets) const {
   const int stages = static_cast<int>(path.vcs.size());  // source and routers
   const std::int64_t flits = packets.flits();
   const int size = packets.full;
@@ -167,15 +165,9 @@ std::int64_t ZeroLoad::recurrence(const Path& path, const Packets& packets, bool
         t = std::max(t, at(k, i - 1) + 1);
       }
       const int back = k == 0 ? source_credit : credit;
-      if (multicast) {
-        if (head && packet >= out_vcs) {
-          t = std::max(t, at(k + 1, (packet - out_vcs + 1) * size - 1) + back);
-        }
-      } else {
-        const std::int64_t j = one_buffer_earlier(packet, offset, out_vcs);
-        if (j >= 0) {
-          t = std::max(t, at(k + 1, j) + back);
-        }
+      const std::int64_t j = one_buffer_earlier(packet, offset, out_vcs);
+      if (j >= 0) {
+        t = std::max(t, at(k + 1, j) + back);
       }
       at(k, i) = t;
     }
@@ -190,21 +182,21 @@ std::int64_t ZeroLoad::latency(EndpointId from,
                                bool multicast) const {
   const int hop = spec_.routing_delay + spec_.vc_alloc_delay + spec_.sw_alloc_delay +
                   spec_.st_final_delay + spec_.link_latency;
-  if (packets.count == 1 && packets.last <= spec_.vc_buffer) {
-    return 1 + spec_.link_latency + std::int64_t{hops(from, to) + 1} * hop + packets.last - 1;
+  if (multicast || (packets.count == 1 && packets.last <= spec_.vc_buffer)) {
+    return 1 + spec_.link_latency + std::int64_t{hops(from, to) + 1} * hop + packets.flits() - 1;
   }
   const Path way = path(from, to);
-  if (never_stalls(way, packets, multicast)) {
+  if (never_stalls(way, packets)) {
     return 1 + spec_.link_latency + static_cast<std::int64_t>(way.vcs.size() - 1) * hop +
            packets.flits() - 1;
   }
-  std::string key = fmt::format("{}/{}/{}/", packets.count, packets.last, multicast);
+  std::string key = fmt::format("{}/{}/", packets.count, packets.last);
   for (const int v : way.vcs) {
     key += static_cast<char>(v);
   }
   const auto [it, fresh] = known_.try_emplace(key, 0);
   if (fresh) {
-    it->second = recurrence(way, packets, multicast);
+    it->second = recurrence(way, packets);
   }
   return it->second;
 }

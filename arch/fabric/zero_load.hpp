@@ -26,8 +26,8 @@ class ZeroLoad {
   /// Router-to-router distance.
   [[nodiscard]] int hops(EndpointId from, EndpointId to) const;
 
-  /// Cycles from injection to delivery. A multicast message may be split differently and waits for
-  /// empty buffers; to one destination nothing else distinguishes it.
+  /// Cycles from injection to delivery. For multicast it is the formula above in any case: what its
+  /// packets wait for empty buffers counts as waiting.
   [[nodiscard]] std::int64_t latency(EndpointId from,
                                      EndpointId to,
                                      const Packets& packets,
@@ -37,10 +37,8 @@ class ZeroLoad {
   struct Path;
 
   [[nodiscard]] Path path(EndpointId from, EndpointId to) const;
-  [[nodiscard]] bool never_stalls(const Path& path, const Packets& packets, bool multicast) const;
-  [[nodiscard]] std::int64_t recurrence(const Path& path,
-                                        const Packets& packets,
-                                        bool multicast) const;
+  [[nodiscard]] bool never_stalls(const Path& path, const Packets& packets) const;
+  [[nodiscard]] std::int64_t recurrence(const Path& path, const Packets& packets) const;
 
   FabricSpec spec_;
   Placement place_;
