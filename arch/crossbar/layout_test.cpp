@@ -123,8 +123,10 @@ TEST(CrossbarLayout, SmallGroupsShareAnArray) {
 
 TEST(CrossbarLayout, PackedGroupsLeaveRoomForTheOffsetColumn) {
   Spec spec = rwth(4);
-  spec.weight_mapping = WeightMapping::offset_column;  // 2 columns per weight
-  EXPECT_EQ(arrays(spec, matrix(9, 64, 2)), 2U);       // 128 + 128 + 1 columns are too many
+  spec.weight_mapping = WeightMapping::offset_column;   // 2 columns per weight
+  const Layout apart = layout(spec, matrix(9, 64, 2));  // 128 + 128 + 1 columns are too many
+  ASSERT_EQ(apart.fragments.size(), 2U);
+  EXPECT_EQ(apart.fragments[0].groups, 1);
   const Layout cut = layout(spec, matrix(9, 63, 2));
   ASSERT_EQ(cut.fragments.size(), 1U);
   EXPECT_EQ(cut.fragments[0].cell_cols, 2 * 126 + 1);

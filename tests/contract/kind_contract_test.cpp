@@ -223,8 +223,9 @@ TEST_P(KindContract, StepsStayWithinResourcesAndActions) {
         }
       }
     }
-    ASSERT_GT(model->fire_cost(op).interval, Cycles(op.code == OpCode::write ? -1 : 0))
-        << "infinitely many firings";
+    if (op.code == OpCode::mvm) {
+      ASSERT_GT(model->fire_cost(op).interval, Cycles(0)) << "firings without end in one cycle";
+    }
   }
 }
 
