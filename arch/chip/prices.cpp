@@ -98,7 +98,7 @@ report::LoadUse load_use(const Chip& chip, const Program& program) {
     }
     for (const LockstepGroup& group : part.groups) {
       for (int pe = 0; pe < group.pes; ++pe) {
-        const auto at = static_cast<std::size_t>(group.resident + pe);
+        const auto at = static_cast<std::size_t>(group.resident) + static_cast<std::size_t>(pe);
         const ActionCounts& did = write_counts(*chip.pe, program.residents.at(at).op, known);
         for (std::size_t a = 0; a < kMaxActions; ++a) {
           out.did[a] += did[a];

@@ -56,8 +56,7 @@ TEST(Throughput, FillIsCutButAtMostHalf) {
 }
 
 TEST(Throughput, IntervalByHand) {
-  // Mean 100, sample deviation 10, four batches of one: 3.182446305 * 10 / 2, with MSER cutting
-  // nothing.
+  // Sample variance 200 / 3, four batches of one, three degrees of freedom; MSER cuts nothing.
   const Throughput t = measure_throughput(departures({100, 110, 90, 100}));
   EXPECT_EQ(t.warm_up, 0);
   ASSERT_TRUE(t.ci95);
