@@ -5,9 +5,12 @@
 #include "sim/base/math.hpp"
 #include "workloads/zoo.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -163,6 +166,31 @@ TEST(Zoo, VitHasFiftyTokensAnd74MatrixLayers) {
   // 88.2 M parameters less biases, class token, norms and position embeddings.
   EXPECT_EQ(total_weights(n),
             3072 * 768 + 12 * (768 * 2304 + 768 * 768 + 2 * 768 * 3072) + 768'000);
+}
+
+/// The table of workloads/README.md.
+TEST(Zoo, TheReadmeTellsTheCounts) {
+  std::ifstream file(std::string(TESSERA_SOURCE_DIR) + "/workloads/README.md");
+  std::stringstream readme;
+  readme << file.rdbuf();
+  const auto count = [](std::int64_t v) {
+    return v >= 1'000'000 ? fmt::format("{:.2f} M", static_cast<double>(v) * 1e-6)
+           : v >= 10'000  ? fmt::format("{:.1f} k", static_cast<double>(v) * 1e-3)
+                          : fmt::format("{}", v);
+  };
+  for (const std::string& name : zoo_names()) {
+    const Network n = zoo(name);
+    const Shape& in = n.layers[0].out;
+    const std::string row = fmt::format("| `{}` | {}x{}x{} | {} | {} | {} |",
+                                        name,
+                                        in.height,
+                                        in.width,
+                                        in.channels,
+                                        matrix_layers(n).size(),
+                                        count(total_weights(n)),
+                                        count(total_macs(n)));
+    EXPECT_NE(readme.str().find(row), std::string::npos) << row;
+  }
 }
 
 TEST(Zoo, NamesAreUniqueAndUnknownOnesAreExplained) {
