@@ -18,7 +18,7 @@
 #include <exception>
 #include <filesystem>
 #include <fstream>
-#include <functional>
+#include <new>
 #include <sstream>
 #include <system_error>
 #include <unordered_map>
@@ -248,6 +248,19 @@ class Builder final : public YAML::EventHandler {
     --budget_.nodes;
   }
 
+  void spend_copy(std::size_t bytes, const Position& at) {
+    if (bytes > budget_.copied_bytes) {
+      report("E-CFG-LIMIT",
+             "aliases repeat too much text",
+             at,
+             current_path(),
+             fmt::format("at most {} bytes", limits_.max_bytes),
+             "more than that");
+      throw Stop{};
+    }
+    budget_.copied_bytes -= bytes;
+  }
+
   void check_depth(std::size_t depth, const Position& at) {
     if (depth > static_cast<std::size_t>(std::max(limits_.max_depth, 1))) {
       report("E-CFG-LIMIT",
@@ -264,10 +277,12 @@ class Builder final : public YAML::EventHandler {
   void check_size(const Node& node, std::size_t depth, const Position& at) {
     spend_node(at);
     check_depth(depth, at);
+    spend_copy(node.scalar().size(), at);
     for (const Node& item : node.items()) {
       check_size(item, depth + 1, at);
     }
     for (const Entry& entry : NodeAccess::data(node).entries) {
+      spend_copy(entry.key.size(), at);
       check_size(entry.value, depth + 1, at);
     }
   }
@@ -492,6 +507,12 @@ bool check_characters(std::string_view text,
   return true;
 }
 
+std::size_t count_of(std::string_view text, std::string_view characters) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [&](char c) {
+    return characters.find(c) != std::string_view::npos;
+  }));
+}
+
 std::string lower_first(std::string text) {
   if (!text.empty() && text[0] >= 'A' && text[0] <= 'Z') {
     text[0] = static_cast<char>(text[0] - 'A' + 'a');
@@ -702,22 +723,26 @@ Node parse_part(std::string_view text,
                 const Limits& limits,
                 Diagnostics& diagnostics) {
   const Node nothing = absent_at(source, column_offset + 1, root);
-  if (text.size() > limits.max_bytes) {
+  const auto too_much = [&](std::string_view what, std::size_t limit, std::string_view unit) {
     diagnostics.error(diagnostic("E-CFG-LIMIT",
-                                 "configuration is too large",
+                                 fmt::format("configuration {}", what),
                                  {source, 0, 0},
                                  path_text(root),
-                                 fmt::format("at most {} bytes", limits.max_bytes),
+                                 fmt::format("at most {} {}, with all included files", limit, unit),
                                  "more than that"));
+  };
+  if (text.size() > budget.bytes) {
+    too_much("is too large", limits.max_bytes, "bytes");
     return nothing;
   }
-  if (static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) > limits.max_nodes) {
-    diagnostics.error(diagnostic("E-CFG-LIMIT",
-                                 "configuration has too many lines",
-                                 {source, 0, 0},
-                                 path_text(root),
-                                 fmt::format("at most {} lines", limits.max_nodes),
-                                 "more than that"));
+  budget.bytes -= text.size();
+  if (count_of(text, "\n") > limits.max_nodes) {
+    too_much("has too many lines", limits.max_nodes, "lines");
+    return nothing;
+  }
+  // The parser holds the tokens of a whole flow collection, some 200 bytes for each of these.
+  if (count_of(text, "[{,") / 2 > limits.max_nodes) {
+    too_much("has too many brackets and commas", 2 * limits.max_nodes, "of them");
     return nothing;
   }
   if (!check_characters(text, source, column_offset, diagnostics)) {
@@ -750,6 +775,8 @@ Node parse_part(std::string_view text,
                    "more than that");
   } catch (const YAML::Exception& e) {
     syntax_error(builder.place(e.mark), e.msg);
+  } catch (const std::bad_alloc&) {
+    too_much("needs more memory than there is", limits.max_nodes, "values");
   } catch (const std::exception& e) {
     syntax_error({source, 0, 0}, e.what());
   }
@@ -760,12 +787,12 @@ Node parse(std::string_view text,
            const std::string& name,
            Diagnostics& diagnostics,
            const Limits& limits) {
-  Budget budget{limits.max_nodes};
+  Budget budget(limits);
   return parse_text(text, name, budget, limits, diagnostics);
 }
 
 Node load(const std::string& path, Diagnostics& diagnostics, const Limits& limits) {
-  Loader loader{limits, diagnostics, Budget{limits.max_nodes}};
+  Loader loader{limits, diagnostics, Budget(limits)};
   return loader.load(path, {}, {});
 }
 

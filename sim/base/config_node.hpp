@@ -74,7 +74,12 @@ std::string path_text(const Path& path);
 
 /// Limits shared by all files of one load.
 struct Budget {
+  explicit Budget(const Limits& limits)
+      : nodes(limits.max_nodes), bytes(limits.max_bytes), copied_bytes(limits.max_bytes) {}
+
   std::size_t nodes;
+  std::size_t bytes;
+  std::size_t copied_bytes;  ///< text that aliases repeat
 };
 
 /// As config::parse, for text that starts in `column_offset` of the first line of `source` and

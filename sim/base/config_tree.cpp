@@ -543,7 +543,7 @@ void apply_set(Node& root, const std::string& assignment, Diagnostics& diagnosti
   }
 
   const std::size_t errors_before = diagnostics.errors().size();
-  Budget budget{limits.max_nodes};
+  Budget budget(limits);
   const std::size_t value_at = target.end + 1;
   const Node value = parse_part(std::string_view(assignment).substr(value_at),
                                 source,

@@ -15,6 +15,7 @@ namespace tessera {
 namespace {
 
 constexpr std::size_t kGutter = 5;
+constexpr std::size_t kMaxCollected = 10'000;
 constexpr std::size_t kMaxShownLine = 160;
 constexpr std::size_t kMaxShownText = 400;
 
@@ -170,7 +171,11 @@ std::string internal_text(std::string_view where, std::int64_t cycle, std::strin
 }  // namespace
 
 void Diagnostics::error(Diagnostic d) {
-  errors_.push_back(std::move(d));
+  if (errors_.size() < kMaxCollected) {
+    errors_.push_back(std::move(d));
+  } else {
+    ++num_uncollected_;
+  }
 }
 
 std::string Diagnostics::render(std::size_t limit) const {
@@ -179,7 +184,7 @@ std::string Diagnostics::render(std::size_t limit) const {
   for (std::size_t i = 0; i < shown; ++i) {
     append_diagnostic(out, errors_[i]);
   }
-  const std::size_t rest = errors_.size() - shown;
+  const std::size_t rest = errors_.size() - shown + num_uncollected_;
   if (rest > 0) {
     out += fmt::format("... and {} more error{}\n", rest, rest == 1 ? "" : "s");
   }

@@ -11,9 +11,11 @@
 ///         = hint:     did you mean 'adc_bits'?
 ///
 /// Errors   InputError carries the list to main (exit 2, or 4 for an infeasible mapping).
-///          InternalError is for broken invariants of Tessera itself (exit 70), never for user input.
+///          InternalError is for broken invariants of Tessera itself (exit 70), never for user
+///          input.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <stdexcept>
@@ -40,14 +42,15 @@ struct Diagnostic {
   std::string code;      ///< stable, e.g. "E-CFG-UNKNOWN-KEY"
   std::string sentence;  ///< lower case, no full stop
   Position at;
-  std::string path;      ///< key path, e.g. "chip.tile.pe.rows"
+  std::string path;  ///< key path, e.g. "chip.tile.pe.rows"
   std::string expected;
   std::string got;
   std::string hint;               ///< empty when there is no useful action
   std::vector<Position> related;  ///< second place of a conflict, or the overridden value
 };
 
-/// Collects diagnostics of one phase.
+/// Collects diagnostics of one phase; beyond 10000 they are only counted, so that hostile input
+/// cannot fill the memory with them.
 class Diagnostics {
  public:
   void error(Diagnostic d);
@@ -64,6 +67,7 @@ class Diagnostics {
 
  private:
   std::vector<Diagnostic> errors_;
+  std::size_t num_uncollected_ = 0;
 };
 
 class InputError : public std::runtime_error {

@@ -36,14 +36,14 @@ constexpr std::int64_t round_shift(std::int64_t v, int shift) {
   return v < 0 ? -rounded : rounded;
 }
 
-/// Smallest and largest value of a two's complement (is_signed) or unsigned integer of `bits` bits,
-/// 1 <= bits <= 63.
+/// Smallest and largest value of a two's complement (is_signed, up to 64 bits) or unsigned (up to
+/// 63 bits) integer of `bits` bits, bits >= 1.
 constexpr std::int64_t min_value(int bits, bool is_signed) {
-  return is_signed ? -(std::int64_t{1} << (bits - 1)) : 0;
+  return is_signed ? INT64_MIN >> (64 - bits) : 0;
 }
 
 constexpr std::int64_t max_value(int bits, bool is_signed) {
-  return is_signed ? (std::int64_t{1} << (bits - 1)) - 1 : (std::int64_t{1} << bits) - 1;
+  return static_cast<std::int64_t>((std::uint64_t{1} << (is_signed ? bits - 1 : bits)) - 1);
 }
 
 constexpr std::int64_t clamp_to(std::int64_t v, int bits, bool is_signed) {

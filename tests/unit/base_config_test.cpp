@@ -199,6 +199,14 @@ TEST(ConfigLimits, AliasesAreExpandedAndCounted) {
   EXPECT_EQ(p.diagnostics.errors()[0].expected, "at most 10000 values, aliases expanded");
 }
 
+TEST(ConfigLimits, AliasesCannotRepeatMuchText) {
+  Limits limits;
+  limits.max_bytes = 2000;
+  const std::string long_text = "a: &a " + std::string(500, 'x') + "\nb: [*a, *a, *a, *a";
+  EXPECT_TRUE(parse_text(long_text + "]", limits).diagnostics.ok());
+  EXPECT_EQ(codes(parse_text(long_text + ", *a]", limits).diagnostics), Codes{"E-CFG-LIMIT 2:21"});
+}
+
 TEST(ConfigLimits, AliasesCannotContainThemselves) {
   EXPECT_EQ(codes(parse_text("a: &a [*a]\n").diagnostics), Codes{"E-CFG-LIMIT 1:8"});
   EXPECT_EQ(codes(parse_text("a: &a {b: *a}\n").diagnostics), Codes{"E-CFG-LIMIT 1:11"});
@@ -632,6 +640,18 @@ TEST_F(ConfigLoad, IncludeBombsAreBounded) {
   (void)load((folder_ / "f39.yaml").string(), d);
   ASSERT_FALSE(d.ok());
   EXPECT_EQ(d.errors()[0].code, "E-CFG-LIMIT");
+}
+
+TEST_F(ConfigLoad, LimitsHoldForAllFilesTogether) {
+  write("part.yaml", "a: " + std::string(600, 'x'));
+  Limits limits;
+  limits.max_bytes = 1000;
+  Diagnostics one;
+  (void)load(write("one.yaml", "include: part.yaml\n"), one, limits);
+  EXPECT_TRUE(one.ok()) << one.render();
+  Diagnostics two;
+  (void)load(write("two.yaml", "include: [part.yaml, part.yaml]\n"), two, limits);
+  EXPECT_EQ(codes(two), Codes{"E-CFG-LIMIT 0:0"});
 }
 
 TEST_F(ConfigLoad, LargeFilesAreNotReadToTheEnd) {

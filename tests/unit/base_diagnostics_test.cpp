@@ -128,6 +128,15 @@ TEST(Diagnostics, SaysHowManyWereLeftOut) {
   EXPECT_EQ(d.render(23).find("..."), std::string::npos);
 }
 
+TEST(Diagnostics, MemoryIsBounded) {
+  Diagnostics d;
+  for (int i = 0; i < 12'000; ++i) {
+    d.error(plain("x"));
+  }
+  EXPECT_EQ(d.errors().size(), 10'000U);
+  EXPECT_NE(d.render().find("... and 11980 more errors\n"), std::string::npos);
+}
+
 TEST(Diagnostics, ThrowsOnlyWithErrors) {
   Diagnostics d;
   EXPECT_TRUE(d.ok());

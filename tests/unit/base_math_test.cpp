@@ -81,6 +81,8 @@ TEST(Math, ClampToTheRangeOfAnInteger) {
   EXPECT_EQ(min_value(1, true), -1);
   EXPECT_EQ(max_value(1, true), 0);
   EXPECT_EQ(max_value(63, false), INT64_MAX);
+  EXPECT_EQ(max_value(64, true), INT64_MAX);
+  EXPECT_EQ(min_value(64, true), INT64_MIN);
   EXPECT_EQ(clamp_to(300, 8, false), 255);
   EXPECT_EQ(clamp_to(-300, 8, false), 0);
   EXPECT_EQ(clamp_to(-300, 8, true), -128);
