@@ -33,7 +33,7 @@ constexpr std::size_t ix(std::int64_t i) {
   throw InternalError("mapper/lower", -1, what + "; was the mapping checked?");
 }
 
-/// Half-open range of window taps, or of positions for a layer that reads a whole tensor.
+/// Half-open range of positions.
 struct Band {
   std::int64_t begin = 0;
   std::int64_t end = 0;
@@ -462,7 +462,10 @@ class Lowering {
                        std::vector<Holding> held) {
     const std::vector<Fragment>& fragments = m.layout.fragments;
     const Layer& layer = network_.layer(stage.layer);
-    const std::int64_t row_channels = rows_per_tap(layer);
+    // Rows of a fully connected layer run over the positions of the tensor, whatever flattened it.
+    const bool fully_connected = layer.kind == LayerKind::fc;
+    const std::int64_t position_rows =
+        network_.layer(behind_reshapes(network_, layer.inputs.front())).out.channels;
     ProgramPart part;
     part.stage = stage_of_[ix(stage.layer)];
     part.replica = static_cast<int>(stage.replicas.size()) - 1;
@@ -478,7 +481,9 @@ class Lowering {
       if (before == nullptr || before->group != f.group || before->row != f.row) {
         // Column blocks and slices of a row block listen to the same broadcast.
         part.in_bits += Bits(std::int64_t{f.rows} * f.groups * m.matrix.in_bits);
-        bands.push_back({f.row / row_channels, (f.row + f.rows - 1) / row_channels + 1});
+        if (fully_connected) {
+          bands.push_back({f.row / position_rows, (f.row + f.rows - 1) / position_rows + 1});
+        }
       }
       if (before == nullptr || before->group != f.group || before->col != f.col) {
         columns.push_back({{f.group, f.col}, width});
@@ -519,15 +524,6 @@ class Lowering {
     bands_of_[number] = std::move(bands);
     covered_.resize(number + 1, 0);
     covered_[number] = covered;
-  }
-
-  /// Matrix rows of one group that belong to one window tap (or position, for a whole tensor).
-  [[nodiscard]] std::int64_t rows_per_tap(const Layer& layer) const {
-    const LayerId producer = behind_reshapes(network_, layer.inputs.front());
-    const int groups = layer.kind == LayerKind::conv     ? layer.groups
-                       : layer.kind == LayerKind::matmul ? layer.heads
-                                                         : 1;
-    return std::max(1, network_.layer(producer).out.channels / groups);
   }
 
   void add_vector_work(ProgramStage& stage, const Layer& layer, const Matrix& m) {
@@ -641,7 +637,8 @@ class Lowering {
     add_ports(number, reach, weights);
   }
 
-  /// A part of the consumer as the filter of a port sees it: replica, and what it reads of a field.
+  /// A part of the consumer as the filter of a port sees it: replica, and what it reads of a
+  /// tensor.
   using Reader = std::pair<int, Bands>;
 
   void add_ports(int edge_number, const Reach& reach, bool weights) {
@@ -683,13 +680,12 @@ class Lowering {
   [[nodiscard]] std::vector<bool> filter(const ProgramStage& stage,
                                          const Reach& reach,
                                          const std::vector<Reader>& readers) const {
-    const Layer& layer = network_.layer(stage.layer);
     const auto replicas = static_cast<std::int64_t>(stage.replicas.size());
     std::vector<bool> needed(ix(reach.positions), false);
     for (const auto& [replica, bands] : readers) {
       switch (reach.mode) {
         case Reach::Mode::whole:
-          if (bands.empty() || layer.groups > 1) {
+          if (bands.empty()) {
             return {};
           }
           for (const Band& band : bands) {
@@ -706,7 +702,7 @@ class Lowering {
           break;
         case Reach::Mode::window:
           for (std::int64_t p = replica; p < stage.positions; p += replicas) {
-            mark_window(layer, p, bands, needed);
+            mark_window(stage, p, needed);
           }
           break;
       }
@@ -715,29 +711,25 @@ class Lowering {
     return all ? std::vector<bool>{} : needed;
   }
 
-  /// The taps of position p's window that lie in `bands` (all, when empty) and not in the padding.
-  void mark_window(const Layer& layer,
-                   std::int64_t p,
-                   const Bands& bands,
-                   std::vector<bool>& needed) const {
-    const Shape& in = network_.in_shape(stage_layer(layer));
+  /// The positions of the window of p that are not padding.
+  void mark_window(const ProgramStage& stage, std::int64_t p, std::vector<bool>& needed) const {
+    const Layer& layer = network_.layer(stage.layer);
+    const Shape& in = network_.in_shape(stage.layer);
     const Window& w = layer.window;
     const std::int64_t top = p / layer.out.width * w.stride_h - w.pad_top;
     const std::int64_t left = p % layer.out.width * w.stride_w - w.pad_left;
-    const Bands all{{0, std::int64_t{w.kernel_h} * w.kernel_w}};
-    for (const Band& band : bands.empty() ? all : bands) {
-      for (std::int64_t tap = band.begin; tap < band.end; ++tap) {
-        const std::int64_t row = top + tap / w.kernel_w * w.dilation_h;
-        const std::int64_t column = left + tap % w.kernel_w * w.dilation_w;
-        if (row >= 0 && row < in.height && column >= 0 && column < in.width) {
+    for (std::int64_t i = 0; i < w.kernel_h; ++i) {
+      const std::int64_t row = top + i * w.dilation_h;
+      if (row < 0 || row >= in.height) {
+        continue;
+      }
+      for (std::int64_t j = 0; j < w.kernel_w; ++j) {
+        const std::int64_t column = left + j * w.dilation_w;
+        if (column >= 0 && column < in.width) {
           needed[ix(row * in.width + column)] = true;
         }
       }
     }
-  }
-
-  [[nodiscard]] LayerId stage_layer(const Layer& layer) const {
-    return static_cast<LayerId>(&layer - network_.layers.data());
   }
 
   // ---- line buffers -----------------------------------------------------------------------------
@@ -958,7 +950,7 @@ class Lowering {
   std::vector<int> matrix_of_;  ///< [layer], or -1
   std::vector<int> stage_of_;   ///< [layer]; a reshape has the stage of its producer
   std::map<Op, int> schedule_index_;
-  std::vector<Bands> bands_of_;        ///< [part] what it reads of a field; empty: all of it
+  std::vector<Bands> bands_of_;        ///< [part] what it reads of a whole tensor; empty: all of it
   std::vector<std::int64_t> covered_;  ///< [part] output channels of a matrix part
   std::vector<std::int64_t> load_of_tile_;
   std::size_t vector_entry_ = 0;
