@@ -329,6 +329,9 @@ class Lowering {
 
   void fill_source(ProgramStage& stage) {
     stage.kind = StageKind::source;
+    // Small positions (pixels of an RGB image) share a flit, so they travel together.
+    const std::int64_t payload = (chip_.spec.fabric.flit_bits - chip_.spec.fabric.header_bits).value;
+    stage.burst = std::max<std::int64_t>(1, payload / stage.out_bits.value);
     const std::int64_t ports = std::min(chip_.spec.io.ports, stage.positions);
     for (std::int64_t port = 0; port < ports; ++port) {
       add_channel_part(stage,

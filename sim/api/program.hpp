@@ -65,7 +65,7 @@ struct ProgramPart {
   Bits in_bits{0};         ///< over the tile's bus into the PEs, per firing
   Bits out_bits{0};        ///< over the tile's bus out of the PEs, per firing
   std::int64_t elements = 0;   ///< column results that the vector unit takes in, per firing
-  Cycles vector_cycles{0};     ///< occupation of the vector unit (I/O port, memory channel) per firing of this part
+  Cycles vector_cycles{0};     ///< occupation of the vector unit (I/O port, memory channel) per position of this part
   Cycles vector_latency{0};    ///< from the end of that occupation to the result
   std::int64_t vector_ops = 0; ///< lane operations per firing, for the accounting
 };
@@ -80,6 +80,7 @@ struct ProgramStage {
   StageKind kind = StageKind::vector;
   LayerId layer = -1;
   std::int64_t positions = 1;  ///< per image
+  std::int64_t burst = 1;      ///< the source: small positions that travel together, at most
   Bits out_bits{0};            ///< one position, as a message
   Bits partial_bits{0};        ///< one partial result, as a message (matrix stages with several parts)
   std::vector<int> in_edges;

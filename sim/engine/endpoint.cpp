@@ -292,7 +292,8 @@ bool EndpointModule::can_fire(int part) {
   }
   const ReplicaState& replica = state_.replicas[at(p.stage)][at(p.replica)];
   const bool at_home = program.stages[at(p.stage)].replicas[at(p.replica)].home == id_;
-  return !at_home || state.ordinal - replica.head < program.output_slots;
+  const std::int64_t slots = program.output_slots * program.stages[at(p.stage)].burst;
+  return !at_home || state.ordinal - replica.head < slots;
 }
 
 std::int64_t EndpointModule::take_bus(std::int64_t bits, std::int64_t when, int part) {
@@ -421,6 +422,7 @@ void EndpointModule::fire(int part) {
   PartState::Flight flight;
   flight.ordinal = ordinal;
   std::int64_t inputs_free = now_;
+  std::int64_t count = 1;
   if (!p.groups.empty()) {
     const Operand operand = operand_reader(part, image);
     std::int64_t ready = now_;
@@ -442,13 +444,23 @@ void EndpointModule::fire(int part) {
     state.flights.push_back(std::move(flight));
     start_pes(part, ordinal, bus_end + read_latency_, false);
   } else {
+    flight.count = std::min(stage.burst, (image + 1) * per_image(p) - ordinal);
     if (state_.datapath != nullptr) {
-      flight.position = stage.kind == StageKind::source ? state_.datapath->source(image, pos)
-                                                        : state_.datapath->vector(p.stage, pos, operand_reader(part, image));
+      for (std::int64_t i = 0; i < flight.count; ++i) {
+        const std::int64_t q = raster(p, ordinal + i);
+        flight.positions.push_back(stage.kind == StageKind::source
+                                       ? state_.datapath->source(image, q)
+                                       : state_.datapath->vector(p.stage, q, operand_reader(part, image)));
+      }
     }
+    Cycles cycles = p.vector_cycles;
+    if (flight.count > 1 && cycles.value > 0) {
+      cycles = Cycles(ceil_div(flight.count * stage.out_bits.value, state_.chip.spec.io.width));
+    }
+    count = flight.count;
     const std::int64_t begin = now_ + (is_tile_ ? read_latency_ : 0);
-    const std::int64_t start = take_vector_unit(p.vector_cycles, begin, part, ordinal);
-    const std::int64_t end = start + p.vector_cycles.value;
+    const std::int64_t start = take_vector_unit(cycles, begin, part, ordinal);
+    const std::int64_t end = start + cycles.value;
     if (end > start) {
       flight.shown = end - 1;
       if (state_.trace != nullptr) {
@@ -464,7 +476,7 @@ void EndpointModule::fire(int part) {
     }
     switch (stage.kind) {
       case StageKind::source:
-        stats.io_bits += stage.out_bits.value;
+        stats.io_bits += count * stage.out_bits.value;
         break;
       case StageKind::sink:
         stats.io_bits += in_bits;
@@ -481,9 +493,9 @@ void EndpointModule::fire(int part) {
     inputs_free = end;
     schedule({end + p.vector_latency.value, EventKind::taken, part, ordinal});
   }
-  ++state.stats.firings;
+  state.stats.firings += count;
   ++state.outstanding;
-  ++state.ordinal;
+  state.ordinal += count;
   state.input_at = -1;
   state.input_track = -1;
   state.slot_at = 0;
@@ -634,7 +646,7 @@ void EndpointModule::result_taken(int part) {
   const ProgramStage& stage = state_.program.stages[at(p.stage)];
   PartState::Flight flight = std::move(state.flights.front());
   state.flights.pop_front();
-  const std::int64_t ordinal = flight.ordinal;
+  const std::int64_t last = flight.ordinal + flight.count - 1;
   if (state.outstanding-- == state_.program.input_registers) {
     state.slot_at = now_;
     state.slot_reason = Wait::resource;
@@ -642,7 +654,10 @@ void EndpointModule::result_taken(int part) {
   mark(part);
   const ProgramReplica& replica = stage.replicas[at(p.replica)];
   if (p.groups.empty()) {
-    position_done(p.stage, p.replica, flight.ordinal, flight.shown, std::move(flight.position));
+    for (std::int64_t i = 0; i < flight.count; ++i) {
+      Position32 value = flight.positions.empty() ? nullptr : std::move(flight.positions[at(i)]);
+      position_done(p.stage, p.replica, flight.ordinal + i, flight.shown, std::move(value));
+    }
   } else if (replica.home == id_) {
     contribute(p.stage, p.replica, std::move(flight), false, now_);
   } else {
@@ -655,7 +670,7 @@ void EndpointModule::result_taken(int part) {
     message.bits = stage.partial_bits;
     send(std::move(message), {replica.home});
   }
-  if (!state_.turns.empty() && (ordinal + 1) % per_image(p) == 0) {
+  if (!state_.turns.empty() && (last + 1) % per_image(p) == 0) {
     advance_turn();
   }
 }
@@ -737,6 +752,14 @@ void EndpointModule::try_send(int stage, int replica) {
   const ProgramStage& program = state_.program.stages[at(stage)];
   ReplicaState& state = state_.replicas[at(stage)][at(replica)];
   const ProgramPart& part = state_.program.parts[at(program.replicas[at(replica)].parts.front())];
+  const auto stride = static_cast<std::int64_t>(program.replicas.size());
+  Message burst;  // positions of a burst that have not left yet
+  std::vector<EndpointId> burst_to;
+  const auto flush = [&] {
+    if (!burst_to.empty()) {
+      send(std::exchange(burst, {}), std::exchange(burst_to, {}));
+    }
+  };
   while (state.head <= state.highest && state.open.at(state.head).done) {
     const std::int64_t image = state.head / per_image(part);
     const std::int64_t pos = raster(part, state.head);
@@ -773,7 +796,7 @@ void EndpointModule::try_send(int stage, int replica) {
     }
     if (blocked) {
       state.blocked = true;
-      return;
+      break;
     }
     OpenPosition& open = state.open.at(state.head);
     const TrackId from = vector_track_;
@@ -790,16 +813,24 @@ void EndpointModule::try_send(int stage, int replica) {
     if (!remote.empty()) {
       std::sort(remote.begin(), remote.end());
       remote.erase(std::unique(remote.begin(), remote.end()), remote.end());
-      Message message;
-      message.kind = Message::Kind::position;
-      message.stage = stage;
-      message.replica = replica;
-      message.index = index;
-      message.position = open.value;
-      message.bits = program.out_bits;
-      message.from_track = from;
-      message.sent_at = Cycles(open.shown);
-      send(std::move(message), std::move(remote));
+      if (burst.count == program.burst || remote != burst_to || index != burst.index + burst.count * stride) {
+        flush();
+      }
+      if (burst_to.empty()) {
+        burst.kind = Message::Kind::position;
+        burst.stage = stage;
+        burst.replica = replica;
+        burst.index = index;
+        burst.count = 0;
+        burst.from_track = from;
+        burst.sent_at = Cycles(open.shown);
+        burst_to = std::move(remote);
+      }
+      ++burst.count;
+      burst.bits += program.out_bits;
+      if (open.value != nullptr) {
+        burst.positions.push_back(open.value);
+      }
     }
     const std::int64_t ordinal = state.head;
     Position32 value = std::move(open.value);
@@ -818,6 +849,7 @@ void EndpointModule::try_send(int stage, int replica) {
     state.blocked = false;
     mark(home_part);
   }
+  flush();
 }
 
 void EndpointModule::position_left(int stage, std::int64_t ordinal, std::int64_t image, Position32 value) {
@@ -907,22 +939,26 @@ void EndpointModule::deliver(const Delivery& delivery, Message& message) {
   }
   const auto found = std::lower_bound(
       stage_ports_.begin(), stage_ports_.end(), message.stage, [](const StagePorts& s, int stage) { return s.stage < stage; });
+  const ProgramStage& stage = state_.program.stages[at(message.stage)];
   for (const int port : found->ports) {
     const ProgramPort& program = state_.program.ports[at(port)];
-    const ProgramEdge& edge = state_.program.edges[at(program.edge)];
-    if (!program.needed.empty() && !program.needed[at(message.index % edge.positions)]) {
-      continue;
+    for (std::int64_t i = 0; i < message.count; ++i) {
+      Arrival arrival;
+      arrival.index = message.index + i * static_cast<std::int64_t>(stage.replicas.size());
+      if (!program.needed.empty() && !program.needed[at(arrival.index % stage.positions)]) {
+        continue;
+      }
+      arrival.port = port;
+      if (!message.positions.empty()) {
+        arrival.data = message.positions[at(i)];
+      }
+      arrival.link_wait = delivery.link_wait;
+      arrival.credit_wait = delivery.credit_wait;
+      arrival.from_track = message.from_track;
+      arrival.sent_at = message.sent_at;
+      arrival.from_memory = stage.kind == StageKind::memory;
+      land(arrival, visible);
     }
-    Arrival arrival;
-    arrival.port = port;
-    arrival.index = message.index;
-    arrival.data = message.position;
-    arrival.link_wait = delivery.link_wait;
-    arrival.credit_wait = delivery.credit_wait;
-    arrival.from_track = message.from_track;
-    arrival.sent_at = message.sent_at;
-    arrival.from_memory = state_.program.stages[at(message.stage)].kind == StageKind::memory;
-    land(arrival, visible);
   }
 }
 

@@ -109,11 +109,12 @@ class Reservation {
 struct PartState {
   struct Flight {
     std::int64_t ordinal = 0;
+    std::int64_t count = 1;  ///< positions (bursts of the source)
     int pes_playing = 0;     ///< step mode: PEs that have not finished
     std::int64_t done = 0;   ///< step mode: latest finish so far
     std::int64_t shown = -1; ///< a cycle in which the vector unit works on the result; -1: in none
     Partial64 result;
-    Position32 position;     ///< vector stages
+    std::vector<Position32> positions;  ///< vector stages
   };
 
   std::int64_t ordinal = 0;        ///< next firing, counted over all images
@@ -174,8 +175,9 @@ struct Message {
   Kind kind = Kind::position;
   int stage = 0;
   int replica = 0;
-  std::int64_t index = 0;   ///< of the position, or ordinal of the partial result
-  Position32 position;
+  std::int64_t index = 0;   ///< of the first position, or ordinal of the partial result
+  std::int64_t count = 1;   ///< positions: index, index + replicas, ...
+  std::vector<Position32> positions;  ///< when functional
   Partial64 partial;
   Bits bits{0};
   int deliveries_left = 0;
