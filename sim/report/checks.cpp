@@ -220,7 +220,8 @@ Check interval_above_bound(const CheckInputs& in) {
     // The slowest resource works images times; a single interval may well be shorter after a stall.
     const Cycles span = s.image_out.back() - s.image_in.front();
     const Cycles bound =
-        in.analysis.interval_lower_bound * static_cast<std::int64_t>(s.image_out.size());
+        in.analysis.interval_lower_bound * static_cast<std::int64_t>(s.image_out.size()) -
+        in.analysis.interval_lower_bound_slack;
     v.require(
         span >= bound, "first in to last out {} cycles, lower bound {}", span.value, bound.value);
   }

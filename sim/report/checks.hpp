@@ -16,8 +16,8 @@
 ///   utilization_at_most_one  buses, vector units, I/O ports and links were busy at most all the
 ///   time images_complete          every image entered, left after it entered, and before the end
 ///   of the run latency_above_bound      no image was faster than the closed form's lower bound
-///   interval_above_bound     the run was not shorter than images * the bound of the interval
-///   energy_adds_up           by action == by place, and with static energy == total
+///   interval_above_bound     the run was not shorter than images * the interval's bound - its
+///   slack energy_adds_up           by action == by place, and with static energy == total
 ///   area_adds_up             components sum to the total
 #pragma once
 

@@ -96,8 +96,8 @@ json layers(const Report& report) {
     row["busy_cycles"] = stage.time.work;
     row["waits"] = waits(stage.time);
     row["simulated_cycles"] = number(stage.simulated);
-    row["analytical_cycles"] =
-        s < report.in.analysis.stages.size() ? json(report.in.analysis.stages[s].value) : json();
+    const std::optional<Cycles> closed = report.in.analysis.stage(s);
+    row["analytical_cycles"] = closed ? json(closed->value) : json();
     row["pe_energy_j"] = number(report.account.stage_pes[s].value);
     out.push_back(std::move(row));
   }

@@ -144,6 +144,11 @@ std::int64_t TimeSplit::total() const {
   return std::accumulate(waits.begin(), waits.end(), work);
 }
 
+std::optional<Cycles> Analysis::stage(std::size_t index) const {
+  return index < stages.size() && stages[index].value > 0 ? std::optional(stages[index])
+                                                          : std::nullopt;
+}
+
 double student_t975(std::int64_t degrees) {
   static constexpr std::array<double, 19> kQuantiles{12.706204736,
                                                      4.302652730,

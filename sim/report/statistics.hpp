@@ -23,6 +23,7 @@
 #include "workloads/network.hpp"
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -94,8 +95,12 @@ struct Analysis {
   Cycles latency{0};
   Cycles interval{0};
   Cycles lower_bound{0};  ///< of the latency of one image; the simulation may not be faster
-  Cycles interval_lower_bound{0};  ///< of the time per image; 0 when unknown
-  std::vector<Cycles> stages;      ///< one image, as Program::stages; empty when unknown
+  Cycles interval_lower_bound{0};        ///< of the time per image; 0 when unknown
+  Cycles interval_lower_bound_slack{0};  ///< by which a whole run may undercut images * that
+  /// One image, as Program::stages; 0, or missing at the end, where a stage has no closed form.
+  std::vector<Cycles> stages;
+
+  [[nodiscard]] std::optional<Cycles> stage(std::size_t index) const;
 };
 
 /// Where simulated - analytical comes from, in cycles per image. Work that the closed form has too

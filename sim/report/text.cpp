@@ -112,11 +112,6 @@ std::string biggest_wait(const TimeSplit& time) {
                      percent(static_cast<double>(*most), static_cast<double>(time.total())));
 }
 
-std::optional<Cycles> analytical(const Report& report, std::size_t stage) {
-  const std::vector<Cycles>& stages = report.in.analysis.stages;
-  return stage < stages.size() ? std::optional(stages[stage]) : std::nullopt;
-}
-
 /// Signed, in percent of the simulation: how far the closed form is off.
 std::string error_percent(double closed_form, double simulated) {
   return simulated > 0 ? fmt::format("{:+.1f}", 100 * (closed_form - simulated) / simulated) : "-";
@@ -222,7 +217,7 @@ std::string layer_table(const Report& report) {
   const std::vector<StageSummary>& stages = report.statistics.stages;
   for (std::size_t s = 0; s < stages.size(); ++s) {
     const StageSummary& stage = stages[s];
-    const std::optional<Cycles> closed = analytical(report, s);
+    const std::optional<Cycles> closed = report.in.analysis.stage(s);
     table.row(
         {clipped(stage.name),
          stage.kind,
@@ -331,7 +326,7 @@ std::string validate_text(const Report& report) {
   bool rest = false;
   const auto is_zero = [](double cycles) { return std::llround(cycles) == 0; };
   for (std::size_t i = 0; i < s.stages.size(); ++i) {
-    if (const std::optional<Cycles> closed = analytical(report, i)) {
+    if (const std::optional<Cycles> closed = in.analysis.stage(i)) {
       shown.push_back(i);
       gaps.push_back(explain_gap(s.stages[i], *closed, in.options.images));
       for (std::size_t w = 0; w < kNone; ++w) {
@@ -411,7 +406,7 @@ std::string layers_csv(const Report& report) {
   const std::vector<StageSummary>& stages = report.statistics.stages;
   for (std::size_t s = 0; s < stages.size(); ++s) {
     const StageSummary& stage = stages[s];
-    const std::optional<Cycles> closed = analytical(report, s);
+    const std::optional<Cycles> closed = report.in.analysis.stage(s);
     out += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{}",
                        csv_cell(stage.name),
                        stage.kind,

@@ -121,6 +121,13 @@ TEST(Checks, UnlimitedLinksMayCarryMore) {
   EXPECT_TRUE(toy.report().ok());
 }
 
+TEST(Checks, AWholeRunMayUndercutTheIntervalBoundByItsSlack) {
+  Toy toy;
+  toy.analysis.interval_lower_bound = Cycles(601);
+  toy.analysis.interval_lower_bound_slack = Cycles(3);
+  EXPECT_TRUE(toy.report().ok());
+}
+
 TEST(Checks, PartsMustSumToTheWhole) {
   const Toy toy;
   const auto with = [&](const std::function<void(Account&)>& corrupt) {

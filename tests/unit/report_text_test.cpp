@@ -217,6 +217,17 @@ TEST(Result, WhatWasNotMeasuredIsNull) {
   EXPECT_EQ(result["layers"][1]["w_bits"], 4);
 }
 
+TEST(Result, StagesWithoutClosedFormHaveNone) {
+  Toy toy;
+  toy.analysis.stages = {Cycles(0), Cycles(400)};
+  const Report report = toy.report();
+  const auto result = nlohmann::json::parse(result_json(report));
+  EXPECT_TRUE(result["layers"][0]["analytical_cycles"].is_null());
+  EXPECT_EQ(result["layers"][1]["analytical_cycles"], 400);
+  EXPECT_TRUE(result["layers"][2]["analytical_cycles"].is_null());
+  EXPECT_EQ(validate_text(report).find("\nimage "), std::string::npos);
+}
+
 TEST(Result, DigestOfAFunctionalRun) {
   Toy toy;
   toy.options.functional = Functional::bit_accurate;
