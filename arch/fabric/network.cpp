@@ -173,10 +173,29 @@ struct Lane {
 };
 
 struct Channel {
-  std::int32_t head = 0;
-  std::int32_t count = 0;
+  std::int32_t link = -1;
   std::int32_t branches = -1;  ///< first branch lane while a multicast packet is in front
-  std::int32_t popped = 0;     ///< flits of that packet already gone from the buffer
+  std::uint16_t head = 0;      ///< slot of the front flit
+  std::uint16_t count = 0;
+  std::uint16_t popped = 0;  ///< flits of the multicast packet already gone from the buffer
+  std::uint8_t vc = 0;
+};
+
+/// A link as an input port of the router it enters.
+struct Input {
+  std::int32_t router = -1;
+  std::int32_t port = -1;
+  std::int32_t wishes = 0;       ///< base into wishes_
+  std::int32_t next_vc = 0;      ///< priority among its virtual channels
+  std::int32_t next_output = 0;  ///< accept priority
+};
+
+/// A link as an output port of the router it leaves.
+struct Output {
+  std::uint64_t asking = 0;     ///< input ports with a flit and a credit for it
+  std::int64_t flits = 0;       ///< sent so far
+  std::int32_t next_input = 0;  ///< grant priority
+  std::int32_t router = -1;
 };
 
 struct Source {
@@ -254,7 +273,9 @@ class Network final : public Fabric {
   void put_on_link(std::int32_t link, std::int32_t channel, Flit flit);
   void release(std::int32_t channel);
   void return_credit(std::int32_t channel);
-  void want(std::int32_t channel, bool wanted);
+  void ask(const Lane& lane);
+  void stop_asking(const Lane& lane);
+  void accept(int router, std::int32_t link, std::uint64_t offers);
   [[nodiscard]] bool branch_ready(const Lane& lane, const Channel& c) const;
   void refresh_branches(std::int32_t channel);
   std::int32_t new_lane();
@@ -268,7 +289,14 @@ class Network final : public Fabric {
     due_[slot >> 6] |= std::uint64_t{1} << (slot & 63);
   }
 
-  [[nodiscard]] std::int32_t link_of(std::int32_t channel) const { return link_of_[ix(channel)]; }
+  void pop(Channel& c) const {
+    c.head = static_cast<std::uint16_t>(c.head + 1 == buffer_ ? 0 : c.head + 1);
+    --c.count;
+  }
+
+  [[nodiscard]] std::int32_t link_of(std::int32_t channel) const {
+    return channels_[ix(channel)].link;
+  }
 
   FabricSpec spec_;
   Graph graph_;
@@ -287,26 +315,21 @@ class Network final : public Fabric {
   std::vector<Flit> flits_;            ///< [channel][slot]
   std::vector<std::int32_t> credits_;  ///< held by the near end
   std::vector<std::int32_t> user_;     ///< lane that has it allocated, or -1
-  std::vector<std::int32_t> link_of_;
   std::vector<Lane> lanes_;
   std::vector<std::int32_t> spare_lanes_;
 
   // Per link.
-  std::vector<std::uint32_t> want_;        ///< virtual channels with something to send now
-  std::vector<std::int32_t> next_vc_;      ///< input port: priority among its virtual channels
-  std::vector<std::int32_t> next_input_;   ///< output port: grant priority
-  std::vector<std::int32_t> next_output_;  ///< input port: accept priority
+  std::vector<Input> inputs_;
+  std::vector<Output> outputs_;
   std::vector<Pool> pools_;                ///< [link][class]
   std::vector<std::int32_t> free_;         ///< [channel] positions of the pools' queues
-  std::vector<std::int64_t> link_flits_;
   std::vector<std::int32_t> allocations_;  ///< pools that may grant
 
   // Per router.
-  std::vector<std::uint64_t> busy_inputs_;  ///< input ports with a nonzero want_
+  std::vector<std::uint32_t> wishes_;        ///< [input port][output port] virtual channels
+  std::vector<std::uint64_t> busy_outputs_;  ///< output ports that somebody asks for
   Bitset busy_routers_;
-  std::vector<std::uint64_t> requests_;  ///< scratch [output port] of input ports
-  std::vector<std::uint64_t> grants_;    ///< scratch [input port] of output ports
-  std::vector<std::int32_t> chosen_;     ///< scratch [input port][64] lane
+  std::vector<std::uint64_t> grants_;  ///< scratch [input port] of output ports
 
   // Per endpoint.
   std::vector<Source> sources_;
@@ -353,16 +376,11 @@ Network::Network(const FabricSpec& spec, const FabricLayout& layout, LinkRecorde
   credits_.assign(channels, buffer_);
   user_.assign(channels, -1);
   lanes_.resize(channels);
-  want_.assign(links, 0);
-  next_vc_.assign(links, 0);
-  next_input_.assign(links, 0);
-  next_output_.assign(links, 0);
-  link_flits_.assign(links, 0);
-  busy_inputs_.assign(routers, 0);
+  inputs_.resize(links);
+  outputs_.resize(links);
+  busy_outputs_.assign(routers, 0);
   busy_routers_ = Bitset(graph_.place.routers);
-  requests_.assign(64, 0);
   grants_.assign(64, 0);
-  chosen_.assign(ix(64 * 64), -1);
   sources_.resize(ix(graph_.endpoints));
   ready_sources_ = Bitset(graph_.endpoints);
   for (std::size_t l = 0; l < links; ++l) {
@@ -373,10 +391,20 @@ Network::Network(const FabricSpec& spec, const FabricLayout& layout, LinkRecorde
       pool.size = pool.free = size;
       pools_.push_back(pool);
     }
+    const Link& link = graph_.links[l];
+    outputs_[l].router = link.from;
+    inputs_[l].router = link.to;
+    inputs_[l].port = link.in_port;
+    if (link.to >= 0) {
+      inputs_[l].wishes = static_cast<std::int32_t>(wishes_.size());
+      const auto to = ix(link.to);
+      wishes_.resize(wishes_.size() + ix(graph_.out_base[to + 1] - graph_.out_base[to]));
+    }
     for (int v = 0; v < vcs_; ++v) {
       const auto c = static_cast<std::int32_t>(l) * vcs_ + v;
       free_.push_back(c);
-      link_of_.push_back(static_cast<std::int32_t>(l));
+      channels_[ix(c)].link = static_cast<std::int32_t>(l);
+      channels_[ix(c)].vc = static_cast<std::uint8_t>(v);
       lanes_[ix(c)].owner = c;
     }
   }
@@ -543,7 +571,7 @@ void Network::run_source(int endpoint) {
   const Flit flit = make_flit(s.packet, s.sent == 0, tail, s.kind);
   ++s.sent;
   --credits_[ix(s.channel)];
-  ++link_flits_[ix(endpoint)];
+  ++outputs_[ix(endpoint)].flits;
   if (recorder_ != nullptr) {
     recorder_->flit(endpoint, Cycles(now_), m.id);
   }
@@ -608,7 +636,7 @@ void Network::take_flit(std::int32_t channel, Flit flit) {
   Lane& lane = lanes_[ix(channel)];
   if (lane.state == LaneState::active) {
     if (credits_[ix(lane.channel)] > 0) {
-      want(channel, true);
+      ask(lane);
     } else {
       lane.blocked = now_;
     }
@@ -641,7 +669,7 @@ void Network::take_credit(std::int32_t channel) {
     if (held == 1 && lane.state == LaneState::active && channels_[ix(user)].count > 0) {
       const Flit front = flits_[ix(user) * ix(buffer_) + ix(channels_[ix(user)].head)];
       packets_[packet_of(front)].stalled += static_cast<std::int32_t>(now_ - lane.blocked);
-      want(user, true);
+      ask(lane);
     }
   } else if (lane.state == LaneState::filling && held == buffer_) {
     packets_[lane.packet].stalled += static_cast<std::int32_t>(now_ - lane.blocked);
@@ -862,7 +890,7 @@ void Network::let_send(std::int32_t channel, std::int64_t from) {
   Lane& lane = lanes_[ix(channel)];
   lane.state = LaneState::active;
   if (credits_[ix(lane.channel)] > 0) {
-    want(channel, true);
+    ask(lane);
   } else {
     lane.blocked = from;
   }
@@ -870,22 +898,36 @@ void Network::let_send(std::int32_t channel, std::int64_t from) {
 
 // ---- switch allocation and traversal ------------------------------------------------------------
 
-void Network::want(std::int32_t channel, bool wanted) {
-  const std::int32_t link = link_of(channel);
-  const std::uint32_t bit = 1U << static_cast<unsigned>(channel - link * vcs_);
-  std::uint32_t& mask = want_[ix(link)];
-  mask = wanted ? mask | bit : mask & ~bit;
-  const Link& l = graph_.links[ix(link)];
-  std::uint64_t& inputs = busy_inputs_[ix(l.to)];
-  const std::uint64_t port = std::uint64_t{1} << static_cast<unsigned>(l.in_port);
-  if (mask != 0) {
-    inputs |= port;
-    busy_routers_.set(l.to);
-  } else {
-    inputs &= ~port;
-    if (inputs == 0) {
-      busy_routers_.clear(l.to);
-    }
+/// From now on the lane has a flit and a credit.
+void Network::ask(const Lane& lane) {
+  const Channel& c = channels_[ix(lane.owner)];
+  const Input& in = inputs_[ix(c.link)];
+  std::uint32_t& vcs = wishes_[ix(in.wishes + lane.port)];
+  if (vcs == 0) {
+    outputs_[ix(lane.link)].asking |= std::uint64_t{1} << static_cast<unsigned>(in.port);
+    busy_outputs_[ix(in.router)] |= std::uint64_t{1} << static_cast<unsigned>(lane.port);
+    busy_routers_.set(in.router);
+  }
+  vcs |= 1U << c.vc;
+}
+
+void Network::stop_asking(const Lane& lane) {
+  const Channel& c = channels_[ix(lane.owner)];
+  const Input& in = inputs_[ix(c.link)];
+  std::uint32_t& vcs = wishes_[ix(in.wishes + lane.port)];
+  vcs &= ~(1U << c.vc);
+  if (vcs != 0) {
+    return;
+  }
+  std::uint64_t& asking = outputs_[ix(lane.link)].asking;
+  asking &= ~(std::uint64_t{1} << static_cast<unsigned>(in.port));
+  if (asking != 0) {
+    return;
+  }
+  std::uint64_t& busy = busy_outputs_[ix(in.router)];
+  busy &= ~(std::uint64_t{1} << static_cast<unsigned>(lane.port));
+  if (busy == 0) {
+    busy_routers_.clear(in.router);
   }
 }
 
@@ -896,11 +938,14 @@ bool Network::branch_ready(const Lane& lane, const Channel& c) const {
 
 void Network::refresh_branches(std::int32_t channel) {
   const Channel& c = channels_[ix(channel)];
-  bool ready = false;
-  for (std::int32_t b = c.branches; b >= 0 && !ready; b = lanes_[ix(b)].sibling) {
-    ready = branch_ready(lanes_[ix(b)], c);
+  for (std::int32_t b = c.branches; b >= 0; b = lanes_[ix(b)].sibling) {
+    const Lane& lane = lanes_[ix(b)];
+    if (branch_ready(lane, c)) {
+      ask(lane);
+    } else if (lane.state == LaneState::active) {
+      stop_asking(lane);
+    }
   }
-  want(channel, ready);
 }
 
 /// Separable, one iteration: every output grants one input, every input accepts one output, both
@@ -909,85 +954,63 @@ void Network::refresh_branches(std::int32_t channel) {
 void Network::allocate_switch(int router) {
   const std::int32_t* in_links = &graph_.in_links[ix(graph_.in_base[ix(router)])];
   const std::int32_t* out_links = &graph_.out_links[ix(graph_.out_base[ix(router)])];
-  std::uint64_t outputs = 0;
-  for (std::uint64_t in = busy_inputs_[ix(router)]; in != 0; in &= in - 1) {
-    const int input = std::countr_zero(in);
-    const std::uint64_t input_bit = std::uint64_t{1} << static_cast<unsigned>(input);
-    const std::int32_t link = in_links[input];
-    const std::int32_t base = link * vcs_;
-    std::int32_t* chosen = &chosen_[ix(input) * 64];
-    std::uint64_t seen = 0;
-    const auto request = [&](std::int32_t lane) {
-      const int port = lanes_[ix(lane)].port;
-      const std::uint64_t bit = std::uint64_t{1} << static_cast<unsigned>(port);
-      if ((seen & bit) == 0) {
-        seen |= bit;
-        chosen[port] = lane;
-        requests_[ix(port)] |= input_bit;
-      }
-    };
-    std::uint32_t mask = want_[ix(link)];
-    int v = next_vc_[ix(link)];
-    while (mask != 0) {
-      v = first_from(mask, v);
-      mask &= ~(1U << static_cast<unsigned>(v));
-      const Channel& c = channels_[ix(base + v)];
-      if (c.branches < 0) {
-        request(base + v);
-      } else {
-        for (std::int32_t b = c.branches; b >= 0; b = lanes_[ix(b)].sibling) {
-          if (branch_ready(lanes_[ix(b)], c)) {
-            request(b);
-          }
-        }
-      }
-    }
-    outputs |= seen;
+  std::uint64_t outputs = busy_outputs_[ix(router)];
+  if ((outputs & (outputs - 1)) == 0) {
+    const Output& out = outputs_[ix(out_links[std::countr_zero(outputs)])];
+    accept(router, in_links[first_from(out.asking, out.next_input)], outputs);
+    return;
   }
   std::uint64_t granted = 0;
   for (; outputs != 0; outputs &= outputs - 1) {
-    const int output = std::countr_zero(outputs);
-    const int input = first_from(requests_[ix(output)], next_input_[ix(out_links[output])]);
-    requests_[ix(output)] = 0;
-    grants_[ix(input)] |= std::uint64_t{1} << static_cast<unsigned>(output);
+    const int port = std::countr_zero(outputs);
+    const Output& out = outputs_[ix(out_links[port])];
+    const int input = first_from(out.asking, out.next_input);
+    grants_[ix(input)] |= std::uint64_t{1} << static_cast<unsigned>(port);
     granted |= std::uint64_t{1} << static_cast<unsigned>(input);
   }
-  const auto own_lanes = static_cast<std::int32_t>(channels_.size());
   for (; granted != 0; granted &= granted - 1) {
     const int input = std::countr_zero(granted);
-    const std::int32_t link = in_links[input];
     const std::uint64_t offers = grants_[ix(input)];
     grants_[ix(input)] = 0;
-    const int output = first_from(offers, next_output_[ix(link)]);
-    const std::int32_t* chosen = &chosen_[ix(input) * 64];
-    const std::int32_t lane = chosen[output];
-    const std::int32_t channel = lanes_[ix(lane)].owner;
-    const auto after = [](int i) { return (i + 1) & 63; };
-    next_output_[ix(link)] = after(output);
-    next_input_[ix(out_links[output])] = after(input);
-    const int v = channel - link * vcs_ + 1;
-    next_vc_[ix(link)] = v == vcs_ ? 0 : v;
-    if (lane < own_lanes) {
-      send(channel);
-      continue;
-    }
-    const std::int32_t flit = lanes_[ix(lane)].sent;
-    for (std::uint64_t more = offers; more != 0; more &= more - 1) {
-      const int o = std::countr_zero(more);
-      const std::int32_t branch = chosen[o];
-      if (branch >= own_lanes && lanes_[ix(branch)].owner == channel &&
-          lanes_[ix(branch)].sent == flit) {
-        next_input_[ix(out_links[o])] = after(input);
-        send_branch(branch);
-      }
-    }
-    free_slots(channel);
+    accept(router, in_links[input], offers);
   }
+}
+
+/// The input port that `link` enters takes one of the outputs that granted it.
+void Network::accept(int router, std::int32_t link, std::uint64_t offers) {
+  const std::int32_t* out_links = &graph_.out_links[ix(graph_.out_base[ix(router)])];
+  Input& in = inputs_[ix(link)];
+  const int output = first_from(offers, in.next_output);
+  const int vc = first_from(wishes_[ix(in.wishes + output)], in.next_vc);
+  const std::int32_t channel = link * vcs_ + vc;
+  const auto after = [](int port) { return (port + 1) & 63; };
+  in.next_output = after(output);
+  in.next_vc = vc + 1 == vcs_ ? 0 : vc + 1;
+  outputs_[ix(out_links[output])].next_input = after(in.port);
+  if (channels_[ix(channel)].branches < 0) {
+    send(channel);
+    return;
+  }
+  std::int32_t first = channels_[ix(channel)].branches;
+  while (lanes_[ix(first)].port != output) {
+    first = lanes_[ix(first)].sibling;
+  }
+  const std::int32_t flit = lanes_[ix(first)].sent;
+  for (std::int32_t b = channels_[ix(channel)].branches; b >= 0; b = lanes_[ix(b)].sibling) {
+    const Lane& lane = lanes_[ix(b)];
+    const bool asks = (wishes_[ix(in.wishes + lane.port)] >> static_cast<unsigned>(vc) & 1U) != 0;
+    const bool granted = (offers >> static_cast<unsigned>(lane.port) & 1U) != 0;
+    if (asks && granted && lane.sent == flit) {
+      outputs_[ix(lane.link)].next_input = after(in.port);
+      send_branch(b);
+    }
+  }
+  free_slots(channel);
 }
 
 void Network::put_on_link(std::int32_t link, std::int32_t channel, Flit flit) {
   --credits_[ix(channel)];
-  ++link_flits_[ix(link)];
+  ++outputs_[ix(link)].flits;
   if (recorder_ != nullptr) {
     recorder_->flit(link, Cycles(now_), messages_[packets_[packet_of(flit)].message].id);
   }
@@ -1010,8 +1033,7 @@ void Network::send(std::int32_t channel) {
   Lane& lane = lanes_[ix(channel)];
   Channel& c = channels_[ix(channel)];
   const Flit flit = flits_[ix(channel) * ix(buffer_) + ix(c.head)];
-  c.head = c.head + 1 == buffer_ ? 0 : c.head + 1;
-  --c.count;
+  pop(c);
   put_on_link(lane.link, lane.channel, flit);
   return_credit(channel);
   if ((flit & kOrdered) != 0 && (flit & kHead) != 0) {
@@ -1020,7 +1042,7 @@ void Network::send(std::int32_t channel) {
   if ((flit & kTail) != 0) {
     release(lane.channel);
     lane.state = LaneState::idle;
-    want(channel, false);
+    stop_asking(lane);
     if ((flit & kOrdered) != 0) {
       Packet& p = packets_[packet_of(flit)];
       ++p.left;
@@ -1041,9 +1063,9 @@ void Network::send(std::int32_t channel) {
       }
     }
   } else if (c.count == 0) {
-    want(channel, false);
+    stop_asking(lane);
   } else if (credits_[ix(lane.channel)] == 0) {
-    want(channel, false);
+    stop_asking(lane);
     lane.blocked = now_ + 1;
   }
 }
@@ -1068,12 +1090,11 @@ void Network::free_slots(std::int32_t channel) {
   }
   const std::uint32_t packet = packet_of(flits_[ix(channel) * ix(buffer_) + ix(c.head)]);
   for (; c.popped < sent; ++c.popped) {
-    c.head = c.head + 1 == buffer_ ? 0 : c.head + 1;
-    --c.count;
+    pop(c);
     return_credit(channel);
   }
+  refresh_branches(channel);
   if (c.popped < packets_[packet].flits) {
-    refresh_branches(channel);
     return;
   }
   for (std::int32_t b = c.branches; b >= 0;) {
@@ -1085,7 +1106,6 @@ void Network::free_slots(std::int32_t channel) {
   c.branches = -1;
   drop_packet(packet);
   lanes_[ix(channel)].state = LaneState::idle;
-  want(channel, false);
   if (c.count > 0) {
     if (spec_.routing_delay == 0) {
       route_head(channel);
@@ -1176,8 +1196,8 @@ Cycles Network::advance(Cycles first, Cycles last, std::vector<Delivery>& delive
 
 std::vector<LinkUse> Network::link_use() const {
   std::vector<LinkUse> use;
-  for (std::size_t l = 0; l < link_flits_.size(); ++l) {
-    use.push_back({graph_.names[l], link_flits_[l]});
+  for (std::size_t l = 0; l < outputs_.size(); ++l) {
+    use.push_back({graph_.names[l], outputs_[l].flits});
   }
   return use;
 }
