@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// Does what leaves the simulated chip equal the golden integer executor, bit for bit? Real activations travel as message
+/// payloads. LeNet-5, ResNet-20 and an attention block under all granularities and weight mappings, mixed
+/// widths per layer, replicas 1 to 4. Enforced.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <tuple>
+
+#include "sim/base/rng.hpp"
+#include "tests/support/cases.hpp"
+#include "tests/support/child.hpp"
+#include "workloads/golden.hpp"
+#include "workloads/parameters.hpp"
+#include "workloads/zoo.hpp"
+
+namespace tessera::test {
+namespace {
+
+constexpr std::array kMappings{"twos_complement_planes", "differential_columns", "differential_rows", "offset_column",
+                               "biased_unit_column"};
+
+std::string chip(const std::string& mapping, int tiles, int pes) {
+  return fmt::format(
+      "{{name: functional, clock: 1 GHz, tiles: {}, tile: {{pes: {}, pe: {{kind: crossbar, rows: 128, columns: 128, "
+      "cell_bits: 2, weight_mapping: {}, slice_placement: adjacent_columns, dac_bits: 1, adc_bits: 16, adcs: 4, t_adc: 1 ns, "
+      "t_read: 10 ns, t_write: 100 ns}}, bus: {{width: 128}}, buffer: {{capacity: 256 KiB}}, vector_unit: {{lanes: 16}}}}, "
+      "fabric: {{topology: mesh, flit_bits: 64 b}}, io: {{width: 64}}, memory: {{present: true, width: 64, latency: 50 ns}}}}",
+      tiles,
+      pes,
+      mapping);
+}
+
+/// Widths and replicas drawn per layer; 2 to 8 bits mostly, now and then anything from 1 to 16.
+std::vector<Bits2> mixed(const Network& network, Granularity granularity, Rng& rng) {
+  std::vector<Bits2> layers;
+  for (const Layer& layer : network.layers) {
+    if (!layer.is_matrix()) {
+      continue;
+    }
+    const bool wide = rng.chance(0.15);
+    const auto width = [&] { return static_cast<int>(wide ? rng.uniform(1, 16) : rng.uniform(2, 8)); };
+    const auto limit = std::min<std::int64_t>(4, layer.out.positions());
+    layers.push_back({width(),
+                      width(),
+                      granularity == Granularity::serial ? 1 : static_cast<int>(rng.uniform(1, limit))});
+  }
+  return layers;
+}
+
+std::string differs(const Case& c, Functional functional, std::int64_t images) {
+  return in_child([&] {
+    RunOptions options;
+    options.functional = functional;
+    options.images = images;
+    const RunStats stats = simulate(c, options);
+    Golden golden(c.network, options.seed);
+    for (std::size_t image = 0; image < stats.outputs.size(); ++image) {
+      const auto input = synthetic_input(c.network, options.seed, static_cast<std::int64_t>(image));
+      const std::vector<std::int32_t> expected = golden.run(input);
+      if (expected != stats.outputs[image]) {
+        return fmt::format("image {} of {} differs", image, stats.outputs.size());
+      }
+      if (std::all_of(expected.begin(), expected.end(), [&](std::int32_t v) { return v == expected.front(); })) {
+        return std::string("the output is constant: the comparison says nothing");
+      }
+    }
+    return std::string{};
+  });
+}
+
+class FunctionalTest : public testing::TestWithParam<std::tuple<const char*, Granularity>> {};
+
+TEST_P(FunctionalTest, EqualsTheGoldenExecutorForEveryWeightMapping) {
+  const auto& [name, granularity] = GetParam();
+  const bool large = std::string(name) == "resnet20";
+  Rng rng(test_seed(), fmt::format("functional/{}", name));
+  for (const char* mapping : kMappings) {
+    CaseSpec spec;
+    spec.network = zoo(name);
+    spec.chip = chip(mapping, 64, large ? 64 : 48);
+    spec.granularity = granularity;
+    spec.images = large ? 1 : 2;
+    spec.layers = mixed(spec.network, granularity, rng);
+    const Case c = make_case(spec);
+    for (const Functional functional : {Functional::ideal, Functional::bit_accurate}) {
+      ASSERT_EQ(differs(c, functional, spec.images), "") << name << " " << mapping << " TESSERA_SEED=" << test_seed();
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All,
+                         FunctionalTest,
+                         testing::Combine(testing::Values("lenet5", "resnet20", "attention_block", "tiny_cnn"),
+                                          testing::Values(Granularity::pixel, Granularity::layer, Granularity::serial)),
+                         [](const auto& info) {
+                           return fmt::format("{}_{}", std::get<0>(info.param), static_cast<int>(std::get<1>(info.param)));
+                         });
+
+TEST(Functional, AnAdcThatClipsChangesTheOutput) {
+  CaseSpec spec;
+  spec.network = zoo("lenet5");
+  spec.chip = chip("twos_complement_planes", 64, 48);
+  spec.chip.replace(spec.chip.find("adc_bits: 16"), 12, "adc_bits: 3");
+  const Case c = make_case(spec);
+  EXPECT_EQ(differs(c, Functional::ideal, 1), "");
+  EXPECT_NE(differs(c, Functional::bit_accurate, 1), "");
+}
+
+}  // namespace
+}  // namespace tessera::test
