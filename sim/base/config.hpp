@@ -17,13 +17,17 @@
 ///
 /// and reading, checking, `tessera explain`, the JSON schema and the resolved dump come from that
 /// list. `list` fails to compile when the number of fields differs from the number of members.
-/// Field types: bool, int, std::int64_t, double, std::string, Seconds, Joules, Watts, Hertz,
-/// SquareMeters, Bits (written with a unit: `100 ns`, `2.1 pJ`, `192 MHz`, `0.01 mm2`, `64 KiB`;
-/// a bare number is an error), enums that have a `constexpr auto enum_names(E)` overload, structs
-/// with `fields()`, std::vector, std::optional and std::map<std::string, T> of these.
+/// Field types: bool, integers, double, std::string, Cycles (a bare count), Seconds, Joules, Watts,
+/// Hertz, SquareMeters, Bits (written with a unit: `100 ns`, `2.1 pJ`, `192 MHz`, `0.01 mm2`, `64
+/// KiB`; a bare number is an error), enums that have a `constexpr auto enum_names(E)` overload,
+/// structs with `fields()`, std::vector, std::optional and std::map<std::string, T> of these; Node
+/// keeps a part of the tree for a later reader.
 ///
 /// Errors   every reader reports into Diagnostics and goes on with the default.
 #pragma once
+
+#include "sim/base/diagnostics.hpp"
+#include "sim/base/units.hpp"
 
 #include <array>
 #include <concepts>
@@ -38,9 +42,6 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
-
-#include "sim/base/diagnostics.hpp"
-#include "sim/base/units.hpp"
 
 namespace tessera::config {
 
@@ -62,7 +63,7 @@ class Node {
   [[nodiscard]] const std::string& path() const;    ///< "chip.tile.pe.rows"
   [[nodiscard]] const std::string& scalar() const;  ///< text of a scalar, as written
   [[nodiscard]] bool quoted() const;                ///< a quoted scalar is never a number
-  /// Where this value came from when it was overridden: base place first.
+  /// The places of the values that this one replaced, base first; empty when it replaced none.
   [[nodiscard]] const std::vector<Position>& history() const;
 
   /// Items of a sequence; empty otherwise.
@@ -70,7 +71,8 @@ class Node {
   /// Keys of a map in file order, with the place of the key.
   [[nodiscard]] std::vector<std::pair<std::string, Position>> keys() const;
   [[nodiscard]] bool has(std::string_view key) const;
-  /// The value under `key`, marked as read; a null node when absent.
+  /// The value under `key`, marked as read; when absent a null node that knows its path and the
+  /// place of this map.
   [[nodiscard]] Node get(std::string_view key) const;
   /// Marks this node and all below it as read.
   void mark_read() const;
@@ -90,18 +92,23 @@ struct Limits {
 
 /// Parses YAML text. Duplicate keys, leading zeros, tags, non-string keys, anchors that grow past
 /// the limits and syntax errors are diagnostics; the returned tree is then partial.
-Node parse(std::string_view text, const std::string& name, Diagnostics& diagnostics, const Limits& limits = {});
+Node parse(std::string_view text,
+           const std::string& name,
+           Diagnostics& diagnostics,
+           const Limits& limits = {});
 
-/// Reads and parses a file. A key `include: other.yaml` (or a list) at the top level is merged below the
-/// file's own values, relative to the file; cycles and missing files are diagnostics.
+/// Reads and parses a file. A key `include: other.yaml` (or a list) at the top level is merged
+/// below the file's own values, relative to the file; cycles and missing files are diagnostics.
 Node load(const std::string& path, Diagnostics& diagnostics, const Limits& limits = {});
 
 /// Values of `over` replace those of `base` (maps merge key by key, sequences and scalars replace);
-/// history keeps the overridden places.
+/// history keeps the overridden places. Neither argument changes; an absent one is neutral. The
+/// result has the path of `base`, or of `over` when `base` is a whole file.
 Node merge(const Node& base, const Node& over);
 
-/// One `--set path=value`: `path` is dotted, with [i] for sequence items (`chip.tiles[0].x`).
-/// The value is YAML.
+/// One `--set path=value`: `path` is dotted, with [i] for sequence items (`chip.tiles[0].x`) and
+/// quotes around keys with dots (`layers."conv1.0".bits`). The value is YAML and is merged in; keys
+/// that do not exist are made. On error the tree stays as it was.
 void apply_set(Node& root, const std::string& assignment, Diagnostics& diagnostics);
 
 /// Reports every key below `node` that nobody read.

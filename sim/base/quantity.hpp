@@ -32,6 +32,7 @@ std::span<const Unit> units_of(std::string_view base);
 std::span<const DataUnit> data_units();
 
 /// A number and what follows it: "100 ns" -> "100", "ns". `number` is empty when there is none.
+/// Both are views into the text.
 struct NumberText {
   std::string_view number;
   std::string_view rest;

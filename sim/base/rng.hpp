@@ -22,7 +22,8 @@ constexpr std::uint64_t fnv1a(std::string_view text, std::uint64_t h = 0xcbf29ce
 
 class Rng {
  public:
-  Rng(std::uint64_t seed, std::string_view stream) : engine_(fnv1a(stream) ^ (seed * 0x9e3779b97f4a7c15ULL)) {}
+  Rng(std::uint64_t seed, std::string_view stream)
+      : engine_(fnv1a(stream) ^ (seed * 0x9e3779b97f4a7c15ULL)) {}
 
   std::uint64_t bits() { return engine_(); }
 

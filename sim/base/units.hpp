@@ -33,9 +33,13 @@ struct Quantity {
     return *this;
   }
 
-  friend constexpr Quantity operator+(Quantity a, Quantity b) { return Quantity(a.value + b.value); }
+  friend constexpr Quantity operator+(Quantity a, Quantity b) {
+    return Quantity(a.value + b.value);
+  }
 
-  friend constexpr Quantity operator-(Quantity a, Quantity b) { return Quantity(a.value - b.value); }
+  friend constexpr Quantity operator-(Quantity a, Quantity b) {
+    return Quantity(a.value - b.value);
+  }
 
   friend constexpr Quantity operator*(Quantity a, Rep k) { return Quantity(a.value * k); }
 
@@ -50,10 +54,12 @@ using Watts = Quantity<struct WattsTag, double>;
 using SquareMeters = Quantity<struct SquareMetersTag, double>;
 using Hertz = Quantity<struct HertzTag, double>;
 
-constexpr Joules operator*(Watts p, Seconds t) { return Joules(p.value * t.value); }
+constexpr Joules operator*(Watts p, Seconds t) {
+  return Joules(p.value * t.value);
+}
 
-/// A named clock domain. Converts times to whole cycles, always rounding up, with a tolerance of one
-/// part in 1e9 so that 100 ns at 1 GHz is 100 cycles and not 101.
+/// A named clock domain. Converts times to whole cycles, always rounding up, with a tolerance of
+/// one part in 1e9 so that 100 ns at 1 GHz is 100 cycles and not 101.
 struct Clock {
   Hertz frequency{1e9};
 

@@ -67,10 +67,11 @@ TEST(Text, BitsAreExact) {
   Rng rng(1, "format_bits");
   for (int i = 0; i < 5000; ++i) {
     const std::int64_t bits = rng.uniform(0, 1LL << 30) << rng.uniform(0, 20);
-    const config::NumberText split = config::split_number(format_bits(Bits(bits)));
+    const std::string text = format_bits(Bits(bits));
+    const config::NumberText split = config::split_number(text);
     for (const config::DataUnit& unit : config::data_units()) {
       if (unit.name == split.rest) {
-        ASSERT_EQ(config::parse_data(split, unit.bits).value, bits);
+        ASSERT_EQ(config::parse_data(split, unit.bits).value, bits) << text;
       }
     }
   }
