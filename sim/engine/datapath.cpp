@@ -281,7 +281,7 @@ Position32 DataPath::vector(int stage, std::int64_t p, const Operand& operand) {
       softmax_heads(layer, operand(0, p), *out);
       break;
     case LayerKind::slice: {
-      const Row row = operand(0, layer.slice_positions ? p + layer.slice_begin : p);
+      const Row row = operand(0, layer.slice_positions ? std::max<std::int64_t>(0, p + layer.slice_begin) : p);
       const std::size_t begin = layer.slice_positions ? 0 : at(layer.slice_begin);
       std::copy_n(row.begin() + static_cast<std::ptrdiff_t>(begin), out->size(), out->begin());
       break;
