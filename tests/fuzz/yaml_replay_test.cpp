@@ -52,7 +52,7 @@ TEST(YamlReplay, MutationsDoNotCrash) {
     return static_cast<std::size_t>(rng.uniform(0, static_cast<std::int64_t>(size) - 1));
   };
   static const std::string kSpecial = "[]{}:,-?&*!|>'\"%@`#\n \t~0.e<=\x80\xff";
-  for (int round = 0; round < 3000; ++round) {
+  for (int round = 0; round < 2000; ++round) {
     std::string text = texts[pick(texts.size())].substr(0, 600);
     const std::int64_t edits = rng.uniform(1, 8);
     for (std::int64_t edit = 0; edit < edits && !text.empty(); ++edit) {
