@@ -4,6 +4,7 @@
 #include "mapper/check.hpp"
 
 #include "mapper/first_fit.hpp"
+#include "mapper/place.hpp"
 #include "sim/base/text.hpp"
 
 #include <fmt/format.h>
@@ -260,7 +261,7 @@ Mapping make_mapping(const Network& network,
                    [](const LayerMapping& layer) { return !layer.placement.empty(); }));
   const std::size_t errors_before = diagnostics.errors().size();
   Mapping mapping =
-      placed ? *request.mapping : first_fit(network, chip, request, granularity, diagnostics);
+      placed ? *request.mapping : place(network, chip, request, granularity, diagnostics);
   if (diagnostics.errors().size() == errors_before) {
     check(mapping, network, chip, granularity, diagnostics);
   }

@@ -29,7 +29,7 @@ void check(const Mapping& mapping,
            Granularity granularity,
            Diagnostics& diagnostics);
 
-/// What an experiment's request comes to: the mapping of its file, or first_fit() when there is
+/// What an experiment's request comes to: the mapping of its file, or place() when there is
 /// none or it places nothing. Checked.
 Mapping make_mapping(const Network& network,
                      const arch::chip::Chip& chip,

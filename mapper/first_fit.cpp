@@ -120,32 +120,99 @@ void report_capacity(const Network& network,
   });
 }
 
+/// What is left of the tiles' buffers.
+class Buffers {
+ public:
+  Buffers(const arch::chip::Chip& chip, const std::vector<Bits>& needs)
+      : needs_(needs),
+        capacity_(chip.spec.tile.buffer.capacity),
+        used_(needs.empty() ? 0 : static_cast<std::size_t>(chip.spec.tiles)) {}
+
+  /// Whether the layer's line buffers fit on all tiles of `runs`.
+  [[nodiscard]] bool fit(LayerId layer, const std::vector<PlacedRun>& runs) const {
+    return needs_.empty() || std::all_of(runs.begin(), runs.end(), [&](const PlacedRun& run) {
+             const Tile& tile = used_[static_cast<std::size_t>(run.tile)];
+             return tile.last == layer || tile.used + need(layer) <= capacity_;
+           });
+  }
+
+  /// A further replica of the layer that was placed last shares its line buffer on a tile.
+  void take(LayerId layer, const std::vector<PlacedRun>& runs) {
+    if (needs_.empty()) {
+      return;
+    }
+    for (const PlacedRun& run : runs) {
+      Tile& tile = used_[static_cast<std::size_t>(run.tile)];
+      if (tile.last != layer) {
+        tile.used += need(layer);
+        tile.last = layer;
+      }
+    }
+  }
+
+  /// The first tile from `tile` on, around the chip, that has room for the layer; `tile` when none has.
+  [[nodiscard]] int find(LayerId layer, int tile) const {
+    for (std::size_t i = 0; i < used_.size(); ++i) {
+      const std::size_t candidate = (static_cast<std::size_t>(tile) + i) % used_.size();
+      if (used_[candidate].used + need(layer) <= capacity_) {
+        return static_cast<int>(candidate);
+      }
+    }
+    return tile;
+  }
+
+ private:
+  struct Tile {
+    Bits used{0};
+    LayerId last = -1;
+  };
+
+  [[nodiscard]] Bits need(LayerId layer) const { return needs_[static_cast<std::size_t>(layer)]; }
+
+  const std::vector<Bits>& needs_;
+  Bits capacity_;
+  std::vector<Tile> used_;
+};
+
 /// The next free PE.
 class Cursor {
  public:
   Cursor(std::int64_t tiles, std::int64_t pes) : pes_(pes), free_(tiles * pes) {}
 
-  /// Places `count` PEs when `to_come` more (these included) are still to be placed.
-  std::vector<PlacedRun> place(std::int64_t count, std::int64_t to_come) {
+  /// Places `count` PEs of a layer when `to_come` more (these included) are still to be placed.
+  std::vector<PlacedRun> place(LayerId layer,
+                               std::int64_t count,
+                               std::int64_t to_come,
+                               Buffers& buffers) {
     const std::int64_t rest = pes_ - next_ % pes_;  // of the current tile
     const std::int64_t dense_span = count <= rest ? 1 : 1 + ceil_div(count - rest, pes_);
-    if (ceil_div(count, pes_) < dense_span && to_come <= free_ - rest) {
+    const bool better_afresh =
+        ceil_div(count, pes_) < dense_span || !buffers.fit(layer, runs(count));
+    if (better_afresh && rest < pes_ && to_come <= free_ - rest) {
       skip(rest);
     }
-    std::vector<PlacedRun> runs;
-    while (count > 0) {
-      const std::int64_t first = next_ % pes_;
-      const std::int64_t here = std::min(count, pes_ - first);
-      runs.push_back({.tile = static_cast<int>(next_ / pes_),
-                      .first_pe = static_cast<int>(first),
-                      .pes = static_cast<int>(here)});
-      skip(here);
-      count -= here;
-    }
-    return runs;
+    std::vector<PlacedRun> placed = runs(count);
+    skip(count);
+    buffers.take(layer, placed);
+    return placed;
   }
 
  private:
+  /// The next `count` PEs.
+  [[nodiscard]] std::vector<PlacedRun> runs(std::int64_t count) const {
+    std::vector<PlacedRun> list;
+    for (std::int64_t next = next_; count > 0;) {
+      const std::int64_t first = next % pes_;
+      const std::int64_t here = std::min(count, pes_ - first);
+      list.push_back({.tile = static_cast<int>(next / pes_),
+                      .first_pe = static_cast<int>(first),
+                      .pes = static_cast<int>(here)});
+      next += here;
+      count -= here;
+    }
+    return list;
+  }
+
   void skip(std::int64_t count) {
     next_ += count;
     free_ -= count;
@@ -195,7 +262,8 @@ Mapping first_fit(const Network& network,
                   const arch::chip::Chip& chip,
                   const MappingRequest& request,
                   Granularity granularity,
-                  Diagnostics& diagnostics) {
+                  Diagnostics& diagnostics,
+                  const std::vector<Bits>& buffer_needs) {
   const std::vector<LayerId> matrices = matrix_layers(network);
   if (request.layers.size() != matrices.size()) {
     throw InternalError("mapper.first_fit", -1, "a request must have one entry per matrix layer");
@@ -253,6 +321,7 @@ Mapping first_fit(const Network& network,
 
   std::vector<int> home(network.layers.size(), 0);
   Cursor cursor(chip.spec.tiles, chip.spec.tile.pes);
+  Buffers buffers(chip, buffer_needs);
   for (const Demand& demand : demands) {
     LayerMapping layer{.layer = demand.layer,
                        .name = network.layer(demand.layer).name,
@@ -261,7 +330,7 @@ Mapping first_fit(const Network& network,
                        .replicas = demand.want.replicas,
                        .placement = {}};
     for (int replica = 0; !serial && replica < demand.want.replicas; ++replica) {
-      layer.placement.push_back(cursor.place(demand.pes, to_come));
+      layer.placement.push_back(cursor.place(demand.layer, demand.pes, to_come, buffers));
       to_come -= demand.pes;
     }
     if (!layer.placement.empty()) {
@@ -274,6 +343,10 @@ Mapping first_fit(const Network& network,
     const LayerId producer = producer_of(network, layer.inputs.front());
     int& tile = home[static_cast<std::size_t>(id)];
     tile = home[static_cast<std::size_t>(producer)];
+    if (!buffer_needs.empty()) {
+      tile = buffers.find(id, tile);
+      buffers.take(id, {{.tile = tile, .first_pe = 0, .pes = 0}});
+    }
     mapping.vector_layers.push_back({.layer = id, .name = layer.name, .tile = tile});
   }
   return mapping;

@@ -40,11 +40,13 @@ LayerId producer_of(const Network& network, LayerId id);
 /// Places `request`, which has one entry per matrix layer. Usable only when `diagnostics` is still
 /// empty. Vector layers go to the home tile of their first producer (tile 0 behind the input).
 /// Under `serial` PEs are shared in time: the placement stays empty and vector layers run on tile
-/// 0.
+/// 0. `buffer_needs`, when given, is what each layer's line buffers take on every tile that works on
+/// it: layers then share a tile only as far as its buffer goes, while the chip has tiles left.
 Mapping first_fit(const Network& network,
                   const arch::chip::Chip& chip,
                   const MappingRequest& request,
                   Granularity granularity,
-                  Diagnostics& diagnostics);
+                  Diagnostics& diagnostics,
+                  const std::vector<Bits>& buffer_needs = {});
 
 }  // namespace tessera::mapper

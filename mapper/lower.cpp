@@ -746,7 +746,7 @@ class Lowering {
   void fit_buffers() {
     find_min_windows(program_);
     const arch::tile::BufferSpec& buffer = chip_.spec.tile.buffer;
-    if (buffer.unbounded) {
+    if (buffer.unbounded || options_.ignore_capacity) {
       open_all_windows();
       return;
     }

@@ -27,6 +27,8 @@ struct LowerOptions {
   std::int64_t images = 1;  ///< of the run: no window grows beyond what they fill
   /// Tensors that do not fit may go through off-chip memory under `pixel` too, where it is slow.
   bool spill = false;
+  /// Every window unlimited, whatever the buffers hold: for those who only want min_window.
+  bool ignore_capacity = false;
 };
 
 /// The Program is usable only when `diagnostics` is still without errors.

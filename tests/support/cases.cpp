@@ -7,9 +7,9 @@
 
 #include <cstdlib>
 
-#include "mapper/first_fit.hpp"
 #include "mapper/lower.hpp"
 #include "mapper/mapping_yaml.hpp"
+#include "mapper/place.hpp"
 #include "sim/base/config.hpp"
 #include "sim/engine/simulation.hpp"
 #include "tests/support/child.hpp"
@@ -33,7 +33,7 @@ Case make_case(const CaseSpec& spec) {
     bits.push_back({layer.w_bits, layer.a_bits});
   }
   quantize(c.network, bits);
-  c.mapping = mapper::first_fit(c.network, c.chip, request, spec.granularity, diagnostics);
+  c.mapping = mapper::place(c.network, c.chip, request, spec.granularity, diagnostics);
   diagnostics.throw_if_any();
   c.program = mapper::lower(c.network, c.mapping, c.chip, {spec.granularity, spec.images, false}, diagnostics);
   diagnostics.throw_if_any();
