@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// Every file in configs/bad/ says in its first line which error it causes and where:
+///
+///   # expect: E-CFG-UNKNOWN-KEY 9:7            line:column of this file
+///   # expect: E-MAP-CAPACITY 5:1 exit 4        2 unless said otherwise
+///   # expect: E-NET-DEAD 11:7 more 1           one more error comes along; none unless said
+///   # expect: E-MAP-TILE parts/x.yaml:8:3      end of the name of another source
+///   # arguments: run @FILE --imags 3           `run @FILE --out @OUT` when left out
+#include "tests/e2e/program.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace tessera::e2e {
+namespace {
+
+struct Expectation {
+  std::string file;  ///< from the top of the source tree
+  std::string code;
+  std::string place;  ///< end of what stands before ": error"; empty when there is no place
+  int status = 2;
+  std::size_t more = 0;
+  std::vector<std::string> arguments;
+};
+
+std::vector<std::string> words(const std::string& line) {
+  std::istringstream in(line);
+  std::vector<std::string> out;
+  for (std::string word; in >> word;) {
+    out.push_back(word);
+  }
+  return out;
+}
+
+Expectation expectation_of(const fs::path& path) {
+  Expectation e;
+  e.file = "configs/bad/" + path.filename().string();
+  std::ifstream in(path);
+  std::string line;
+  std::getline(in, line);
+  std::vector<std::string> first = words(line);
+  EXPECT_GE(first.size(), 3U) << path;
+  EXPECT_EQ(first[1], "expect:") << path;
+  e.code = first[2];
+  while (first.size() > 4) {
+    const std::string& word = first[first.size() - 2];
+    if (word == "exit") {
+      e.status = std::stoi(first.back());
+    } else if (word == "more") {
+      e.more = std::stoul(first.back());
+    } else {
+      break;
+    }
+    first.resize(first.size() - 2);
+  }
+  for (std::size_t i = 3; i < first.size(); ++i) {
+    e.place += (i > 3 ? " " : "") + first[i];
+  }
+  e.arguments = {"run", "@FILE", "--out", "@OUT"};
+  std::getline(in, line);
+  if (const std::string start = "# arguments: "; line.rfind(start, 0) == 0) {
+    e.arguments = words(line.substr(start.size()));
+  }
+  return e;
+}
+
+std::vector<std::string> bad_files() {
+  std::vector<std::string> names;
+  for (const fs::path& file : files_in("configs/bad", ".yaml")) {
+    names.push_back(file.filename().string());
+  }
+  return names;
+}
+
+class BadInput : public testing::TestWithParam<std::string> {};
+
+TEST_P(BadInput, SaysWhatIsWrongAndWhere) {
+  Expectation e = expectation_of(fs::path(TESSERA_SOURCE_DIR) / "configs/bad" / GetParam());
+  const TempFolder folder;
+  for (std::string& argument : e.arguments) {
+    if (argument == "@FILE") {
+      argument = e.file;
+    } else if (argument == "@OUT") {
+      argument = folder / "out";
+    }
+  }
+  const Outcome got = run_program(e.arguments);
+  EXPECT_EQ(got.status, e.status) << got.err;
+  EXPECT_EQ(got.out, "");
+
+  std::vector<std::string> heads;
+  std::istringstream in(got.err);
+  for (std::string line; std::getline(in, line);) {
+    if (line.find("error[") != std::string::npos) {
+      heads.push_back(line);
+    }
+  }
+  std::string place = e.place;
+  if (!place.empty()) {
+    const bool in_this_file = place.find_first_not_of("0123456789:") == std::string::npos;
+    place = (in_this_file ? e.file + ":" + place : place) + ": ";
+  }
+  const std::string head = place + "error[" + e.code + "]: ";
+  EXPECT_THAT(heads, testing::SizeIs(1 + e.more)) << got.err;
+  EXPECT_THAT(heads, testing::Contains(testing::HasSubstr(head))) << got.err;
+  EXPECT_THAT(got.err, testing::HasSubstr("= path: "));
+  EXPECT_THAT(got.err, testing::HasSubstr("= expected: "));
+  EXPECT_THAT(got.err, testing::HasSubstr("= got: "));
+  EXPECT_FALSE(fs::exists(folder / "out")) << "something was written";
+}
+
+INSTANTIATE_TEST_SUITE_P(Files, BadInput, testing::ValuesIn(bad_files()), [](const auto& name) {
+  return name.param.substr(0, name.param.find('.'));
+});
+
+TEST(BadInputs, AllAreReportedAtOnce) {
+  const Outcome got = run_program({"run",
+                                   "configs/bad/cfg_unit.yaml",
+                                   "--imags",
+                                   "3",
+                                   "--set",
+                                   "chip.tiles=none",
+                                   "--set",
+                                   "execution.image=2"});
+  EXPECT_EQ(got.status, 2);
+  for (const char* code : {"E-CLI-OPTION", "E-CFG-UNIT", "E-CFG-TYPE", "E-CFG-UNKNOWN-KEY"}) {
+    EXPECT_THAT(got.err, testing::HasSubstr(code));
+  }
+}
+
+TEST(BadInputs, EveryCodeThatIsExplainedHasAFile) {
+  const Outcome overview = run_program({"explain"});
+  ASSERT_EQ(overview.status, 0);
+  std::istringstream in(overview.out);
+  int codes = 0;
+  for (std::string line; std::getline(in, line);) {
+    const std::vector<std::string> parts = words(line);
+    if (parts.empty() || parts[0].rfind("E-", 0) != 0) {
+      continue;
+    }
+    ++codes;
+    const Outcome one = run_program({"explain", parts[0]});
+    ASSERT_EQ(one.status, 0) << one.err;
+    const std::size_t at = one.out.find("Shown by ");
+    if (at == std::string::npos) {
+      EXPECT_THAT(one.out, testing::HasSubstr("No file shows it: ")) << parts[0];
+      continue;
+    }
+    const std::string file = words(one.out.substr(at))[2];
+    EXPECT_EQ(expectation_of(fs::path(TESSERA_SOURCE_DIR) / file).code, parts[0]) << file;
+  }
+  EXPECT_GT(codes, 40);
+}
+
+/// Codes in the sources, so that a new one cannot be forgotten in the table.
+TEST(BadInputs, EveryCodeInTheSourcesIsExplained) {
+  std::set<std::string> codes;
+  for (const char* folder : {"sim", "arch", "mapper", "workloads", "tools/tessera"}) {
+    for (const auto& entry :
+         fs::recursive_directory_iterator(fs::path(TESSERA_SOURCE_DIR) / folder)) {
+      const std::string name = entry.path().filename().string();
+      if (entry.path().extension() != ".cpp" || name.find("_test.cpp") != std::string::npos) {
+        continue;
+      }
+      const std::string text = read_text(entry.path());
+      for (std::size_t at = text.find("\"E-"); at != std::string::npos;
+           at = text.find("\"E-", at + 1)) {
+        const std::size_t end = text.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ-", at + 1);
+        if (end != std::string::npos && text[end] == '"') {
+          codes.insert(text.substr(at + 1, end - at - 1));
+        }
+      }
+    }
+  }
+  ASSERT_GT(codes.size(), 40U);
+  const std::string overview = run_program({"explain"}).out;
+  for (const std::string& code : codes) {
+    EXPECT_THAT(overview, testing::HasSubstr("  " + code + " ")) << code;
+  }
+}
+
+}  // namespace
+}  // namespace tessera::e2e

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+#include "tools/tessera/codes.hpp"
+
+#include <array>
+
+namespace tessera::tools {
+namespace {
+
+constexpr std::array kCodes{
+    CodeInfo{"E-CFG-DUPLICATE-KEY",
+             "A map has the same key twice. YAML readers differ in which one they take, so neither "
+             "is taken: remove one.",
+             "tiles: 4\ntiles: 8"},
+    CodeInfo{"E-CFG-FILE",
+             "A file cannot be read: it does not exist, is a folder, or permission is missing. "
+             "Included files are looked up relative to the file that names them.",
+             "include: ../chips/no_such_chip.yaml"},
+    CodeInfo{"E-CFG-INCLUDE-CYCLE",
+             "A file includes itself, directly or through others.",
+             "include: this_file.yaml"},
+    CodeInfo{
+        "E-CFG-LEADING-ZERO",
+        "A number starts with a superfluous zero. Some YAML readers take 010 for eight: write 10, "
+        "or quote it if it is a name.",
+        "tiles: 010"},
+    CodeInfo{"E-CFG-LIMIT",
+             "The configuration is too large, too deep, or grows too much through anchors. Real "
+             "configurations stay far below the limits.",
+             "a: &a [x, x]\nb: &b [*a, *a]   # and so on"},
+    CodeInfo{"E-CFG-MISSING-KEY", "A required key is not there.", "chip: {name: x}   # no clock"},
+    CodeInfo{"E-CFG-RANGE",
+             "A value is outside the range of its key, no finite number, or none of the choices. "
+             "`tessera explain <key>` shows what is allowed.",
+             "adcs: 0"},
+    CodeInfo{"E-CFG-SET",
+             "A --set is not of the form path=value, or its path leads nowhere.",
+             "--set chip.tiles"},
+    CodeInfo{
+        "E-CFG-SYNTAX",
+        "The file is not YAML, or uses parts of it that configurations do without: tags, several "
+        "documents, keys that are no text.",
+        "tiles: [1, 2"},
+    CodeInfo{"E-CFG-TYPE",
+             "A value has the wrong type: text for a number, or a list for a map.",
+             "tiles: many"},
+    CodeInfo{"E-CFG-UNIT",
+             "A quantity has no unit, or one of another dimension. A bare number is an error, "
+             "because nobody knows whether it was meant in ns or in cycles.",
+             "t_read: 100"},
+    CodeInfo{
+        "E-CFG-UNKNOWN-KEY",
+        "Nobody knows this key; mostly a spelling mistake. The keys that are known are listed.",
+        "adc_bit: 8"},
+    CodeInfo{
+        "E-CFG-UNREAD-KEY",
+        "The key is well-formed but nothing reads it here: it belongs to another kind or mode. "
+        "It would have no effect, so it is an error.",
+        "network: {zoo: lenet5, layers: []}"},
+    CodeInfo{
+        "E-CHIP-KIND",
+        "`kind:` of a processing element is missing or unknown; `tessera list kinds` tells what "
+        "there is.",
+        "pe: {kind: crosbar}"},
+    CodeInfo{"E-CLI-ARGUMENT",
+             "The command line cannot be understood: an option without its value, or too many "
+             "arguments.",
+             "tessera run a.yaml b.yaml"},
+    CodeInfo{"E-CLI-COMMAND", "There is no such command.", "tessera runn a.yaml"},
+    CodeInfo{"E-CLI-EXPLAIN",
+             "There is no kind, section, key or code of that name.",
+             "tessera explain chip.tile.buss"},
+    CodeInfo{"E-CLI-LIST",
+             "Only networks, kinds, chips and experiments can be listed.",
+             "tessera list tiles"},
+    CodeInfo{"E-CLI-MISSING", "The command needs an argument that is not there.", "tessera run"},
+    CodeInfo{"E-CLI-OPTION", "The command has no such option.", "tessera run a.yaml --imags 3"},
+    CodeInfo{"E-CROSSBAR-SPEC",
+             "Values of a crossbar contradict each other, for example more rows read at once than "
+             "there are.",
+             "rows: 64\nactive_rows: 128"},
+    CodeInfo{"E-EXP-NAME",
+             "The name of an experiment is the name of its output folder, so it consists of "
+             "letters, digits, '_', '-' and '.'.",
+             "experiment: {name: ../secret}"},
+    CodeInfo{"E-EXP-NETWORK",
+             "The network of an experiment is exactly one of: a built-in one (zoo), a file, or "
+             "layers written inline.",
+             "network: {zoo: lenet5, file: x.yaml}"},
+    CodeInfo{"E-EXP-RATE",
+             "image_rate and image_interval say the same thing; give one of them.",
+             "execution: {image_rate: 1 kHz, image_interval: 1 ms}"},
+    CodeInfo{"E-FABRIC-SPEC",
+             "The interconnect cannot be built: its grid is too small for the tiles, or parameters "
+             "do not go with its topology.",
+             "tiles: 9\nfabric: {width: 2, height: 2}"},
+    CodeInfo{"E-MAP-BITS", "Weights and activations have 1 to 16 bits.", "default: {w_bits: 40}"},
+    CodeInfo{"E-MAP-BUFFER",
+             "The line buffers of the layers on a tile do not fit into its buffer even at the "
+             "smallest size that cannot deadlock (exit status 4). The message says how much is "
+             "needed and by whom.",
+             "buffer: {capacity: 64 B}"},
+    CodeInfo{"E-MAP-CAPACITY",
+             "The mapping needs more processing elements than the chip has (exit status 4). The "
+             "message says how many and the smallest change that would do.",
+             "tiles: 1   # for ResNet-18"},
+    CodeInfo{"E-MAP-CHIP", "The mapping file was written for another chip.", "chip: isaac"},
+    CodeInfo{"E-MAP-DUPLICATE-LAYER",
+             "A mapping has a layer twice.",
+             "layers: {fc1: ..., fc1: ...}",
+             "in a file it is E-CFG-DUPLICATE-KEY; only a mapper can do it"},
+    CodeInfo{"E-MAP-FORM",
+             "`mapping:` either names a file or says what is wanted, not both.",
+             "mapping: {file: m.yaml, w_bits: [8]}"},
+    CodeInfo{"E-MAP-FRAGMENTS",
+             "The placement of a replica has more or fewer PEs than its matrix has fragments.",
+             "placement: [[{tile: 0, first_pe: 0, pes: 1}]]"},
+    CodeInfo{"E-MAP-LAYOUT",
+             "This kind of processing element cannot hold the matrix at all (exit status 4).",
+             "rows: 1, columns: 2   # for a matrix of 4096 x 4096"},
+    CodeInfo{"E-MAP-LIST-LENGTH",
+             "A list of widths or replicas has one entry per matrix layer of the network.",
+             "w_bits: [8, 8]   # for five layers"},
+    CodeInfo{"E-MAP-MISSING-LAYER", "A mapping file leaves a layer out.", "layers: {fc1: ...}"},
+    CodeInfo{"E-MAP-NETWORK",
+             "The mapping file was written for another network.",
+             "network: lenet5   # in a mapping for tiny_mlp"},
+    CodeInfo{"E-MAP-ORDER",
+             "The layers of a mapping are not in network order.",
+             "fc2 before fc1",
+             "a file's layers are sorted when it is read; only a mapper can do it"},
+    CodeInfo{"E-MAP-OVERLAP",
+             "A processing element is used twice.",
+             "placement: [[{tile: 0, first_pe: 0, pes: 1}]]   # in two layers"},
+    CodeInfo{"E-MAP-PE",
+             "A placement uses processing elements that its tile does not have.",
+             "first_pe: 900"},
+    CodeInfo{
+        "E-MAP-PLACEMENT",
+        "A placement has one list of runs per replica, each run with tile, first_pe and pes; none "
+        "under serial granularity.",
+        "placement: [[], []]   # for one replica"},
+    CodeInfo{"E-MAP-REPLICAS",
+             "A layer has at least one replica and at most one per output position.",
+             "replicas: 0"},
+    CodeInfo{"E-MAP-SCHEMA", "A mapping file of an unknown version.", "schema: 99"},
+    CodeInfo{"E-MAP-SERIAL-REPLICAS",
+             "Under serial granularity nothing runs side by side, so replicas are of no use.",
+             "granularity: serial\nreplicas: 2"},
+    CodeInfo{"E-MAP-TILE", "A placement names a tile that the chip does not have.", "tile: 900"},
+    CodeInfo{"E-MAP-UNKNOWN-LAYER",
+             "The network has no matrix layer (or no vector layer) of that name.",
+             "layers: {conv99: {w_bits: 4}}"},
+    CodeInfo{"E-NET-ARITY",
+             "A layer has too many or too few inputs for its kind.",
+             "{name: a, kind: add, from: [x]}"},
+    CodeInfo{"E-NET-CYCLE", "Layers read each other in a circle.", "a reads b, b reads a"},
+    CodeInfo{
+        "E-NET-DEAD",
+        "The output of a layer is read, but by layers that do not lead to the network's output.",
+        "a branch that ends nowhere"},
+    CodeInfo{"E-NET-DIM", "A size of a layer is not positive or too large.", "channels: 0"},
+    CodeInfo{"E-NET-FORWARD",
+             "A layer reads one that comes later; layers are in topological order.",
+             "from: later"},
+    CodeInfo{"E-NET-GROUPS",
+             "The groups of a convolution, or the heads of an attention product, do not divide its "
+             "channels.",
+             "groups: 3   # of 8 channels"},
+    CodeInfo{"E-NET-INPUT",
+             "A network has exactly one input, and it is the first layer.",
+             "a second layer of kind input"},
+    CodeInfo{
+        "E-NET-KERNEL", "The window is larger than the padded input.", "kernel: 9   # on 4 x 4"},
+    CodeInfo{"E-NET-KEY", "A layer of this kind does not take this key.", "{kind: conv, heads: 2}"},
+    CodeInfo{"E-NET-LIST", "A list has the wrong number of entries.", "kernel: [3, 3, 3]"},
+    CodeInfo{"E-NET-MISSING", "A layer of this kind needs this key.", "{name: a, kind: conv}"},
+    CodeInfo{"E-NET-NAME", "A layer has no name, or one that is taken.", "two layers named conv1"},
+    CodeInfo{"E-NET-OUTPUTS",
+             "More than one layer is an output; only the last may be.",
+             "two layers that nothing reads"},
+    CodeInfo{"E-NET-PADDING",
+             "The padding is as large as the window, which would compute nothing.",
+             "kernel: 3, padding: 3"},
+    CodeInfo{"E-NET-SHAPE",
+             "The shapes of a layer and of what it reads do not go together.",
+             "add of 8 and 16 channels"},
+    CodeInfo{"E-NET-SIZE",
+             "A network without layers, or one that is larger than Tessera's limits.",
+             "layers: []"},
+    CodeInfo{"E-NET-UNKNOWN-LAYER", "A layer reads one that does not exist.", "from: conv99"},
+    CodeInfo{"E-NET-ZOO",
+             "There is no built-in network of that name; `tessera list networks`.",
+             "network: {zoo: resnet19}"},
+    CodeInfo{"E-OUT-FOLDER", "The output folder cannot be made or written to.", "--out /proc/x"},
+    CodeInfo{"E-OUT-WRITE",
+             "A result, trace or waveform cannot be written.",
+             "--trace no/such/folder/t.json"},
+};
+
+}  // namespace
+
+std::span<const CodeInfo> codes() {
+  return kCodes;
+}
+
+}  // namespace tessera::tools

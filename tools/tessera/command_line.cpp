@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// CLI11 knows the options and writes the help; what it cannot place comes back as remaining
+/// arguments, so that all of them are reported and not only the first.
+#include "tools/tessera/command_line.hpp"
+
+#include "sim/base/text.hpp"
+#include "tools/tessera/version.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <sstream>
+#include <utility>
+
+namespace tessera::tools {
+namespace {
+
+/// The command line as a text with places.
+class Line {
+ public:
+  explicit Line(const std::vector<std::string>& arguments) : arguments_(arguments) {
+    auto source = std::make_shared<SourceText>();
+    source->name = "command line";
+    std::string text = "tessera";
+    for (const std::string& argument : arguments) {
+      text += ' ';
+      columns_.push_back(static_cast<int>(text.size()) + 1);
+      text += argument;
+    }
+    end_ = static_cast<int>(text.size()) + 1;
+    source->lines.push_back(text);
+    source_ = std::move(source);
+  }
+
+  /// Of the last argument with that text; the end of the line when there is none.
+  [[nodiscard]] Position of(const std::string& argument) const {
+    for (std::size_t i = arguments_.size(); i > 0; --i) {
+      if (arguments_[i - 1] == argument) {
+        return {source_, 1, columns_[i - 1]};
+      }
+    }
+    return end();
+  }
+
+  [[nodiscard]] Position end() const { return {source_, 1, end_}; }
+
+  /// The value that a person meant for an option nobody knows.
+  [[nodiscard]] bool follows(const std::string& value, const std::string& option) const {
+    for (std::size_t i = 0; i + 1 < arguments_.size(); ++i) {
+      if (arguments_[i] == option && arguments_[i + 1] == value) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+ private:
+  const std::vector<std::string>& arguments_;
+  std::shared_ptr<const SourceText> source_;
+  std::vector<int> columns_;
+  int end_ = 1;
+};
+
+struct Values {
+  std::string images;
+  std::string detail;
+  std::string seed;
+};
+
+void add_simulation_options(CLI::App& app, CommandLine& line, Values& values) {
+  app.add_option("EXPERIMENT", line.names, "experiment file (YAML)");
+  app.add_option("--set", line.sets, "override a value, e.g. chip.tile.bus.width=128; repeatable")
+      ->type_name("PATH=VALUE")
+      ->expected(1)
+      ->take_all();
+  app.add_option("--images", values.images, "images sent through the chip")->type_name("N");
+  app.add_option("--detail", values.detail, "firing: to run; step: to watch every resource")
+      ->type_name("firing|step");
+  app.add_option("--seed", values.seed, "of synthetic weights and images")->type_name("N");
+  app.add_option("--out", line.out, "folder for the results")->type_name("DIR");
+  app.add_flag("--json", line.json, "print result.json on standard output and nothing else");
+  app.add_flag("--quiet", line.quiet, "print nothing but errors");
+}
+
+std::vector<std::string> option_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) {
+      names.push_back("--" + name);
+    }
+  }
+  return names;
+}
+
+void report_missing(const Line& line,
+                    const std::string& sentence,
+                    const std::string& expected,
+                    Diagnostics& diagnostics) {
+  Diagnostic d;
+  d.code = "E-CLI-MISSING";
+  d.sentence = sentence;
+  d.at = line.end();
+  d.path = "command line";
+  d.expected = expected;
+  d.got = "nothing";
+  d.hint = "tessera --help tells how to call it";
+  diagnostics.error(std::move(d));
+}
+
+void report_unknown(const Line& line,
+                    const std::string& code,
+                    const std::string& sentence,
+                    const std::string& word,
+                    const std::vector<std::string>& known,
+                    Diagnostics& diagnostics) {
+  Diagnostic d;
+  d.code = code;
+  d.sentence = sentence + " " + quote(word);
+  d.at = line.of(word);
+  d.path = "command line";
+  d.expected = "one of: " + join_keys(known);
+  d.got = quote(word);
+  const std::string nearest = did_you_mean(word.substr(0, word.find('=')), known);
+  d.hint = nearest.empty() ? "" : fmt::format("did you mean {}?", quote(nearest));
+  diagnostics.error(std::move(d));
+}
+
+}  // namespace
+
+CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& diagnostics) {
+  CommandLine result;
+  for (int i = 1; i < argc; ++i) {
+    result.arguments.emplace_back(argv[i]);
+  }
+  const Line line(result.arguments);
+  Values values;
+
+  CLI::App app("Tessera: a cycle-level simulator of computing-in-memory accelerators", "tessera");
+  app.set_version_flag("--version", version_text());
+  app.footer(
+      "Exit status: 0 ok, 1 a self-check failed, 2 bad input, 3 deadlock, 4 the mapping does not\n"
+      "fit, 70 internal error.\n"
+      "Example: tessera run configs/experiments/quickstart.yaml --set execution.images=8");
+  app.allow_extras();
+
+  CLI::App* run = app.add_subcommand("run", "simulate an experiment and report");
+  add_simulation_options(*run, result, values);
+  run->add_option("--trace", result.trace, "write a Chrome/Perfetto trace; .json or .json.gz")
+      ->type_name("FILE");
+  run->add_option("--trace-layer", result.trace_layers, "only work for this layer; repeatable")
+      ->type_name("LAYER")
+      ->expected(1)
+      ->take_all();
+  run->add_option("--vcd", result.vcd, "write a waveform for GTKWave")->type_name("FILE");
+  run->footer(
+      "Writes resolved.yaml, manifest.json, result.json, mapping.yaml and layers.csv into\n"
+      "out/<experiment name>, or into --out.");
+
+  CLI::App* validate =
+      app.add_subcommand("validate", "compare closed form and simulation, layer by layer");
+  add_simulation_options(*validate, result, values);
+
+  CLI::App* explain = app.add_subcommand(
+      "explain", "what a kind, a configuration key or an error code means; alone: what there is");
+  explain->add_option(
+      "WHAT", result.names, "crossbar, chip.tile.bus.width, E-CFG-UNKNOWN-KEY, ...");
+  explain->add_flag("--schema", result.schema, "print the JSON schema of an experiment");
+
+  CLI::App* list = app.add_subcommand("list", "networks, kinds, chips or experiments");
+  list->add_option("WHAT", result.names, "networks | kinds | chips | experiments");
+  for (CLI::App* command : {run, validate, explain, list}) {
+    command->allow_extras();
+  }
+
+  const auto fail = [&](const CLI::ParseError& error) {
+    Diagnostic d;
+    d.code = "E-CLI-ARGUMENT";
+    d.sentence = error.what();
+    std::replace(d.sentence.begin(), d.sentence.end(), '\n', ' ');
+    d.at = line.end();
+    for (const std::string& argument : result.arguments) {
+      if (argument.rfind("--", 0) == 0 &&
+          d.sentence.find(argument.substr(0, argument.find('='))) != std::string::npos) {
+        d.at = line.of(argument);
+      }
+    }
+    d.path = "command line";
+    d.expected = "options as in tessera --help";
+    d.got = quote(fmt::format("{}", fmt::join(result.arguments, " ")));
+    diagnostics.error(std::move(d));
+  };
+  try {
+    std::vector<std::string> reversed(result.arguments.rbegin(), result.arguments.rend());
+    app.parse(reversed);
+  } catch (const CLI::CallForHelp&) {
+    for (CLI::App* command : {run, validate, explain, list}) {
+      if (command->parsed()) {
+        result.text = command->help();
+        return result;
+      }
+    }
+    result.text = app.help();
+    return result;
+  } catch (const CLI::CallForVersion&) {
+    result.text = version_text() + "\n";
+    return result;
+  } catch (const CLI::ParseError& error) {
+    fail(error);
+  }
+
+  CLI::App* chosen = nullptr;
+  const std::vector<std::pair<CLI::App*, Command>> commands = {{run, Command::run},
+                                                               {validate, Command::validate},
+                                                               {explain, Command::explain},
+                                                               {list, Command::list}};
+  for (const auto& [command, which] : commands) {
+    if (command->parsed()) {
+      chosen = command;
+      result.command = which;
+    }
+  }
+
+  std::vector<std::string> rest = app.remaining(true);
+  if (chosen == nullptr) {
+    const std::vector<std::string> names = {"run", "validate", "explain", "list"};
+    if (rest.empty() && diagnostics.ok()) {
+      report_missing(line, "no command is given", "one of: " + join_keys(names), diagnostics);
+    }
+    for (const std::string& word : rest) {
+      const bool option = word.rfind('-', 0) == 0;
+      report_unknown(line,
+                     option ? "E-CLI-OPTION" : "E-CLI-COMMAND",
+                     option ? "unknown option" : "unknown command",
+                     word,
+                     option ? option_names(app) : names,
+                     diagnostics);
+      if (!option) {
+        break;  // what follows belongs to the command
+      }
+    }
+    return result;
+  }
+  for (const std::string& word : rest) {
+    if (word.rfind('-', 0) == 0) {
+      report_unknown(
+          line, "E-CLI-OPTION", "unknown option", word, option_names(*chosen), diagnostics);
+      // Its value is no experiment.
+      const auto stray =
+          std::find_if(result.names.begin(), result.names.end(), [&](const std::string& name) {
+            return line.follows(name, word);
+          });
+      if (stray != result.names.end()) {
+        result.names.erase(stray);
+      }
+    }
+  }
+
+  const bool simulates = result.command == Command::run || result.command == Command::validate;
+  if (simulates && result.names.empty()) {
+    report_missing(line, "no experiment is given", "the path of an experiment file", diagnostics);
+  }
+  if ((result.command == Command::run && result.names.size() > 1) ||
+      ((result.command == Command::explain || result.command == Command::list) &&
+       result.names.size() > 1)) {
+    Diagnostic d;
+    d.code = "E-CLI-ARGUMENT";
+    d.sentence = fmt::format("one argument too many: {}", quote(result.names[1]));
+    d.at = line.of(result.names[1]);
+    d.path = "command line";
+    d.expected = "one";
+    d.got = std::to_string(result.names.size());
+    diagnostics.error(std::move(d));
+  }
+  const auto assign = [&](const std::string& path, const std::string& value) {
+    if (!value.empty()) {
+      result.sets.push_back(fmt::format("execution.{}={}", path, value));
+    }
+  };
+  assign("images", values.images);
+  assign("detail", values.detail);
+  assign("seed", values.seed);
+  return result;
+}
+
+}  // namespace tessera::tools

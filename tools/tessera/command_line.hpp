@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// The command line of `tessera`, taken apart.
+///
+/// Errors   diagnostics with the place in the command line, all at once: E-CLI-COMMAND,
+/// E-CLI-OPTION,
+///          E-CLI-ARGUMENT, E-CLI-MISSING. Values that belong to the experiment (--images, ...)
+///          become assignments as of --set and are checked with it.
+#pragma once
+
+#include "sim/base/diagnostics.hpp"
+
+#include <string>
+#include <vector>
+
+namespace tessera::tools {
+
+enum class Command { none, run, validate, explain, list };
+
+struct CommandLine {
+  Command command = Command::none;
+  std::string text;                ///< for --help and --version: print it and leave
+  std::vector<std::string> names;  ///< experiments; or what to explain or list
+  std::vector<std::string> sets;   ///< --set, then the options that stand for one
+  std::string out;                 ///< empty: out/<experiment name>, nothing for validate
+  std::string trace;
+  std::vector<std::string> trace_layers;
+  std::string vcd;
+  bool json = false;
+  bool quiet = false;
+  bool schema = false;
+  std::vector<std::string> arguments;  ///< as given, without the program
+};
+
+CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& diagnostics);
+
+}  // namespace tessera::tools

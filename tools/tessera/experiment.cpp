@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+#include "tools/tessera/experiment.hpp"
+
+#include "arch/chip/spec.hpp"
+#include "sim/base/text.hpp"
+#include "workloads/network_yaml.hpp"
+#include "workloads/quantize.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cstddef>
+#include <filesystem>
+#include <string_view>
+#include <utility>
+
+namespace tessera::tools {
+namespace {
+
+std::string folder_of(const std::string& path) {
+  return std::filesystem::path(path).parent_path().string();
+}
+
+/// A network without layers, after an error.
+Network read_network_section(const config::Node& node,
+                             Experiment& experiment,
+                             Diagnostics& diagnostics) {
+  if (node.is_null() || !node.has("file")) {
+    return node.is_null() ? Network{}  // was reported as missing
+                          : read_network(node, diagnostics).value_or(Network{});
+  }
+  const config::Node file = node.get("file");
+  const auto keys = node.keys();
+  if (keys.size() > 1) {
+    const bool file_first = keys[0].first == "file";
+    Diagnostic d =
+        config::diagnose(node,
+                         "E-EXP-NETWORK",
+                         "the network is given in more than one way",
+                         "file: <network.yaml> and nothing else, zoo: <name>, or layers");
+    d.at = keys[1].second;
+    d.got = fmt::format("{} and {}",
+                        quote(file_first ? "file" : keys[0].first),
+                        quote(file_first ? keys[1].first : "file"));
+    d.related = {keys[0].second};
+    diagnostics.error(std::move(d));
+    node.mark_read();
+    return {};
+  }
+  if (file.type() != config::NodeType::scalar) {
+    diagnostics.error(config::diagnose(
+        file, "E-EXP-NETWORK", "the network file has no name", "the path of a YAML file"));
+    return {};
+  }
+  const std::string path = (std::filesystem::path(folder_of(experiment.path)) / file.scalar())
+                               .lexically_normal()
+                               .string();
+  if (std::error_code error; !std::filesystem::is_regular_file(path, error)) {
+    diagnostics.error(config::diagnose(file,
+                                       "E-CFG-FILE",
+                                       fmt::format("cannot read {}", quote(path)),
+                                       "a readable YAML file",
+                                       "the path is relative to the experiment file"));
+    return {};
+  }
+  experiment.network_from_file = true;
+  return load_network(path, diagnostics).value_or(Network{});
+}
+
+Cycles interval_of(const ExecutionSpec& execution,
+                   const config::Node& node,
+                   const Clock& clock,
+                   Diagnostics& diagnostics) {
+  if (execution.image_rate && execution.image_interval) {
+    const config::Node rate = node.get("image_rate");
+    Diagnostic d = config::diagnose(node.get("image_interval"),
+                                    "E-EXP-RATE",
+                                    "the arrival of images is given twice",
+                                    "image_rate or image_interval, and not both");
+    d.related = {rate.at()};
+    diagnostics.error(std::move(d));
+    return Cycles(0);
+  }
+  Seconds interval(0);
+  if (execution.image_rate) {
+    interval = Seconds(1 / execution.image_rate->value);
+  } else if (execution.image_interval) {
+    interval = *execution.image_interval;
+  }
+  return clock.ceil_cycles(interval);
+}
+
+void quantize_as_requested(Network& network, const mapper::MappingRequest& request) {
+  std::vector<LayerBits> bits;
+  if (request.mapping) {
+    for (const LayerMapping& layer : request.mapping->layers) {
+      bits.push_back({layer.w_bits, layer.a_bits});
+    }
+  } else {
+    for (const mapper::LayerRequest& layer : request.layers) {
+      bits.push_back({layer.w_bits, layer.a_bits});
+    }
+  }
+  quantize(network, bits);
+}
+
+// ---- resolved.yaml ------------------------------------------------------------------------------
+
+constexpr std::string_view kDefault = "default";
+
+/// A text that YAML reads as it is; `text` may be quoted already.
+std::string quoted(const std::string& text) {
+  if (!text.empty() && (text.front() == '"' || text.front() == '\'')) {
+    return text;
+  }
+  std::string out = "\"";
+  for (const char c : text) {
+    out += c == '"' || c == '\\' ? std::string("\\") + c : std::string(1, c);
+  }
+  return out + "\"";
+}
+
+void append_defaults(std::string& out,
+                     const std::vector<config::FieldInfo>& fields,
+                     std::size_t depth) {
+  const std::string indent(2 * depth, ' ');
+  for (const config::FieldInfo& field : fields) {
+    if (!field.children.empty() && field.type == "map") {
+      std::string below;
+      append_defaults(below, field.children, depth + 1);
+      if (!below.empty()) {
+        out += fmt::format("{}{}:\n{}", indent, field.key, below);
+      }
+    } else if (!field.required && !field.default_text.empty() && field.default_text != "none") {
+      out += fmt::format("{}{}: {}\n",
+                         indent,
+                         field.key,
+                         field.type == "string" ? quoted(field.default_text) : field.default_text);
+    }
+  }
+}
+
+std::string defaults_text(const Experiment& experiment) {
+  std::vector<config::FieldInfo> fields = config::describe<ExperimentFile>();
+  for (config::FieldInfo& field : fields) {
+    if (field.key == "chip") {
+      field.children = config::describe<arch::chip::ChipSpec>();
+      for (config::FieldInfo& part : field.children) {
+        if (part.key != "tile") {
+          continue;
+        }
+        for (config::FieldInfo& one : part.children) {
+          if (one.key != "pe") {
+            continue;
+          }
+          for (const Kind& kind : registry()) {
+            if (kind.name == experiment.chip.pe->kind()) {
+              one.children = kind.fields();
+            }
+          }
+        }
+      }
+    }
+  }
+  std::string text;
+  append_defaults(text, fields, 0);
+  if (!experiment.root.has("mapping")) {
+    text += "mapping:\n  default: {w_bits: 8, a_bits: 8, replicas: 1}\n";
+  }
+  return text;
+}
+
+/// "# default:12" -> "# default", and no "was default".
+std::string tidy_provenance(std::string text) {
+  const auto cut = [&text](std::string_view what, std::size_t keep) {
+    for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at)) {
+      std::size_t end = at + what.size();
+      while (end < text.size() && text[end] >= '0' && text[end] <= '9') {
+        ++end;
+      }
+      if (end == at + what.size() || (end < text.size() && text[end] != '\n')) {
+        at = end;
+        continue;
+      }
+      text.erase(at + keep, end - at - keep);
+      at += keep;
+    }
+  };
+  cut(fmt::format(", was {}:", kDefault), 0);
+  cut(fmt::format("  # {}:", kDefault), kDefault.size() + 4);
+  return text;
+}
+
+config::Node parse_own(const std::string& text, const std::string& name) {
+  Diagnostics diagnostics;
+  config::Node node = config::parse(text, name, diagnostics);
+  if (!diagnostics.ok()) {
+    throw InternalError("experiment", -1, "cannot read back the defaults: " + diagnostics.render());
+  }
+  return node;
+}
+
+/// Replaces `key: {file: ...}` by `text`, indented, in a dump of the root.
+std::string replace_section(const std::string& dump,
+                            const std::string& key,
+                            const std::string& text) {
+  const std::string start = key + ":";
+  std::size_t begin = dump.compare(0, start.size(), start) == 0 ? 0 : dump.find("\n" + start);
+  if (begin == std::string::npos) {
+    return dump + text;
+  }
+  begin += begin == 0 ? 0 : 1;
+  std::size_t end = dump.find('\n', begin);
+  while (end != std::string::npos && end + 1 < dump.size() && dump[end + 1] == ' ') {
+    end = dump.find('\n', end + 1);
+  }
+  end = end == std::string::npos ? dump.size() : end + 1;
+  return dump.substr(0, begin) + text + dump.substr(end);
+}
+
+}  // namespace
+
+Experiment load_experiment(const std::string& path,
+                           const std::vector<std::string>& sets,
+                           Diagnostics& diagnostics) {
+  Experiment experiment;
+  experiment.path = path;
+  const std::size_t errors_before = diagnostics.errors().size();
+  experiment.root = config::load(path, diagnostics);
+  for (const std::string& assignment : sets) {
+    config::apply_set(experiment.root, assignment, diagnostics);
+  }
+  const auto is_gap = [](const Diagnostic& d) {
+    return d.code == "E-CFG-FILE" || d.code == "E-CFG-INCLUDE-CYCLE" || d.code == "E-CFG-SYNTAX" ||
+           d.code == "E-CFG-LIMIT";
+  };
+  if (std::any_of(diagnostics.errors().begin() + static_cast<std::ptrdiff_t>(errors_before),
+                  diagnostics.errors().end(),
+                  is_gap)) {
+    return experiment;  // part of the tree is missing: that keys are missing is no news
+  }
+
+  ExperimentFile file = config::read<ExperimentFile>(experiment.root, diagnostics);
+  experiment.info = std::move(file.experiment);
+  if (experiment.info.name.empty()) {
+    experiment.info.name = std::filesystem::path(path).stem().string();
+  }
+  const bool plain =
+      std::all_of(experiment.info.name.begin(), experiment.info.name.end(), [](unsigned char c) {
+        return std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.';
+      });
+  if (!plain || experiment.info.name.front() == '.') {
+    diagnostics.error(config::diagnose(experiment.root.get("experiment").get("name"),
+                                       "E-EXP-NAME",
+                                       "the experiment's name cannot name a folder",
+                                       "letters, digits, '_', '-', '.'; no '.' in front"));
+  }
+  experiment.execution = file.execution;
+
+  const std::size_t before_network = diagnostics.errors().size();
+  experiment.network = read_network_section(file.network, experiment, diagnostics);
+  const bool network_ok =
+      diagnostics.errors().size() == before_network && !experiment.network.layers.empty();
+  if (!file.chip.is_null()) {
+    experiment.chip = arch::chip::make_chip(file.chip, diagnostics);
+  }
+  if (network_ok) {
+    const std::size_t before_mapping = diagnostics.errors().size();
+    experiment.request = mapper::read_mapping_request(
+        file.mapping, experiment.network, experiment.chip.spec.name, folder_of(path), diagnostics);
+    if (diagnostics.errors().size() == before_mapping) {
+      quantize_as_requested(experiment.network, experiment.request);
+    }
+  } else {
+    file.mapping.mark_read();
+  }
+  if (!file.chip.is_null()) {
+    experiment.image_interval = interval_of(
+        experiment.execution, experiment.root.get("execution"), experiment.chip.clock, diagnostics);
+  }
+  if (diagnostics.errors().size() == errors_before) {  // else readers stopped half-way
+    config::report_unread(experiment.root, diagnostics);
+  }
+  return experiment;
+}
+
+std::string resolved_yaml(const Experiment& experiment) {
+  const config::Node defaults = parse_own(defaults_text(experiment), std::string(kDefault));
+  std::string text = config::dump(config::merge(defaults, experiment.root));
+  if (experiment.network_from_file) {
+    text = replace_section(text, "network", to_yaml(experiment.network));
+  }
+  if (experiment.request.mapping) {
+    text = replace_section(text, "mapping", "mapping:\n  file: mapping.yaml\n");
+  }
+  return tidy_provenance(std::move(text));
+}
+
+}  // namespace tessera::tools

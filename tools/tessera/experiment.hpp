@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// An experiment file: which network runs on which chip, mapped how, executed how.
+///
+///   include: ../chips/lrmp.yaml                # gives `chip:`; any value may be overridden here
+///   experiment: {name: lrmp_resnet18, doc: one sentence}
+///   network: {zoo: resnet18}                   # or {file: ../networks/x.yaml}, or layers inline
+///   mapping: {default: {w_bits: 8, a_bits: 8}} # see mapper/mapping_yaml.hpp
+///   execution: {granularity: pixel, images: 1}
+///
+/// Paths    `include`, `network.file` and `mapping.file` are relative to the file they are written
+/// in
+///          or, in the latter two, to the experiment file
+/// Errors   diagnostics, all of them at once: those of the readers, and E-EXP-NETWORK (the network
+///          is given twice), E-EXP-RATE (two arrival rates), E-EXP-NAME
+#pragma once
+
+#include "arch/chip/chip.hpp"
+#include "mapper/mapping_yaml.hpp"
+#include "sim/api/program.hpp"
+#include "sim/api/run.hpp"
+#include "sim/base/config.hpp"
+#include "workloads/network.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tessera::tools {
+
+struct ExperimentInfo {
+  std::string name;
+  std::string doc;
+
+  static constexpr auto fields() {
+    return config::list<ExperimentInfo>(
+        config::field("name", &ExperimentInfo::name)
+            .doc("name of the output folder; the file's name when left out"),
+        config::field("doc", &ExperimentInfo::doc).doc("one sentence: what this shows"));
+  }
+};
+
+struct ExecutionSpec {
+  Granularity granularity = Granularity::pixel;
+  std::int64_t images = 1;
+  std::optional<Hertz> image_rate;
+  std::optional<Seconds> image_interval;
+  Functional functional = Functional::off;
+  Detail detail = Detail::firing;
+  std::int64_t seed = 1;
+  bool spill = false;
+
+  static constexpr auto fields() {
+    using config::field;
+    return config::list<ExecutionSpec>(
+        field("granularity", &ExecutionSpec::granularity)
+            .doc("pixel: a position fires as soon as its receptive field is there; layer: a layer "
+                 "starts an image once its whole input is there; serial: one operation after the "
+                 "other, arrays are rewritten when the network does not fit"),
+        field("images", &ExecutionSpec::images).range(1, 1e6).doc("images sent through the chip"),
+        field("image_rate", &ExecutionSpec::image_rate)
+            .range(1e-6, 1e12)
+            .doc("images that arrive per second; without it or image_interval they come back to "
+                 "back"),
+        field("image_interval", &ExecutionSpec::image_interval)
+            .range(0, 1e6)
+            .doc("time from one image's arrival to the next"),
+        field("functional", &ExecutionSpec::functional)
+            .doc("off: timing only; ideal: real activations, converters never clip; bit_accurate: "
+                 "real activations, converters clip"),
+        field("detail", &ExecutionSpec::detail)
+            .doc("firing: O(1) events per firing, to run; step: every resource of every PE plays "
+                 "each occupation, to watch. Same cycles"),
+        field("seed", &ExecutionSpec::seed).range(0, 9e15).doc("of synthetic weights and images"),
+        field("spill", &ExecutionSpec::spill)
+            .doc("under pixel granularity, send tensors that do not fit a tile's buffer through "
+                 "off-chip memory"));
+  }
+};
+
+/// The sections of the file; for explain and the schema too.
+struct ExperimentFile {
+  ExperimentInfo experiment;
+  config::Node network;
+  config::Node chip;
+  config::Node mapping;
+  ExecutionSpec execution;
+
+  static constexpr auto fields() {
+    using config::field;
+    return config::list<ExperimentFile>(
+        field("experiment", &ExperimentFile::experiment).doc("what this is called"),
+        field("network", &ExperimentFile::network)
+            .required()
+            .doc("what is computed: zoo: <name>, or file: <network.yaml>, or layers inline"),
+        field("chip", &ExperimentFile::chip)
+            .required()
+            .doc("what it runs on; usually by include: ../chips/<chip>.yaml"),
+        field("mapping", &ExperimentFile::mapping)
+            .doc("bit widths, replicas and placement; 8 bit and one replica when left out"),
+        field("execution", &ExperimentFile::execution).doc("how it is executed"));
+  }
+};
+
+struct Experiment {
+  std::string path;  ///< of the file, as the user wrote it
+  ExperimentInfo info;
+  Network network;  ///< quantized with the request's widths
+  arch::chip::Chip chip;
+  mapper::MappingRequest request;
+  ExecutionSpec execution;
+  Cycles image_interval{0};
+  config::Node root;  ///< everything as read, --set included
+  bool network_from_file = false;
+};
+
+/// Reads an experiment with `sets` (`path=value`) on top. Problems are diagnostics; usable only
+/// when there are none.
+Experiment load_experiment(const std::string& path,
+                           const std::vector<std::string>& sets,
+                           Diagnostics& diagnostics);
+
+/// The whole experiment with every default filled in and the place each value came from, as YAML
+/// that load_experiment reads back to the same run. A mapping file is referred to as
+/// `mapping.yaml`, a network file is written out.
+std::string resolved_yaml(const Experiment& experiment);
+
+}  // namespace tessera::tools
