@@ -170,9 +170,9 @@ tidy_sources() {
 }
 
 part_tidy() {
-  need clang-tidy-14
-  configure gcc -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=g++
-  tidy_sources | sort -u | xargs -r -n 1 -P "$jobs" clang-tidy-14 --quiet -p "$work/gcc"
+  need clang-tidy-14 clang++-14
+  configure clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=clang++-14
+  tidy_sources | sort -u | xargs -r -n 1 -P "$jobs" clang-tidy-14 --quiet -p "$work/clang"
 }
 
 # Only that they still build and run; numbers are compared by hand, see bench/README.md.
