@@ -142,6 +142,9 @@ Graph draw(const std::vector<Stage>& stages,
   positions.back().insert(stages.back().positions - 1);
   std::vector<std::map<std::int64_t, std::vector<Want>>> wants(stages.size());
   for (std::size_t s = stages.size(); s-- > 0;) {
+    if (drawing.nearest) {  // an estimate also says when a layer begins and ends
+      positions[s].insert({0, stages[s].positions - 1});
+    }
     for (const std::int64_t q : positions[s]) {
       std::vector<Want>& list = wants[s][q];
       const auto want = [&](int e, std::int64_t operand, std::int64_t lag, bool last_row) {
@@ -207,7 +210,8 @@ struct Table {
   };
 
   std::vector<Piece> pieces;
-  int columns = 0;  ///< column blocks
+  int columns = 0;
+  int rows = 0;  ///< different row blocks  ///< column blocks
   int out_bits = 0;
   int acc_bits = 0;
 };
@@ -226,15 +230,14 @@ Table cut(const Network& network, const Model& model, LayerId id, int w_bits, in
   table.acc_bits = layout.acc_bits;
   table.pieces.reserve(layout.fragments.size());
   std::map<std::tuple<int, std::int64_t, std::int64_t>, int> columns;
+  std::map<std::pair<int, std::int64_t>, int> rows;
   std::map<Op, std::pair<Cost, Cost>> costs;
   const Fragment* before = nullptr;
   Op op_before;
   std::pair<Cost, Cost> cost;
-  int row = -1;
   for (const Fragment& f : layout.fragments) {
-    row += before == nullptr || before->group != f.group || before->row != f.row ? 1 : 0;
     Table::Piece piece;
-    piece.row = row;
+    piece.row = rows.try_emplace({f.group, f.row}, static_cast<int>(rows.size())).first->second;
     piece.elements = std::int64_t{f.cols} * f.groups;
     piece.col =
         columns.try_emplace({f.group, f.col, piece.elements}, static_cast<int>(columns.size()))
@@ -257,6 +260,7 @@ Table cut(const Network& network, const Model& model, LayerId id, int w_bits, in
     before = &f;
   }
   table.columns = static_cast<int>(columns.size());
+  table.rows = static_cast<int>(rows.size());
   return table;
 }
 
@@ -266,7 +270,6 @@ Table cut(const Network& network, const Model& model, LayerId id, int w_bits, in
 struct Part {
   int tile = 0;
   int replica = 0;
-  int last_row = -1;  ///< row block counted last
   std::int64_t in_bits = 0;
   std::int64_t elements = 0;
   std::int64_t covered = 0;  ///< different output channels
@@ -275,11 +278,9 @@ struct Part {
   std::int64_t write_bits = 0;
   std::int64_t write = 0;
 
-  void add(const Table::Piece& piece) {
-    if (piece.row != last_row) {  // column blocks and slices of a row block listen to one broadcast
-      in_bits += piece.in_bits;
-      last_row = piece.row;
-    }
+  /// `first_of_row`: column blocks and slices of a row block listen to one broadcast.
+  void add(const Table::Piece& piece, bool first_of_row) {
+    in_bits += first_of_row ? piece.in_bits : 0;
     elements += piece.elements;
     latency = std::max(latency, piece.latency);
     interval = std::max(interval, piece.interval);
@@ -676,13 +677,29 @@ struct Analyzer::Impl {
     return *table;
   }
 
+  /// Whether a tile has several runs of one replica.
+  bool is_scattered(const std::vector<PlacedRun>& runs) {
+    if (runs.size() < 2) {
+      return false;
+    }
+    tiles_of_runs.clear();
+    for (const PlacedRun& run : runs) {
+      tiles_of_runs.push_back(run.tile);
+    }
+    std::sort(tiles_of_runs.begin(), tiles_of_runs.end());
+    return std::adjacent_find(tiles_of_runs.begin(), tiles_of_runs.end()) != tiles_of_runs.end();
+  }
+
   /// Distributes the pieces of every replica over parts, as placed. Parts of a replica follow each
   /// other, the one at home first.
   void gather_parts(const Table& table, const LayerMapping& layer, std::int64_t replicas) {
     parts.clear();
+    row_seen.assign(ix(table.rows), -1);
+    rows_apart.clear();
     for (std::int64_t k = 0; k < replicas; ++k) {
       const std::vector<PlacedRun>& runs = layer.placement[ix(k)];
       const std::size_t begin = parts.size();
+      const bool scattered = is_scattered(runs);
       std::size_t piece = 0;
       for (const PlacedRun& run : runs) {
         int& part = part_on[ix(run.tile)];
@@ -692,7 +709,10 @@ struct Analyzer::Impl {
         }
         Part& here = parts[ix(part)];
         for (int i = 0; i < run.pes; ++i) {
-          here.add(table.pieces[piece++]);
+          const Table::Piece& one = table.pieces[piece++];
+          here.add(one,
+                   scattered ? rows_apart.emplace(part, one.row).second
+                             : std::exchange(row_seen[ix(one.row)], part) != part);
         }
       }
       if (parts.size() - begin > 1) {
@@ -1113,6 +1133,17 @@ struct Analyzer::Impl {
     }
     const std::int64_t occupied = analysis.lower_bound_cycles(1).value;
     analysis.latency = Cycles(std::max(pass(estimate_graph, false), occupied));
+    for (std::size_t n = 0; n < values.size(); ++n) {
+      const Graph::Node& node = estimate_graph.nodes[n];
+      if (const int layer = layer_of[ix(node.stage)]; layer >= 0) {
+        LayerAnalysis& out = analysis.layers[ix(layer)];
+        if (node.position == 0) {
+          out.first_out = Cycles(values[n]);
+        }
+        out.last_out = Cycles(values[n]);  // nodes of a stage follow each other
+        out.span = out.last_out - out.first_out + out.latency_per_position;
+      }
+    }
     for (std::size_t e = 0; e < edges.size(); ++e) {
       transfers[e] = transfer_bound(edges[e]);
     }
@@ -1148,6 +1179,7 @@ struct Analyzer::Impl {
       std::int64_t total = 0;  // of the turns
       std::int64_t least = 0;
       std::int64_t hops = 0;
+      std::int64_t last_piece = 0;
       EndpointId last_at = 0;
       if (stage.role == Role::matrix) {
         const Table& table = table_of(stage, mapping.layers[ix(stage.entry)]);
@@ -1171,6 +1203,7 @@ struct Analyzer::Impl {
           const std::int64_t taken =
               in + read_latency + piece.latency + result + vector + vector_latency;
           position += taken;
+          last_piece = taken;
           layer.input += Cycles(in + read_latency);
           layer.array += Cycles(piece.latency);
           layer.output += Cycles(result);
@@ -1205,7 +1238,8 @@ struct Analyzer::Impl {
         const bool on_tile = stage.role == Role::vector;
         layer.input = Cycles(on_tile ? read_latency : 0);
         layer.vector = Cycles(stage.vector + (on_tile ? vector_latency : 0));
-        least = stage.positions * (layer.input + layer.vector).value;
+        last_piece = (layer.input + layer.vector).value;
+        least = stage.positions * last_piece;
         for (std::int64_t k = 0; stage.role == Role::source && k < work.replicas; ++k) {
           least += stage.taking_in(work.firings(stage, k));
         }
@@ -1228,6 +1262,10 @@ struct Analyzer::Impl {
         layer.interval_per_position = layer.latency_per_position;
         layer.total = Cycles(total + tail);
         layer.busy = layer.total;
+        layer.span = layer.total;
+        layer.last_out = Cycles(done[s]);
+        // Positions leave while the last fragment has its turn.
+        layer.first_out = layer.last_out - Cycles((stage.positions - 1) * last_piece);
         layer.total_sum = layer.total;
         layer.total_max = layer.total;
         layer_of[s] = static_cast<int>(analysis.layers.size());
@@ -1276,6 +1314,9 @@ struct Analyzer::Impl {
   std::vector<std::int64_t> transfers;
   std::vector<std::int64_t> values;
   std::vector<int> part_on;                  ///< [tile] part of the replica at hand, or -1
+  std::vector<int> tiles_of_runs;            ///< scratch of is_scattered
+  std::vector<int> row_seen;                 ///< [row block] part that counted it last
+  std::set<std::pair<int, int>> rows_apart;  ///< part, row block
   std::vector<int> column_seen;              ///< [column block] part that counted it last
   std::set<std::pair<int, int>> seen_apart;  ///< part, column block
   Load bus, vector_unit, inject, eject;

@@ -57,9 +57,12 @@ struct LayerAnalysis {
   Cycles vector{0};
   Cycles latency_per_position{0};   ///< from the input's arrival until the position leaves
   Cycles interval_per_position{0};  ///< between consecutive positions of one replica
-  Cycles weights{0};  ///< programming the matrix, once per image (dynamic operand, serial)
-  Cycles total{0};    ///< one image, alone on the chip
-  Cycles busy{0};     ///< time of one image in the pipeline of images
+  Cycles weights{0};    ///< programming the matrix, once per image (dynamic operand, serial)
+  Cycles total{0};      ///< one image, alone on the chip
+  Cycles first_out{0};  ///< when its first and its last position leave, counted from the
+  Cycles last_out{0};   ///< image's first bit in
+  Cycles span{0};       ///< from its first firing to its last position out
+  Cycles busy{0};       ///< time of one image in the pipeline of images
   // LRMP's two readings of T_l / r_l: the four terms one after the other, or the slowest one alone.
   Cycles total_sum{0};
   Cycles total_max{0};

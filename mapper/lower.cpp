@@ -329,8 +329,10 @@ class Lowering {
 
   void fill_source(ProgramStage& stage) {
     stage.kind = StageKind::source;
-    // Small positions (pixels of an RGB image) share a flit, so they travel together.
-    const std::int64_t payload = (chip_.spec.fabric.flit_bits - chip_.spec.fabric.header_bits).value;
+    // Small positions (pixels of an RGB image) share a packet, so they travel together.
+    const arch::fabric::FabricSpec& fabric = chip_.spec.fabric;
+    const std::int64_t payload =
+        (fabric.max_packet_flits * fabric.flit_bits - fabric.header_bits).value;
     stage.burst = std::max<std::int64_t>(1, payload / stage.out_bits.value);
     const std::int64_t ports = std::min(chip_.spec.io.ports, stage.positions);
     for (std::int64_t port = 0; port < ports; ++port) {
@@ -476,12 +478,13 @@ class Lowering {
 
     Bands bands;
     std::vector<std::pair<std::pair<int, std::int64_t>, std::int64_t>> columns;
+    std::set<std::pair<int, std::int64_t>> rows;
     const Fragment* before = nullptr;
     for (const Holding& holding : held) {
       const Fragment& f = fragments[ix(holding.fragment)];
       const std::int64_t width = std::int64_t{f.cols} * f.groups;
       part.elements += width;
-      if (before == nullptr || before->group != f.group || before->row != f.row) {
+      if (rows.emplace(f.group, f.row).second) {
         // Column blocks and slices of a row block listen to the same broadcast.
         part.in_bits += Bits(std::int64_t{f.rows} * f.groups * m.matrix.in_bits);
         if (fully_connected) {

@@ -136,12 +136,14 @@ Layout layout(const Spec& spec, const MatrixOp& matrix) {
 
   for (std::int64_t group = 0; group < matrix.groups; group += packed) {
     const std::int64_t groups = std::min(packed, matrix.groups - group);
-    for (std::int64_t row = 0; row < matrix.rows; row += capacity) {
-      bool more = true;
-      for (std::int64_t begin = 0; more; begin += columns) {
-        more = false;
+    // Packed groups lie side by side; what follows them is cut from the whole run.
+    std::int64_t widest = 0;
+    for (const Strand& strand : parts) {
+      widest = std::max(widest, strand.data * groups + strand.offset);
+    }
+    for (std::int64_t begin = 0; begin < widest; begin += columns) {
+      for (std::int64_t row = 0; row < matrix.rows; row += capacity) {
         for (const Strand& strand : parts) {
-          // Packed groups lie side by side; what follows them is cut from the whole run.
           const std::int64_t width = strand.data * groups + strand.offset;
           if (begin >= width) {
             continue;
@@ -160,7 +162,6 @@ Layout layout(const Spec& spec, const MatrixOp& matrix) {
           fragment.group = static_cast<int>(group);
           fragment.groups = static_cast<int>(groups);
           result.fragments.push_back(fragment);
-          more = more || begin + columns < width;
         }
       }
     }

@@ -92,7 +92,8 @@ struct Fragment {
   int cell_cols = 0;
 };
 
-/// How a matrix is cut into fragments. Fragments are ordered by (group, row, col, slice).
+/// How a matrix is cut into fragments. Fragments are ordered by (group, col, row, slice): neighbours add up to whole
+/// results, so that a replica which spans tiles sends few partial ones.
 struct Layout {
   bool ok = false;
   std::string why_not;
