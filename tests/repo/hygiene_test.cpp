@@ -61,36 +61,22 @@ std::vector<Finding> check_lines(const std::string& file,
   return out;
 }
 
-// Put together here, or this file would find itself.
+// A letter in brackets, or this file would find itself.
 const std::regex& unnumbered_todo() {
-  static const std::regex kTodo(std::string("\\b(TO") + "DO|FIX" + "ME|XX" +
-                                "X)\\b(?!\\(#[0-9]+\\))");
+  static const std::regex kTodo(R"(\b(TO[D]O|FIX[M]E|XX[X])\b(?!\(#[0-9]+\)))");
   return kTodo;
 }
 
 const std::regex& machine_path() {
-  static const std::regex kPath(std::string("(^|[^\\w.~}-])/(ho") +
-                                "me|ro"
-                                "ot|wo"
-                                "rk|Us"
-                                "ers|mn"
-                                "t)/\\w|\\b[A-Z]:\\\\\\\\?Us"
-                                "ers");
+  static const std::regex kPath(
+      R"((^|[^\w.~}-])/([h]ome|[r]oot|[w]ork|[U]sers|[m]nt)/\w|\b[A-Z]:\\\\?[U]sers)");
   return kPath;
 }
 
 const std::regex& registry_host() {
-  static const std::regex kHost(std::string("registry\\.(npm|yarn|hub|k8s|gitlab|terraform)|pyp") +
-                                "i\\.org|pythonho"
-                                "sted|crat"
-                                "es\\.io|deb\\.deb"
-                                "ian\\.org|" +
-                                "goproxy|proxy\\.gol"
-                                "ang|ghc"
-                                "r\\.io|dock"
-                                "er\\.io|artif"
-                                "actory|conda\\.anac"
-                                "onda");
+  static const std::regex kHost(
+      R"([r]egistry\.(npm|yarn|hub|k8s|gitlab|terraform)|[p]ypi\.org|[p]ythonhosted|[c]rates\.io|)"
+      R"([d]eb\.debian\.org|[g]oproxy|[p]roxy\.golang|[g]hcr\.io|[d]ocker\.io|[a]rtifactory)");
   return kHost;
 }
 
@@ -225,7 +211,7 @@ TEST(HygieneSelfTest, FindsForbiddenLines) {
   EXPECT_TRUE(finds(machine_path(), std::string("cd /ho") + "me/me/x"));
   EXPECT_TRUE(finds(machine_path(), std::string("\"/wo") + "rk/x\""));
   EXPECT_FALSE(finds(machine_path(), "out/work/x and sim/root/y"));
-  EXPECT_TRUE(finds(registry_host(), std::string("https://pyp") + "i.org/simple"));
+  EXPECT_TRUE(finds(registry_host(), std::string("https://pypi") + ".org/simple"));
   EXPECT_FALSE(finds(registry_host(), "the registry of kinds; registry(). Kinds"));
   EXPECT_FALSE(is_text(std::string_view("a\0b", 3)));
 }
