@@ -25,28 +25,21 @@ EndpointModule::EndpointModule(const sc_core::sc_module_name& name, std::string 
       id_(id),
       path_(std::move(path)),
       is_tile_(id < state.program.tiles),
+      parts_(state.parts_at[at(id)]),
       stall_(state.options.seed, "stall/" + path_) {
   SC_METHOD(activate);
   sensitive << wake_;
   dont_initialize();
   const Program& program = state_.program;
-  for (std::size_t i = 0; i < program.parts.size(); ++i) {
-    if (program.parts[i].at == id_) {
-      parts_.push_back(static_cast<int>(i));
-    }
-  }
-  for (std::size_t i = 0; i < program.ports.size(); ++i) {
-    if (program.ports[i].at != id_) {
-      continue;
-    }
-    const int stage = program.edges[at(program.ports[i].edge)].from;
+  for (const int port : state_.ports_at[at(id_)]) {
+    const int stage = program.edges[at(program.ports[at(port)].edge)].from;
     const auto same = [stage](const StagePorts& s) { return s.stage == stage; };
     auto found = std::find_if(stage_ports_.begin(), stage_ports_.end(), same);
     if (found == stage_ports_.end()) {
       stage_ports_.push_back({stage, {}});
       found = std::prev(stage_ports_.end());
     }
-    found->ports.push_back(static_cast<int>(i));
+    found->ports.push_back(port);
   }
   std::sort(stage_ports_.begin(), stage_ports_.end(), [](const StagePorts& a, const StagePorts& b) {
     return a.stage < b.stage;

@@ -126,6 +126,7 @@ class EndpointModule : public sc_core::sc_module {
   const EndpointId id_;
   const std::string path_;
   const bool is_tile_;
+  const std::vector<int>& parts_;  ///< of this endpoint
   sc_core::sc_event wake_;
   std::int64_t wake_at_ = INT64_MAX;
   std::int64_t now_ = 0;
@@ -134,7 +135,6 @@ class EndpointModule : public sc_core::sc_module {
   std::vector<std::int32_t> free_arrivals_;
   std::vector<Message> messages_;
   std::vector<std::uint32_t> free_messages_;
-  std::vector<int> parts_;                       ///< of this endpoint
   std::vector<StagePorts> stage_ports_;          ///< sorted by stage: line buffers here, by producer
   std::vector<int> dirty_;
   std::vector<std::pair<int, int>> resend_;

@@ -61,8 +61,11 @@ void set_up_state(State& state) {
     state.stages[s].stats.image_start.assign(at(images), Cycles(INT64_MAX));
     state.stages[s].stats.image_end.assign(at(images), Cycles(0));
   }
+  state.parts_at.resize(at(program.endpoints()));
+  state.ports_at.resize(at(program.endpoints()));
   for (std::size_t i = 0; i < program.parts.size(); ++i) {
     const ProgramPart& part = program.parts[i];
+    state.parts_at[at(part.at)].push_back(static_cast<int>(i));
     const ProgramStage& stage = program.stages[at(part.stage)];
     PartState& p = state.parts[i];
     const auto replicas = static_cast<std::int64_t>(stage.replicas.size());
@@ -73,6 +76,7 @@ void set_up_state(State& state) {
   }
   for (std::size_t i = 0; i < program.ports.size(); ++i) {
     const ProgramPort& port = program.ports[i];
+    state.ports_at[at(port.at)].push_back(static_cast<int>(i));
     const ProgramEdge& edge = program.edges[at(port.edge)];
     const ProgramStage& to = program.stages[at(edge.to)];
     const ProgramStage& from = program.stages[at(edge.from)];

@@ -205,6 +205,8 @@ struct State {
   std::vector<std::vector<ReplicaState>> replicas;  ///< [stage][replica]
   std::vector<StageState> stages;
   std::vector<EndpointModule*> endpoints;
+  std::vector<std::vector<int>> parts_at;  ///< [endpoint] indices into Program::parts
+  std::vector<std::vector<int>> ports_at;  ///< [endpoint] indices into Program::ports
   std::vector<int> turns;         ///< serial: parts in the order in which they may fire
   std::size_t turn = 0;
   RunStats stats;

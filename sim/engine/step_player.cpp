@@ -196,11 +196,8 @@ void ResourceModule::run() {
 }
 
 StepPlayer::StepPlayer(State& state, EndpointId endpoint, const std::string& path) {
-  for (const ProgramPart& part : state.program.parts) {
-    if (part.at != endpoint) {
-      continue;
-    }
-    for (const LockstepGroup& group : part.groups) {
+  for (const int part : state.parts_at[static_cast<std::size_t>(endpoint)]) {
+    for (const LockstepGroup& group : state.program.parts[static_cast<std::size_t>(part)].groups) {
       for (int i = 0; i < group.pes; ++i) {
         const int pe = state.program.residents[static_cast<std::size_t>(group.resident + i)].pe;
         if (static_cast<std::size_t>(pe) >= pes_.size()) {
