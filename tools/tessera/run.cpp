@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The Tessera authors
 #include "tools/tessera/run.hpp"
 
+#include "arch/chip/prices.hpp"
 #include "mapper/analytical.hpp"
 #include "mapper/check.hpp"
 #include "mapper/lower.hpp"
@@ -14,7 +15,6 @@
 #include "sim/report/text.hpp"
 #include "sim/trace/chrome_trace.hpp"
 #include "tools/tessera/experiment.hpp"
-#include "tools/tessera/prices.hpp"
 #include "tools/tessera/version.hpp"
 
 #include <fmt/format.h>
@@ -203,7 +203,7 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
   const RunStats stats = engine::simulate(program, experiment.network, experiment.chip, options);
   bar.clear();
 
-  const report::PriceList prices = price_list(experiment.chip);
+  const report::PriceList prices = arch::chip::prices(experiment.chip);
   const report::Report report = report::make_report(
       {experiment.chip.spec.name,
        experiment.network,
@@ -211,8 +211,8 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
        options,
        stats,
        prices,
-       fabric_use(experiment.chip, stats.fabric),
-       load_use(experiment.chip, program),
+       arch::chip::fabric_use(experiment.chip, stats.fabric),
+       arch::chip::load_use(experiment.chip, program),
        closed_form(
            mapper::analyze(experiment.network, experiment.chip, mapping, execution.granularity),
            program)});
