@@ -97,9 +97,9 @@ TEST(CrossbarLayout, SeparateArraysHoldOneSliceEach) {
   const Layout cut = layout(spec, matrix(300, 300, 1, 8));
   ASSERT_EQ(cut.fragments.size(), 4U * 8U);
   EXPECT_EQ(cut.fragments[3].slice, 3);
-  EXPECT_EQ(cut.fragments[8].col, 256);
-  EXPECT_EQ(cut.fragments[16].row, 256);
-  EXPECT_EQ(cut.fragments[16].rows, 44);
+  EXPECT_EQ(cut.fragments[8].row, 256);
+  EXPECT_EQ(cut.fragments[8].rows, 44);
+  EXPECT_EQ(cut.fragments[16].col, 256);
   // Two bits per cell: the sign bit keeps a plane of its own, the other 7 bits take 4.
   spec.cell_bits = 2;
   EXPECT_EQ(num_slices(spec, 8), 5);
@@ -161,7 +161,8 @@ TEST(CrossbarLayout, FragmentsTileTheMatrix) {
     const int slices = num_slices(spec, m.w_bits);
     const int offset = spec.weight_mapping == WeightMapping::offset_column ? 1 : 0;
     const auto before = [](const Fragment& a, const Fragment& b) {
-      return std::tie(a.group, a.row, a.col, a.slice) <= std::tie(b.group, b.row, b.col, b.slice);
+      return std::tie(a.group, a.cell_col, a.row, a.slice) <
+             std::tie(b.group, b.cell_col, b.row, b.slice);
     };
     for (std::size_t k = 0; k < cut.fragments.size(); ++k) {
       const Fragment& f = cut.fragments[k];
