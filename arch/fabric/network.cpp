@@ -77,8 +77,6 @@ class Wheel {
  public:
   void resize(std::size_t slots) { slots_.resize(slots); }
 
-  void push(std::int64_t at, T record) { slots_[ix(at) & (slots_.size() - 1)].push_back(record); }
-
   std::vector<T>& due(std::int64_t at) { return slots_[ix(at) & (slots_.size() - 1)]; }
 
  private:
@@ -158,28 +156,34 @@ enum class LaneState : std::uint8_t {
   active
 };
 
-struct Lane {
+/// One cache line: what a virtual channel and what a lane needs, because most lanes are the only
+/// one of their virtual channel.
+struct alignas(64) Lane {
+  // The way of a packet to one output.
   std::int32_t channel = -1;  ///< allocated virtual channel
   std::int32_t link = -1;     ///< output
   std::int32_t owner = -1;    ///< virtual channel that the packet waits in
   std::int32_t next = -1;     ///< in an allocation queue
-  std::uint32_t packet = 0;   ///< branch: its copy
-  std::int32_t sent = 0;      ///< branch: flits sent
-  std::int32_t flits = 0;     ///< branch: of the packet; the copy is gone once it arrived
-  std::int32_t port = -1;     ///< output port of the router
-  std::int32_t sibling = -1;  ///< branch: next branch of the same packet
   std::int64_t blocked = 0;   ///< cycle since when only a credit is missing
+  std::uint32_t packet = 0;   ///< branch: its copy
+  std::int32_t flits = 0;     ///< branch: of the packet; the copy is gone once it arrived
+  std::int32_t sent =
+      0;  ///< branch: flits sent; virtual channel: flits of the multicast packet gone
+  std::int32_t sibling = -1;  ///< branch: next branch of the packet; virtual channel: first branch
+  // The virtual channel.
+  std::int32_t pool = -1;    ///< the near end's allocator; half of it is the link
+  std::int32_t credits = 0;  ///< that the near end holds
+  std::int32_t user = -1;    ///< lane of the near end that has it allocated
+  std::uint16_t head = 0;    ///< slot of the front flit
+  std::uint16_t count = 0;
+  std::uint8_t port = 0;  ///< output port of the router
   LaneState state = LaneState::idle;
+  std::uint8_t vc = 0;
+
+  [[nodiscard]] std::int32_t at() const { return pool >> 1; }
 };
 
-struct Channel {
-  std::int32_t link = -1;
-  std::int32_t branches = -1;  ///< first branch lane while a multicast packet is in front
-  std::uint16_t head = 0;      ///< slot of the front flit
-  std::uint16_t count = 0;
-  std::uint16_t popped = 0;  ///< flits of the multicast packet already gone from the buffer
-  std::uint8_t vc = 0;
-};
+static_assert(sizeof(Lane) == 64);
 
 /// A link as an input port of the router it enters.
 struct Input {
@@ -246,7 +250,7 @@ class Network final : public Fabric {
     return zero_load_.hops(from, to);
   }
 
-  [[nodiscard]] FabricTotals totals() const override { return totals_; }
+  [[nodiscard]] FabricTotals totals() const override;
 
   [[nodiscard]] std::vector<LinkUse> link_use() const override;
 
@@ -261,6 +265,7 @@ class Network final : public Fabric {
   void enter(std::int32_t channel, std::uint32_t packet);
   void fork(std::int32_t channel, std::uint32_t packet);
   void wait_for_channel(std::int32_t lane, Hop hop, int router);
+  void allocate(Pool& pool, std::int32_t lane);
   void allocate_channels(std::int32_t pool);
   void activate(std::int32_t lane);
   void let_send(std::int32_t channel, std::int64_t from);
@@ -272,11 +277,13 @@ class Network final : public Fabric {
   bool start_packet(int endpoint);
   void put_on_link(std::int32_t link, std::int32_t channel, Flit flit);
   void release(std::int32_t channel);
-  void return_credit(std::int32_t channel);
+  void return_credit(std::int32_t link, std::int32_t channel);
+  void end_or_order(std::int32_t channel, Flit flit);
+  void next_packet(std::int32_t channel);
   void ask(const Lane& lane);
   void stop_asking(const Lane& lane);
   void accept(int router, std::int32_t link, std::uint64_t offers);
-  [[nodiscard]] bool branch_ready(const Lane& lane, const Channel& c) const;
+  [[nodiscard]] bool branch_ready(const Lane& lane, const Lane& c) const;
   void refresh_branches(std::int32_t channel);
   std::int32_t new_lane();
   std::uint32_t new_packet(const Packet& packet);
@@ -284,18 +291,26 @@ class Network final : public Fabric {
 
   template <class T>
   void schedule(Wheel<T>& wheel, std::int64_t at, T record) {
-    wheel.push(at, record);
+    wheel.due(at).push_back(record);
+    mark_due(at);
+  }
+
+  void pop(Lane& c) const {
+    c.head = static_cast<std::uint16_t>((c.head + 1U) & ring_mask_);
+    --c.count;
+  }
+
+  [[nodiscard]] Flit front(std::int32_t channel, const Lane& c) const {
+    return flits_[(ix(channel) << ring_shift_) + c.head];
+  }
+
+  void mark_due(std::int64_t at) {
     const std::size_t slot = ix(at) & wheel_mask_;
     due_[slot >> 6] |= std::uint64_t{1} << (slot & 63);
   }
 
-  void pop(Channel& c) const {
-    c.head = static_cast<std::uint16_t>(c.head + 1 == buffer_ ? 0 : c.head + 1);
-    --c.count;
-  }
-
   [[nodiscard]] std::int32_t link_of(std::int32_t channel) const {
-    return channels_[ix(channel)].link;
+    return lanes_[ix(channel)].at();
   }
 
   FabricSpec spec_;
@@ -304,17 +319,18 @@ class Network final : public Fabric {
   LinkRecorder* recorder_;
   int vcs_;
   int buffer_;
+  unsigned ring_shift_ = 0;  ///< log2 of the slots set aside per virtual channel
+  unsigned ring_mask_ = 0;
   int wire_;           ///< switch allocation to arrival
   int injection_;      ///< source to arrival
   int credit_wire_;    ///< switch allocation to a credit usable upstream
   int source_credit_;  ///< the same, upstream being a source
+  std::int32_t num_channels_ = 0;
+  std::int32_t first_router_link_ = 0;
   std::int64_t now_ = -1;
 
   // Per virtual channel.
-  std::vector<Channel> channels_;
-  std::vector<Flit> flits_;            ///< [channel][slot]
-  std::vector<std::int32_t> credits_;  ///< held by the near end
-  std::vector<std::int32_t> user_;     ///< lane that has it allocated, or -1
+  std::vector<Flit> flits_;  ///< [channel][slot]
   std::vector<Lane> lanes_;
   std::vector<std::int32_t> spare_lanes_;
 
@@ -324,6 +340,7 @@ class Network final : public Fabric {
   std::vector<Pool> pools_;                ///< [link][class]
   std::vector<std::int32_t> free_;         ///< [channel] positions of the pools' queues
   std::vector<std::int32_t> allocations_;  ///< pools that may grant
+  std::int64_t allocation_cycle_ = 0;      ///< of the next virtual-channel allocation
 
   // Per router.
   std::vector<std::uint32_t> wishes_;        ///< [input port][output port] virtual channels
@@ -351,6 +368,17 @@ class Network final : public Fabric {
   Wheel<std::int32_t> routed_;
   Wheel<std::int32_t> activations_;
   std::size_t wheel_mask_ = 0;
+
+  /// Slots that what is sent in this cycle goes to; delays are the same for all.
+  struct Out {
+    std::vector<FlitAt>* arrivals;
+    std::vector<FlitAt>* injections;
+    std::vector<FlitAt>* ejections;
+    std::vector<std::int32_t>* credits;
+    std::vector<std::int32_t>* source_credits;
+    std::vector<std::int32_t>* sink_credits;
+  } out_{};
+
   std::vector<std::uint64_t> due_;  ///< bit per slot
 
   FabricTotals totals_;
@@ -371,10 +399,11 @@ Network::Network(const FabricSpec& spec, const FabricLayout& layout, LinkRecorde
   const std::size_t links = graph_.links.size();
   const std::size_t channels = links * ix(vcs_);
   const auto routers = ix(graph_.place.routers);
-  channels_.resize(channels);
-  flits_.resize(channels * ix(buffer_));
-  credits_.assign(channels, buffer_);
-  user_.assign(channels, -1);
+  num_channels_ = static_cast<std::int32_t>(channels);
+  first_router_link_ = 2 * graph_.endpoints;
+  ring_shift_ = static_cast<unsigned>(std::bit_width(static_cast<unsigned>(buffer_ - 1)));
+  ring_mask_ = (1U << ring_shift_) - 1;
+  flits_.resize(channels << ring_shift_);
   lanes_.resize(channels);
   inputs_.resize(links);
   outputs_.resize(links);
@@ -403,13 +432,14 @@ Network::Network(const FabricSpec& spec, const FabricLayout& layout, LinkRecorde
     for (int v = 0; v < vcs_; ++v) {
       const auto c = static_cast<std::int32_t>(l) * vcs_ + v;
       free_.push_back(c);
-      channels_[ix(c)].link = static_cast<std::int32_t>(l);
-      channels_[ix(c)].vc = static_cast<std::uint8_t>(v);
+      lanes_[ix(c)].pool = static_cast<std::int32_t>(l) * 2 + (v < low ? 0 : 1);
+      lanes_[ix(c)].credits = buffer_;
+      lanes_[ix(c)].vc = static_cast<std::uint8_t>(v);
       lanes_[ix(c)].owner = c;
     }
   }
-  const int longest =
-      std::max({wire_ + credit_wire_ + 1, injection_, spec.routing_delay + 1, spec.vc_alloc_delay});
+  const int longest = std::max(
+      {wire_ + credit_wire_ + 1, injection_, spec.routing_delay + 1, spec.vc_alloc_delay + 1});
   const std::size_t slots = std::bit_ceil(ix(longest) + 1);
   wheel_mask_ = slots - 1;
   due_.assign((slots + 63) / 64, 0);
@@ -493,7 +523,7 @@ bool Network::start_packet(int endpoint) {
   int position = -1;
   for (int i = 0; i < pool.free && position < 0; ++i) {
     const int p = (pool.oldest + i) % pool.size;
-    const std::int32_t room = credits_[ix(free_[ix(pool.first + p)])];
+    const std::int32_t room = lanes_[ix(free_[ix(pool.first + p)])].credits;
     if (m.multicast ? room == buffer_ : room > 0) {
       position = i;
     }
@@ -557,7 +587,7 @@ void Network::run_source(int endpoint) {
     wakes_.emplace(m.injected + 1, endpoint);
     return;
   }
-  const bool can_send = s.flits == 0 ? start_packet(endpoint) : credits_[ix(s.channel)] > 0;
+  const bool can_send = s.flits == 0 ? start_packet(endpoint) : lanes_[ix(s.channel)].credits > 0;
   if (!can_send) {
     s.blocked = std::min(s.blocked, now_);
     ready_sources_.clear(endpoint);
@@ -570,12 +600,12 @@ void Network::run_source(int endpoint) {
   const bool tail = s.sent + 1 == s.flits;
   const Flit flit = make_flit(s.packet, s.sent == 0, tail, s.kind);
   ++s.sent;
-  --credits_[ix(s.channel)];
+  --lanes_[ix(s.channel)].credits;
   ++outputs_[ix(endpoint)].flits;
   if (recorder_ != nullptr) {
     recorder_->flit(endpoint, Cycles(now_), m.id);
   }
-  schedule(arrivals_, now_ + injection_, FlitAt{s.channel, flit});
+  out_.injections->push_back(FlitAt{s.channel, flit});
   if (tail) {
     release(s.channel);
     s.flits = 0;
@@ -619,14 +649,10 @@ void Network::drop_packet(std::uint32_t packet) {
 // ---- arrival ------------------------------------------------------------------------------------
 
 void Network::take_flit(std::int32_t channel, Flit flit) {
-  Channel& c = channels_[ix(channel)];
-  int slot = c.head + c.count;
-  if (slot >= buffer_) {
-    slot -= buffer_;
-  }
-  flits_[ix(channel) * ix(buffer_) + ix(slot)] = flit;
+  Lane& c = lanes_[ix(channel)];
+  flits_[(ix(channel) << ring_shift_) + ((c.head + c.count) & ring_mask_)] = flit;
   ++c.count;
-  if (c.branches >= 0) {
+  if (c.sibling >= 0) {
     refresh_branches(channel);
     return;
   }
@@ -635,7 +661,7 @@ void Network::take_flit(std::int32_t channel, Flit flit) {
   }
   Lane& lane = lanes_[ix(channel)];
   if (lane.state == LaneState::active) {
-    if (credits_[ix(lane.channel)] > 0) {
+    if (lanes_[ix(lane.channel)].credits > 0) {
       ask(lane);
     } else {
       lane.blocked = now_;
@@ -651,24 +677,23 @@ void Network::take_flit(std::int32_t channel, Flit flit) {
 }
 
 void Network::take_credit(std::int32_t channel) {
-  const std::int32_t held = ++credits_[ix(channel)];
-  const std::int32_t link = link_of(channel);
+  Lane& c = lanes_[ix(channel)];
+  const std::int32_t held = ++c.credits;
+  const std::int32_t link = c.at();
   if (link < graph_.endpoints) {
-    const Source& s = sources_[ix(link)];
-    if (s.queue_head >= 0 && s.blocked != kNever) {
+    if (sources_[ix(link)].blocked != kNever) {
       ready_sources_.set(link);
     }
     return;
   }
-  const std::int32_t user = user_[ix(channel)];
-  if (user < 0) {
+  if (c.user < 0 || (held != 1 && held != buffer_)) {
     return;
   }
-  Lane& lane = lanes_[ix(user)];
-  if (user < static_cast<std::int32_t>(channels_.size())) {
-    if (held == 1 && lane.state == LaneState::active && channels_[ix(user)].count > 0) {
-      const Flit front = flits_[ix(user) * ix(buffer_) + ix(channels_[ix(user)].head)];
-      packets_[packet_of(front)].stalled += static_cast<std::int32_t>(now_ - lane.blocked);
+  Lane& lane = lanes_[ix(c.user)];
+  if (c.user < num_channels_) {
+    if (held == 1 && lane.state == LaneState::active && lane.count > 0) {
+      const Flit flit = front(c.user, lane);
+      packets_[packet_of(flit)].stalled += static_cast<std::int32_t>(now_ - lane.blocked);
       ask(lane);
     }
   } else if (lane.state == LaneState::filling && held == buffer_) {
@@ -712,8 +737,8 @@ void Network::finish(std::uint32_t packet, std::int32_t endpoint) {
 // ---- routing and virtual-channel allocation -----------------------------------------------------
 
 void Network::route_head(std::int32_t channel) {
-  const Channel& c = channels_[ix(channel)];
-  const Flit flit = flits_[ix(channel) * ix(buffer_) + ix(c.head)];
+  const Lane& c = lanes_[ix(channel)];
+  const Flit flit = front(channel, c);
   if ((flit & kMulticast) != 0) {
     fork(channel, packet_of(flit));
     return;
@@ -764,7 +789,7 @@ void Network::fork(std::int32_t channel, std::uint32_t packet) {
     fork_scratch_.emplace_back(graph_.route(router, link, in_class, to[ix(i)]).port, to[ix(i)]);
   }
   std::sort(fork_scratch_.begin(), fork_scratch_.end());
-  channels_[ix(channel)].popped = 0;
+  lanes_[ix(channel)].sent = 0;
   lanes_[ix(channel)].state = LaneState::waiting;
   std::int32_t first = -1;
   for (std::size_t i = 0; i < fork_scratch_.size();) {
@@ -789,7 +814,7 @@ void Network::fork(std::int32_t channel, std::uint32_t packet) {
     first = branch;
     wait_for_channel(branch, graph_.route(router, link, in_class, copy.destination), router);
   }
-  channels_[ix(channel)].branches = first;
+  lanes_[ix(channel)].sibling = first;
 }
 
 std::int32_t Network::new_lane() {
@@ -804,22 +829,32 @@ std::int32_t Network::new_lane() {
 
 void Network::wait_for_channel(std::int32_t lane, Hop hop, int router) {
   Lane& l = lanes_[ix(lane)];
-  l.port = hop.port;
+  l.port = static_cast<std::uint8_t>(hop.port);
   l.link = graph_.out_links[ix(graph_.out_base[ix(router)] + hop.port)];
   l.state = LaneState::waiting;
   l.next = -1;
   const std::int32_t index = l.link * 2 + hop.vc_class;
   Pool& pool = pools_[ix(index)];
+  if (pool.wait_head < 0 && pool.free > 0) {
+    allocate(pool, lane);  // nobody before it: what the next allocation would do
+    return;
+  }
   if (pool.wait_tail < 0) {
     pool.wait_head = lane;
   } else {
     lanes_[ix(pool.wait_tail)].next = lane;
   }
   pool.wait_tail = lane;
-  if (!pool.listed && pool.free > 0) {
-    pool.listed = true;
-    allocations_.push_back(index);
-  }
+}
+
+void Network::allocate(Pool& pool, std::int32_t lane) {
+  Lane& l = lanes_[ix(lane)];
+  l.channel = free_[ix(pool.first + pool.oldest)];
+  pool.oldest = pool.oldest + 1 == pool.size ? 0 : pool.oldest + 1;
+  --pool.free;
+  lanes_[ix(l.channel)].user = lane;
+  l.state = LaneState::allocated;
+  schedule(activations_, allocation_cycle_ + spec_.vc_alloc_delay, lane);
 }
 
 /// Heads in the order in which they came, channels in the order in which they were released.
@@ -828,27 +863,17 @@ void Network::allocate_channels(std::int32_t index) {
   pool.listed = false;
   while (pool.wait_head >= 0 && pool.free > 0) {
     const std::int32_t lane = pool.wait_head;
-    Lane& l = lanes_[ix(lane)];
-    pool.wait_head = l.next;
+    pool.wait_head = lanes_[ix(lane)].next;
     if (pool.wait_head < 0) {
       pool.wait_tail = -1;
     }
-    l.channel = free_[ix(pool.first + pool.oldest)];
-    pool.oldest = pool.oldest + 1 == pool.size ? 0 : pool.oldest + 1;
-    --pool.free;
-    user_[ix(l.channel)] = lane;
-    l.state = LaneState::allocated;
-    schedule(activations_, now_ + spec_.vc_alloc_delay, lane);
+    allocate(pool, lane);
   }
 }
 
 void Network::release(std::int32_t channel) {
-  user_[ix(channel)] = -1;
-  const std::int32_t link = link_of(channel);
-  std::int32_t index = link * 2;
-  if (channel >= pools_[ix(index) + 1].first && pools_[ix(index) + 1].size > 0) {
-    ++index;
-  }
+  lanes_[ix(channel)].user = -1;
+  const std::int32_t index = lanes_[ix(channel)].pool;
   Pool& pool = pools_[ix(index)];
   int position = pool.oldest + pool.free;
   if (position >= pool.size) {
@@ -864,8 +889,8 @@ void Network::release(std::int32_t channel) {
 
 void Network::activate(std::int32_t lane) {
   Lane& l = lanes_[ix(lane)];
-  if (lane < static_cast<std::int32_t>(channels_.size())) {
-    const Flit flit = flits_[ix(lane) * ix(buffer_) + ix(channels_[ix(lane)].head)];
+  if (lane < num_channels_) {
+    const Flit flit = front(lane, l);
     if ((flit & kOrdered) != 0) {
       const Packet& p = packets_[packet_of(flit)];
       if (p.before >= 0 && packets_[ix(p.before)].left < p.entered) {
@@ -876,7 +901,7 @@ void Network::activate(std::int32_t lane) {
     let_send(lane, now_);
     return;
   }
-  if (credits_[ix(l.channel)] == buffer_) {
+  if (lanes_[ix(l.channel)].credits == buffer_) {
     l.state = LaneState::active;
     refresh_branches(l.owner);
   } else {
@@ -889,7 +914,7 @@ void Network::activate(std::int32_t lane) {
 void Network::let_send(std::int32_t channel, std::int64_t from) {
   Lane& lane = lanes_[ix(channel)];
   lane.state = LaneState::active;
-  if (credits_[ix(lane.channel)] > 0) {
+  if (lanes_[ix(lane.channel)].credits > 0) {
     ask(lane);
   } else {
     lane.blocked = from;
@@ -900,8 +925,8 @@ void Network::let_send(std::int32_t channel, std::int64_t from) {
 
 /// From now on the lane has a flit and a credit.
 void Network::ask(const Lane& lane) {
-  const Channel& c = channels_[ix(lane.owner)];
-  const Input& in = inputs_[ix(c.link)];
+  const Lane& c = lanes_[ix(lane.owner)];
+  const Input& in = inputs_[ix(c.at())];
   std::uint32_t& vcs = wishes_[ix(in.wishes + lane.port)];
   if (vcs == 0) {
     outputs_[ix(lane.link)].asking |= std::uint64_t{1} << static_cast<unsigned>(in.port);
@@ -912,8 +937,8 @@ void Network::ask(const Lane& lane) {
 }
 
 void Network::stop_asking(const Lane& lane) {
-  const Channel& c = channels_[ix(lane.owner)];
-  const Input& in = inputs_[ix(c.link)];
+  const Lane& c = lanes_[ix(lane.owner)];
+  const Input& in = inputs_[ix(c.at())];
   std::uint32_t& vcs = wishes_[ix(in.wishes + lane.port)];
   vcs &= ~(1U << c.vc);
   if (vcs != 0) {
@@ -931,14 +956,13 @@ void Network::stop_asking(const Lane& lane) {
   }
 }
 
-bool Network::branch_ready(const Lane& lane, const Channel& c) const {
-  return lane.state == LaneState::active && lane.sent < lane.flits &&
-         lane.sent < c.popped + c.count;
+bool Network::branch_ready(const Lane& lane, const Lane& c) const {
+  return lane.state == LaneState::active && lane.sent < lane.flits && lane.sent < c.sent + c.count;
 }
 
 void Network::refresh_branches(std::int32_t channel) {
-  const Channel& c = channels_[ix(channel)];
-  for (std::int32_t b = c.branches; b >= 0; b = lanes_[ix(b)].sibling) {
+  const Lane& c = lanes_[ix(channel)];
+  for (std::int32_t b = c.sibling; b >= 0; b = lanes_[ix(b)].sibling) {
     const Lane& lane = lanes_[ix(b)];
     if (branch_ready(lane, c)) {
       ask(lane);
@@ -946,6 +970,123 @@ void Network::refresh_branches(std::int32_t channel) {
       stop_asking(lane);
     }
   }
+}
+
+inline void Network::put_on_link(std::int32_t link, std::int32_t channel, Flit flit) {
+  --lanes_[ix(channel)].credits;
+  ++outputs_[ix(link)].flits;
+  if (recorder_ != nullptr) {
+    recorder_->flit(link, Cycles(now_), messages_[packets_[packet_of(flit)].message].id);
+  }
+  if (link >= first_router_link_) {
+    out_.arrivals->push_back(FlitAt{channel, flit});
+  } else {
+    out_.ejections->push_back(FlitAt{link - graph_.endpoints, flit});
+    out_.sink_credits->push_back(channel);
+  }
+}
+
+/// `link` is the one whose buffer got a free slot.
+inline void Network::return_credit(std::int32_t link, std::int32_t channel) {
+  (link < graph_.endpoints ? out_.source_credits : out_.credits)->push_back(channel);
+}
+
+/// The front flit of a unicast packet leaves.
+inline void Network::send(std::int32_t channel) {
+  Lane& lane = lanes_[ix(channel)];
+  const Flit flit = front(channel, lane);
+  pop(lane);
+  put_on_link(lane.link, lane.channel, flit);
+  return_credit(lane.at(), channel);
+  if ((flit & (kTail | kOrdered)) != 0) {
+    end_or_order(channel, flit);
+    if ((flit & kTail) != 0) {
+      return;
+    }
+  }
+  if (lane.count == 0) {
+    stop_asking(lane);
+  } else if (lanes_[ix(lane.channel)].credits == 0) {
+    stop_asking(lane);
+    lane.blocked = now_ + 1;
+  }
+}
+
+/// What a tail, or a flit of a message of several packets, does when it leaves.
+void Network::end_or_order(std::int32_t channel, Flit flit) {
+  Lane& lane = lanes_[ix(channel)];
+  if ((flit & kOrdered) != 0 && (flit & kHead) != 0) {
+    packets_[packet_of(flit)].at = -1;
+  }
+  if ((flit & kTail) == 0) {
+    return;
+  }
+  release(lane.channel);
+  lane.state = LaneState::idle;
+  stop_asking(lane);
+  if ((flit & kOrdered) != 0) {
+    Packet& p = packets_[packet_of(flit)];
+    ++p.left;
+    if (p.after >= 0) {
+      const Packet& next = packets_[ix(p.after)];
+      if (next.at >= 0 && next.entered == p.left && lanes_[ix(next.at)].state == LaneState::held) {
+        let_send(next.at, now_ + 1);
+      }
+    }
+  }
+  next_packet(channel);
+}
+
+/// The packet in front is gone; the next one, if any, is routed from the next cycle on.
+void Network::next_packet(std::int32_t channel) {
+  if (lanes_[ix(channel)].count == 0) {
+    return;
+  }
+  if (spec_.routing_delay == 0) {
+    route_head(channel);
+  } else {
+    lanes_[ix(channel)].state = LaneState::routing;
+    schedule(routed_, now_ + 1 + spec_.routing_delay, channel);
+  }
+}
+
+void Network::send_branch(std::int32_t branch) {
+  Lane& lane = lanes_[ix(branch)];
+  const bool tail = lane.sent + 1 == lane.flits;
+  const Flit flit = make_flit(lane.packet, lane.sent == 0, tail, kMulticast);
+  ++lane.sent;
+  put_on_link(lane.link, lane.channel, flit);
+  if (tail) {
+    release(lane.channel);
+  }
+}
+
+/// Frees what all branches have sent; ends the packet when that was its tail.
+void Network::free_slots(std::int32_t channel) {
+  Lane& c = lanes_[ix(channel)];
+  std::int32_t sent = std::numeric_limits<std::int32_t>::max();
+  for (std::int32_t b = c.sibling; b >= 0; b = lanes_[ix(b)].sibling) {
+    sent = std::min(sent, lanes_[ix(b)].sent);
+  }
+  const std::uint32_t packet = packet_of(front(channel, c));
+  for (; c.sent < sent; ++c.sent) {
+    pop(c);
+    return_credit(c.at(), channel);
+  }
+  refresh_branches(channel);
+  if (c.sent < packets_[packet].flits) {
+    return;
+  }
+  for (std::int32_t b = c.sibling; b >= 0;) {
+    const std::int32_t next = lanes_[ix(b)].sibling;
+    lanes_[ix(b)] = Lane{};
+    spare_lanes_.push_back(b);
+    b = next;
+  }
+  c.sibling = -1;
+  drop_packet(packet);
+  lanes_[ix(channel)].state = LaneState::idle;
+  next_packet(channel);
 }
 
 /// Separable, one iteration: every output grants one input, every input accepts one output, both
@@ -987,16 +1128,16 @@ void Network::accept(int router, std::int32_t link, std::uint64_t offers) {
   in.next_output = after(output);
   in.next_vc = vc + 1 == vcs_ ? 0 : vc + 1;
   outputs_[ix(out_links[output])].next_input = after(in.port);
-  if (channels_[ix(channel)].branches < 0) {
+  if (lanes_[ix(channel)].sibling < 0) {
     send(channel);
     return;
   }
-  std::int32_t first = channels_[ix(channel)].branches;
+  std::int32_t first = lanes_[ix(channel)].sibling;
   while (lanes_[ix(first)].port != output) {
     first = lanes_[ix(first)].sibling;
   }
   const std::int32_t flit = lanes_[ix(first)].sent;
-  for (std::int32_t b = channels_[ix(channel)].branches; b >= 0; b = lanes_[ix(b)].sibling) {
+  for (std::int32_t b = lanes_[ix(channel)].sibling; b >= 0; b = lanes_[ix(b)].sibling) {
     const Lane& lane = lanes_[ix(b)];
     const bool asks = (wishes_[ix(in.wishes + lane.port)] >> static_cast<unsigned>(vc) & 1U) != 0;
     const bool granted = (offers >> static_cast<unsigned>(lane.port) & 1U) != 0;
@@ -1008,118 +1149,11 @@ void Network::accept(int router, std::int32_t link, std::uint64_t offers) {
   free_slots(channel);
 }
 
-void Network::put_on_link(std::int32_t link, std::int32_t channel, Flit flit) {
-  --credits_[ix(channel)];
-  ++outputs_[ix(link)].flits;
-  if (recorder_ != nullptr) {
-    recorder_->flit(link, Cycles(now_), messages_[packets_[packet_of(flit)].message].id);
-  }
-  if (link >= 2 * graph_.endpoints) {
-    ++totals_.flit_hops;
-    schedule(arrivals_, now_ + wire_, FlitAt{channel, flit});
-  } else {
-    schedule(ejections_, now_ + wire_ - 1, FlitAt{link - graph_.endpoints, flit});
-    schedule(credits_due_, now_ + wire_ + credit_wire_, channel);
-  }
-}
-
-void Network::return_credit(std::int32_t channel) {
-  const bool to_source = link_of(channel) < graph_.endpoints;
-  schedule(credits_due_, now_ + (to_source ? source_credit_ : credit_wire_), channel);
-}
-
-/// The front flit of a unicast packet leaves.
-void Network::send(std::int32_t channel) {
-  Lane& lane = lanes_[ix(channel)];
-  Channel& c = channels_[ix(channel)];
-  const Flit flit = flits_[ix(channel) * ix(buffer_) + ix(c.head)];
-  pop(c);
-  put_on_link(lane.link, lane.channel, flit);
-  return_credit(channel);
-  if ((flit & kOrdered) != 0 && (flit & kHead) != 0) {
-    packets_[packet_of(flit)].at = -1;
-  }
-  if ((flit & kTail) != 0) {
-    release(lane.channel);
-    lane.state = LaneState::idle;
-    stop_asking(lane);
-    if ((flit & kOrdered) != 0) {
-      Packet& p = packets_[packet_of(flit)];
-      ++p.left;
-      if (p.after >= 0) {
-        const Packet& next = packets_[ix(p.after)];
-        if (next.at >= 0 && next.entered == p.left &&
-            lanes_[ix(next.at)].state == LaneState::held) {
-          let_send(next.at, now_ + 1);
-        }
-      }
-    }
-    if (c.count > 0) {
-      if (spec_.routing_delay == 0) {
-        route_head(channel);
-      } else {
-        lane.state = LaneState::routing;
-        schedule(routed_, now_ + 1 + spec_.routing_delay, channel);
-      }
-    }
-  } else if (c.count == 0) {
-    stop_asking(lane);
-  } else if (credits_[ix(lane.channel)] == 0) {
-    stop_asking(lane);
-    lane.blocked = now_ + 1;
-  }
-}
-
-void Network::send_branch(std::int32_t branch) {
-  Lane& lane = lanes_[ix(branch)];
-  const bool tail = lane.sent + 1 == lane.flits;
-  const Flit flit = make_flit(lane.packet, lane.sent == 0, tail, kMulticast);
-  ++lane.sent;
-  put_on_link(lane.link, lane.channel, flit);
-  if (tail) {
-    release(lane.channel);
-  }
-}
-
-/// Frees what all branches have sent; ends the packet when that was its tail.
-void Network::free_slots(std::int32_t channel) {
-  Channel& c = channels_[ix(channel)];
-  std::int32_t sent = std::numeric_limits<std::int32_t>::max();
-  for (std::int32_t b = c.branches; b >= 0; b = lanes_[ix(b)].sibling) {
-    sent = std::min(sent, lanes_[ix(b)].sent);
-  }
-  const std::uint32_t packet = packet_of(flits_[ix(channel) * ix(buffer_) + ix(c.head)]);
-  for (; c.popped < sent; ++c.popped) {
-    pop(c);
-    return_credit(channel);
-  }
-  refresh_branches(channel);
-  if (c.popped < packets_[packet].flits) {
-    return;
-  }
-  for (std::int32_t b = c.branches; b >= 0;) {
-    const std::int32_t next = lanes_[ix(b)].sibling;
-    lanes_[ix(b)] = Lane{};
-    spare_lanes_.push_back(b);
-    b = next;
-  }
-  c.branches = -1;
-  drop_packet(packet);
-  lanes_[ix(channel)].state = LaneState::idle;
-  if (c.count > 0) {
-    if (spec_.routing_delay == 0) {
-      route_head(channel);
-    } else {
-      lanes_[ix(channel)].state = LaneState::routing;
-      schedule(routed_, now_ + 1 + spec_.routing_delay, channel);
-    }
-  }
-}
-
 // ---- time ---------------------------------------------------------------------------------------
 
 void Network::cycle() {
   const std::size_t slot = ix(now_) & wheel_mask_;
+  allocation_cycle_ = now_;
   while (!wakes_.empty() && wakes_.top().first <= now_) {
     ready_sources_.set(wakes_.top().second);
     wakes_.pop();
@@ -1145,8 +1179,27 @@ void Network::cycle() {
     allocate_channels(allocations_[i]);
   }
   allocations_.clear();
+  allocation_cycle_ = now_ + 1;
+  const std::int64_t sink_credit = wire_ + credit_wire_;
+  out_.arrivals = &arrivals_.due(now_ + wire_);
+  out_.injections = &arrivals_.due(now_ + injection_);
+  out_.ejections = &ejections_.due(now_ + wire_ - 1);
+  out_.credits = &credits_due_.due(now_ + credit_wire_);
+  out_.source_credits = &credits_due_.due(now_ + source_credit_);
+  out_.sink_credits = &credits_due_.due(now_ + sink_credit);
   busy_routers_.each([this](int r) { allocate_switch(r); });
   ready_sources_.each([this](int e) { run_source(e); });
+  const auto mark = [this](const auto* records, std::int64_t delay) {
+    if (!records->empty()) {
+      mark_due(now_ + delay);
+    }
+  };
+  mark(out_.arrivals, wire_);
+  mark(out_.injections, injection_);
+  mark(out_.ejections, wire_ - 1);
+  mark(out_.credits, credit_wire_);
+  mark(out_.source_credits, source_credit_);
+  mark(out_.sink_credits, sink_credit);
 }
 
 /// The next cycle in which anything happens.
@@ -1192,6 +1245,14 @@ Cycles Network::advance(Cycles first, Cycles last, std::vector<Delivery>& delive
     }
   }
   return Cycles(now_);
+}
+
+FabricTotals Network::totals() const {
+  FabricTotals t = totals_;
+  for (std::size_t l = ix(first_router_link_); l < outputs_.size(); ++l) {
+    t.flit_hops += outputs_[l].flits;
+  }
+  return t;
 }
 
 std::vector<LinkUse> Network::link_use() const {

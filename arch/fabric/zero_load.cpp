@@ -39,7 +39,12 @@ struct ZeroLoad::Path {
 };
 
 ZeroLoad::ZeroLoad(const FabricSpec& spec, const FabricLayout& layout)
-    : spec_(spec), place_(place(spec, layout)) {}
+    : spec_(spec), place_(place(spec, layout)) {
+  const int width = std::max(1, place_.width);
+  for (const int router : place_.router_of) {
+    at_.push_back({router % width, router / width});
+  }
+}
 
 int ZeroLoad::hops(EndpointId from, EndpointId to) const {
   int a = place_.router_of[static_cast<std::size_t>(from)];
@@ -62,11 +67,13 @@ int ZeroLoad::hops(EndpointId from, EndpointId to) const {
     }
     return distance;
   }
-  const int w = place_.width;
+  const Place& from_at = at_[static_cast<std::size_t>(from)];
+  const Place& to_at = at_[static_cast<std::size_t>(to)];
   if (spec_.topology == Topology::torus) {
-    return ring_distance(a % w, b % w, w) + ring_distance(a / w, b / w, place_.height);
+    return ring_distance(from_at.x, to_at.x, place_.width) +
+           ring_distance(from_at.y, to_at.y, place_.height);
   }
-  return std::abs(a % w - b % w) + std::abs(a / w - b / w);
+  return std::abs(from_at.x - to_at.x) + std::abs(from_at.y - to_at.y);
 }
 
 ZeroLoad::Path ZeroLoad::path(EndpointId from, EndpointId to) const {

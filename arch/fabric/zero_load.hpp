@@ -40,8 +40,14 @@ class ZeroLoad {
   [[nodiscard]] bool never_stalls(const Path& path, const Packets& packets) const;
   [[nodiscard]] std::int64_t recurrence(const Path& path, const Packets& packets) const;
 
+  struct Place {
+    int x;
+    int y;
+  };
+
   FabricSpec spec_;
   Placement place_;
+  std::vector<Place> at_;  ///< [endpoint] position of its router in a grid
   mutable std::unordered_map<std::string, std::int64_t> known_;
 };
 
