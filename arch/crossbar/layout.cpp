@@ -80,9 +80,9 @@ std::string check(const Spec& spec, const MatrixOp& matrix) {
   const std::int64_t wide = matrix.cols * num_slices(spec, matrix.w_bits) * 2 + 1;
   const std::int64_t arrays = ceil_div(matrix.rows, std::int64_t{1} * spec.rows) *
                               ceil_div(wide, std::int64_t{1} * spec.columns) * matrix.groups;
-  constexpr std::int64_t kMaxArrays = 100'000'000;
+  constexpr std::int64_t kMaxArrays = 4'000'000;
   if (arrays > kMaxArrays) {
-    return "the matrix needs more than a hundred million arrays";
+    return "the matrix needs more than four million arrays";
   }
   return {};
 }
