@@ -84,7 +84,7 @@ struct Stage {
   std::int64_t out_bits = 0;
   std::int64_t vector = 0;     ///< cycles of a vector layer, or of the channel of the sink
   std::int64_t final_ops = 0;  ///< matrix layers
-  std::int64_t burst = 1;      ///< source: small positions that share a flit travel together
+  std::int64_t burst = 1;      ///< source: small positions that share a packet travel together
   std::int64_t width = 0;      ///< source: bits per cycle of a port
   int entry = -1;              ///< in Mapping::layers or vector_layers; -1: not named there
   std::vector<bool> needed;  ///< positions on which the output depends; a stride may leave some out
@@ -93,6 +93,11 @@ struct Stage {
   /// Cycles in which a port of the source takes in `count` positions of an image.
   [[nodiscard]] std::int64_t taking_in(std::int64_t count) const {
     return count / burst * over(burst * out_bits, width) + over(count % burst * out_bits, width);
+  }
+
+  /// The least, however they are bundled.
+  [[nodiscard]] std::int64_t least_taking_in(std::int64_t count) const {
+    return over(count * out_bits, width);
   }
 };
 
@@ -210,8 +215,8 @@ struct Table {
   };
 
   std::vector<Piece> pieces;
-  int columns = 0;
-  int rows = 0;  ///< different row blocks  ///< column blocks
+  int columns = 0;  ///< different column blocks
+  int rows = 0;     ///< different row blocks
   int out_bits = 0;
   int acc_bits = 0;
 };
@@ -350,10 +355,15 @@ struct Load {
     needed.assign(endpoints, 0);
   }
 
-  void add(std::size_t at, std::int64_t total, std::int64_t waited_for) {
+  /// `least`: of which the bound may count this much; `waited_for`: of that, up to what is needed.
+  void add(std::size_t at, std::int64_t total, std::int64_t least, std::int64_t waited_for) {
     all[at] += total;
-    sure[at] += waited_for > 0 ? total : 0;
+    sure[at] += waited_for > 0 ? least : 0;
     needed[at] += waited_for;
+  }
+
+  void add(std::size_t at, std::int64_t total, std::int64_t waited_for) {
+    add(at, total, total, waited_for);
   }
 
   [[nodiscard]] std::int64_t most_sure() const {
@@ -448,8 +458,9 @@ struct Analyzer::Impl {
       if (layer.kind == LayerKind::input) {
         stage.role = Role::source;
         stage.width = chip.spec.io.width;
+        const arch::fabric::FabricSpec& spec = chip.spec.fabric;
         const std::int64_t payload =
-            (chip.spec.fabric.flit_bits - chip.spec.fabric.header_bits).value;
+            spec.max_packet_flits * spec.flit_bits.value - spec.header_bits.value;
         stage.burst = std::max<std::int64_t>(1, payload / stage.out_bits);
       } else if (layer.is_matrix()) {
         stage.role = Role::matrix;
@@ -881,10 +892,14 @@ struct Analyzer::Impl {
     for (std::int64_t k = 0; k < work.replicas; ++k) {
       const std::int64_t firings = work.firings(stage, k);
       const std::int64_t needed = work.needed_firings(stage, k);
-      const bool source = stage.role == Role::source;
-      vector_unit.add(ix(at[ix(k)]),
-                      source ? stage.taking_in(firings) : firings * stage.vector,
-                      source ? stage.taking_in(needed) : needed * stage.vector);
+      if (stage.role == Role::source) {
+        vector_unit.add(ix(at[ix(k)]),
+                        stage.taking_in(firings),
+                        stage.least_taking_in(firings),
+                        stage.least_taking_in(needed));
+      } else {
+        vector_unit.add(ix(at[ix(k)]), firings * stage.vector, needed * stage.vector);
+      }
     }
   }
 
@@ -910,7 +925,6 @@ struct Analyzer::Impl {
   void load_injection(std::size_t s) {
     const Stage& stage = stages[s];
     Work& work = works[s];
-    const std::int64_t flits = serialization(stage.out_bits);
     std::int64_t most = 0;
     for (std::size_t k = 0; k < work.homes.size(); ++k) {
       bool somewhere_else = false;
@@ -924,11 +938,15 @@ struct Analyzer::Impl {
           sure_to_leave = true;
         }
       }
-      const std::int64_t firings =
-          ceil_div(work.firings(stage, static_cast<std::int64_t>(k)), stage.burst);
-      const std::size_t at = channel(work.homes[k]);
       if (somewhere_else) {
-        inject.add(at, firings * flits, sure_to_leave && all_needed[s] ? firings * flits : 0);
+        const std::int64_t firings = work.firings(stage, static_cast<std::int64_t>(k));
+        const std::int64_t flits = serialization(std::min(stage.burst, firings) * stage.out_bits);
+        const std::int64_t messages = ceil_div(firings, stage.burst) * flits;
+        // One large message has the fewest headers.
+        const std::int64_t least =
+            stage.burst == 1 ? messages : serialization(firings * stage.out_bits);
+        const std::size_t at = channel(work.homes[k]);
+        inject.add(at, messages, least, sure_to_leave && all_needed[s] ? least : 0);
         tally_inject.add(at, flits);
         most = std::max(most, tally_inject.most());
       }
@@ -975,13 +993,15 @@ struct Analyzer::Impl {
       const Work& work = works[ix(node.stage)];
       const Pace& pace = bound ? work.bound : work.estimate;
       if (stage.role == Role::source) {
-        // The port's bursts before this one, and this one: shorter when it is the last.
         const std::int64_t ordinal = node.position / work.replicas;
-        const std::int64_t whole = (ordinal / stage.burst + 1) * stage.burst;
-        const std::int64_t fewest = stage.positions / work.replicas;
-        const std::int64_t pace_limit = bound ? 0 : ordinal / stage.burst * pace.interval;
-        values[n] =
-            std::max(stage.taking_in(std::max(ordinal + 1, std::min(whole, fewest))), pace_limit);
+        if (bound) {
+          values[n] = stage.least_taking_in(ordinal + 1);
+        } else {  // with its burst, of which the last one may be shorter
+          const std::int64_t whole = (ordinal / stage.burst + 1) * stage.burst;
+          const std::int64_t fewest = stage.positions / work.replicas;
+          values[n] = std::max(stage.taking_in(std::max(ordinal + 1, std::min(whole, fewest))),
+                               ordinal / stage.burst * pace.interval);
+        }
         continue;
       }
       std::int64_t value = bound ? kUnknown : pace.latency;
@@ -1241,10 +1261,11 @@ struct Analyzer::Impl {
         last_piece = (layer.input + layer.vector).value;
         least = stage.positions * last_piece;
         for (std::int64_t k = 0; stage.role == Role::source && k < work.replicas; ++k) {
-          least += stage.taking_in(work.firings(stage, k));
+          least += stage.least_taking_in(work.firings(stage, k));
+          total += stage.taking_in(work.firings(stage, k));
         }
         hops = work.replicas - 1;
-        total = least + hops;
+        total = (stage.role == Role::source ? total : least) + hops;
       }
       std::int64_t start = turn + (turn_at == work.homes.front() || s == 0 ? 0 : 1);
       for (const int e : stage.edges) {
