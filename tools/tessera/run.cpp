@@ -138,12 +138,13 @@ report::Analysis closed_form(const mapper::Analysis& analysis, const Program& pr
   out.interval = analysis.interval;
   out.lower_bound = analysis.lower_bound_latency;
   out.interval_lower_bound = analysis.lower_bound_interval;
+  out.interval_lower_bound_slack = analysis.lower_bound_slack;
   for (const ProgramStage& stage : program.stages) {
     const auto found = std::find_if(
         analysis.layers.begin(), analysis.layers.end(), [&](const mapper::LayerAnalysis& layer) {
           return layer.layer == stage.layer;
         });
-    out.stages.push_back(found == analysis.layers.end() ? Cycles(0) : found->total);
+    out.stages.push_back(found == analysis.layers.end() ? Cycles(0) : found->span);
   }
   return out;
 }
