@@ -151,8 +151,9 @@ void register_all() {
   add("resnet18/lrmp", {kLrmp, "resnet18", 8});
   add("resnet18/lrmp/trace", {kLrmp, "resnet18", 8, "", Detail::firing, true});
   add("resnet101/lrmp", {kLrmp, "resnet101", 8});
-  add("vgg16/isaac", {kIsaac, "vgg16", 16, "chip.tiles=2000"});
-  add("lenet5/lrmp/100000_pes", {kLrmp, "lenet5", 8, "chip.tile.pes=2500"});
+  add("vgg16/isaac", {kIsaac, "vgg16", 16, "chip={tiles: 720, fabric: {width: 15, height: 12}}"});
+  add("lenet5/1000_tiles_100000_pes", {kLrmp, "lenet5", 8, "chip={tiles: 1000, tile: {pes: 100}, fabric: {width: 0, height: 0}}"});
+  add("lenet5/50000_tiles_100000_pes", {kLrmp, "lenet5", 8, "chip={tiles: 50000, tile: {pes: 2}, fabric: {width: 0, height: 0}}"});
   add("tiny_cnn/small/step", {kSmall, "tiny_cnn", 4, "", Detail::step});
   add("lenet5/lrmp/step", {kLrmp, "lenet5", 8, "", Detail::step});
 }
