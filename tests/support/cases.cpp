@@ -71,7 +71,7 @@ std::string random_chip(Rng& rng) {
                                    "{topology: ideal, flit_bits: 64 b, ideal_latency: 3}"});
   return fmt::format(
       "{{name: random, clock: 1 GHz, tiles: {}, tile: {{pes: {}, pe: {}, input_registers: {}, output_slots: {}, "
-      "bus: {{width: {}}}, buffer: {{capacity: 1 MiB, banks: {}, bank_width: {}, read_latency: {} ns, write_latency: {} ns}}, "
+      "bus: {{width: {}}}, buffer: {{capacity: {}, banks: {}, bank_width: {}, read_latency: {} ns, write_latency: {} ns}}, "
       "vector_unit: {{lanes: {}, latency: {} ns}}}}, fabric: {}, io: {{ports: {}, width: {}}}, "
       "memory: {{present: true, width: 64, latency: 20 ns}}}}",
       rng.uniform(20, 40),
@@ -80,6 +80,7 @@ std::string random_chip(Rng& rng) {
       rng.uniform(1, 3),
       rng.uniform(1, 5),
       pick({"0", "32", "100", "256"}),
+      pick({"1 MiB", "4 KiB", "1 KiB"}),  // small ones send tensors through memory under `layer`
       rng.uniform(1, 4),
       pick({"0", "64"}),
       rng.uniform(0, 3),

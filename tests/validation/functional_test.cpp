@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <tuple>
 
 #include "sim/base/rng.hpp"
@@ -97,6 +98,21 @@ INSTANTIATE_TEST_SUITE_P(All,
                          [](const auto& info) {
                            return fmt::format("{}_{}", std::get<0>(info.param), static_cast<int>(std::get<1>(info.param)));
                          });
+
+TEST(Functional, TensorsThatGoThroughMemoryStayExact) {
+  CaseSpec spec;
+  spec.network = zoo("lenet5");
+  spec.chip = chip("differential_columns", 64, 48);
+  spec.chip.replace(spec.chip.find("256 KiB"), 7, "3 KiB");
+  spec.granularity = Granularity::layer;
+  spec.images = 3;
+  const Case c = make_case(spec);
+  const auto through_memory = std::count_if(c.program.stages.begin(), c.program.stages.end(), [](const ProgramStage& stage) {
+    return stage.kind == StageKind::memory;
+  });
+  ASSERT_GT(through_memory, 0);
+  EXPECT_EQ(differs(c, Functional::bit_accurate, 3), "");
+}
 
 TEST(Functional, AnAdcThatClipsChangesTheOutput) {
   CaseSpec spec;
