@@ -95,8 +95,8 @@ INSTANTIATE_TEST_SUITE_P(All,
                          FunctionalTest,
                          testing::Combine(testing::Values("lenet5", "resnet20", "attention_block", "tiny_cnn"),
                                           testing::Values(Granularity::pixel, Granularity::layer, Granularity::serial)),
-                         [](const auto& info) {
-                           return fmt::format("{}_{}", std::get<0>(info.param), static_cast<int>(std::get<1>(info.param)));
+                         [](const auto& test) {
+                           return fmt::format("{}_{}", std::get<0>(test.param), static_cast<int>(std::get<1>(test.param)));
                          });
 
 TEST(Functional, TensorsThatGoThroughMemoryStayExact) {
