@@ -91,8 +91,8 @@ Chip make_chip(const config::Node& node, Diagnostics& diagnostics) {
   return chip;
 }
 
-std::unique_ptr<Fabric> make_fabric(const Chip& chip) {
-  return fabric::make_fabric(chip.spec.fabric, layout_of(chip.spec));
+std::unique_ptr<Fabric> make_fabric(const Chip& chip, fabric::LinkRecorder* recorder) {
+  return fabric::make_fabric(chip.spec.fabric, layout_of(chip.spec), recorder);
 }
 
 }  // namespace tessera::arch::chip

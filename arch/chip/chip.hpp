@@ -30,6 +30,7 @@ struct Chip {
 Chip make_chip(const config::Node& node, Diagnostics& diagnostics);
 
 /// The chip's interconnect, fresh and idle. I/O ports sit at the routers of the first column, memory at the last router.
-std::unique_ptr<Fabric> make_fabric(const Chip& chip);
+/// `recorder`, if any, must outlive it.
+std::unique_ptr<Fabric> make_fabric(const Chip& chip, fabric::LinkRecorder* recorder = nullptr);
 
 }  // namespace tessera::arch::chip

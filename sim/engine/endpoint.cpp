@@ -189,10 +189,7 @@ void EndpointModule::handle(const Event& event) {
     case EventKind::inject: {
       Message& message = messages_[at(event.subject)];
       const std::vector<EndpointId> to = std::move(message.delayed_to);
-      const int bits = slot_bits(static_cast<int>(state_.endpoints.size()));
-      const MessageId id = (bits == 32 ? 0 : static_cast<MessageId>(id_) << bits) | static_cast<MessageId>(event.subject);
-      state_.fabric->inject(id_, to, message.bits, id, Cycles(now_));
-      state_.fabric_module->poke(now_);
+      inject(static_cast<std::uint32_t>(event.subject), to, message.bits);
       break;
     }
   }
@@ -896,7 +893,7 @@ void EndpointModule::send(Message message, std::vector<EndpointId> to) {
   std::uint32_t slot = 0;
   if (free_messages_.empty()) {
     slot = static_cast<std::uint32_t>(messages_.size());
-    if (bits < 32 && slot >= (1U << bits)) {
+    if (slot >= (std::uint64_t{1} << bits)) {
       throw InternalError(path_, now_, "too many messages in flight");
     }
     messages_.emplace_back();
@@ -911,8 +908,12 @@ void EndpointModule::send(Message message, std::vector<EndpointId> to) {
     schedule({now_ + stall_.uniform(1, 64), EventKind::inject, static_cast<std::int32_t>(slot), 0});
     return;
   }
-  const MessageId id = (bits == 32 ? 0 : static_cast<MessageId>(id_) << bits) | slot;
-  state_.fabric->inject(id_, to, stored.bits, id, Cycles(now_));
+  inject(slot, to, stored.bits);
+}
+
+void EndpointModule::inject(std::uint32_t slot, const std::vector<EndpointId>& to, Bits bits) {
+  const MessageId id = message_id({id_, slot}, static_cast<int>(state_.endpoints.size()));
+  state_.fabric->inject(id_, to, bits, id, Cycles(now_));
   state_.fabric_module->poke(now_);
 }
 

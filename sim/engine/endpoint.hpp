@@ -112,6 +112,7 @@ class EndpointModule : public sc_core::sc_module {
   void arrive(const Arrival& arrival, std::int64_t at);
   void land(const Arrival& arrival, std::int64_t visible);
   void send(Message message, std::vector<EndpointId> to);
+  void inject(std::uint32_t slot, const std::vector<EndpointId>& to, Bits bits);
   std::int64_t take_bus(std::int64_t bits, std::int64_t at, int part);
   std::int64_t take_vector_unit(Cycles cycles, std::int64_t at, int part, std::int64_t index);
   void draw_work(int part, std::int64_t start, std::int64_t end, std::int64_t index);

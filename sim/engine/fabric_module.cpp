@@ -10,6 +10,16 @@ namespace tessera::engine {
 
 int slot_bits(int endpoints) { return 32 - ceil_log2(static_cast<std::uint64_t>(endpoints)); }
 
+MessageId message_id(MessageName name, int endpoints) {
+  return static_cast<MessageId>((std::uint64_t{static_cast<std::uint32_t>(name.endpoint)} << slot_bits(endpoints)) | name.slot);
+}
+
+MessageName message_name(MessageId id, int endpoints) {
+  const int bits = slot_bits(endpoints);
+  const std::uint64_t mask = (std::uint64_t{1} << bits) - 1;
+  return {static_cast<EndpointId>(std::uint64_t{id} >> bits), static_cast<std::uint32_t>(id & mask)};
+}
+
 FabricModule::FabricModule(const sc_core::sc_module_name& name, State& state) : sc_module(name), state_(state) {
   SC_METHOD(activate);
   sensitive << wake_;
@@ -28,7 +38,7 @@ void FabricModule::trace_signals(sc_core::sc_trace_file* file) { sc_core::sc_tra
 void FabricModule::run() {
   wake_at_ = INT64_MAX;
   const std::int64_t now = now_cycle().value;
-  const int bits = slot_bits(static_cast<int>(state_.endpoints.size()));
+  const int endpoints = static_cast<int>(state_.endpoints.size());
   Fabric& fabric = *state_.fabric;
   if (was_idle_) {
     simulated_ = std::max(simulated_, now);  // what was injected in cycle c is seen in c + 1
@@ -46,12 +56,12 @@ void FabricModule::run() {
     deliveries_.clear();
     simulated_ = fabric.advance(Cycles(simulated_ + 1), Cycles(last), deliveries_).value;
     for (const Delivery& delivery : deliveries_) {
-      const auto from = static_cast<std::size_t>(bits == 32 ? 0 : delivery.id >> bits);
-      const std::uint32_t slot = bits == 32 ? delivery.id : delivery.id & ((1U << bits) - 1);
-      Message& message = state_.endpoints[from]->message(slot);
+      const MessageName name = message_name(delivery.id, endpoints);
+      EndpointModule& from = *state_.endpoints[static_cast<std::size_t>(name.endpoint)];
+      Message& message = from.message(name.slot);
       state_.endpoints[static_cast<std::size_t>(delivery.to)]->deliver(delivery, message);
       if (--message.deliveries_left == 0) {
-        state_.endpoints[from]->release_message(slot);
+        from.release_message(name.slot);
       }
       ++delivered_;
     }

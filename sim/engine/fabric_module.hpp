@@ -34,13 +34,15 @@ class FabricModule : public sc_core::sc_module {
   unsigned delivered_ = 0;
 };
 
-/// Splits a MessageId into the source endpoint and its slot there.
+/// A MessageId names the source endpoint and a slot there; every endpoint has as many slots as 32 bits allow.
 struct MessageName {
   EndpointId endpoint;
   std::uint32_t slot;
 };
 
-/// Message slots per endpoint: as many as 32 bits allow.
+/// Message slots of an endpoint, as a power of two.
 int slot_bits(int endpoints);
+MessageId message_id(MessageName name, int endpoints);
+MessageName message_name(MessageId id, int endpoints);
 
 }  // namespace tessera::engine

@@ -14,6 +14,7 @@
 #include "sim/engine/clock.hpp"
 #include "sim/engine/endpoint.hpp"
 #include "sim/engine/fabric_module.hpp"
+#include "sim/engine/link_tracer.hpp"
 
 /// libsystemc wants this symbol; our programs have a main of their own and never come here.
 int sc_main(int, char*[]) { return 0; }
@@ -133,6 +134,13 @@ class ChipModule : public sc_core::sc_module {
   std::unique_ptr<FabricModule> fabric_;
 };
 
+/// Who sent a message that is on its way.
+std::string_view stage_of_message(const State& state, MessageId id) {
+  const MessageName name = message_name(id, static_cast<int>(state.endpoints.size()));
+  const Message& message = state.endpoints[at(name.endpoint)]->message(name.slot);
+  return state.program.stages[at(message.stage)].name;
+}
+
 /// One row per stage: from the first firing of an image to its last position leaving.
 void trace_layers(const State& state, std::int64_t end) {
   for (std::size_t s = 0; s < state.stages.size(); ++s) {
@@ -237,7 +245,15 @@ RunStats simulate(const Program& program,
   set_up_kernel();
   State state(program, chip, options);
   state.trace = options.trace;
-  state.fabric = arch::chip::make_fabric(chip);
+  std::unique_ptr<LinkTracer> link_tracer;
+  if (options.trace != nullptr) {
+    link_tracer = std::make_unique<LinkTracer>(
+        *options.trace, [&state](MessageId id) { return stage_of_message(state, id); });
+  }
+  state.fabric = arch::chip::make_fabric(chip, link_tracer.get());
+  if (link_tracer != nullptr) {
+    link_tracer->name_links(state.fabric->link_use());
+  }
   set_up_state(state);
   std::unique_ptr<DataPath> datapath;
   if (options.functional != Functional::off) {
@@ -299,6 +315,7 @@ RunStats simulate(const Program& program,
   }
   if (state.trace != nullptr) {
     trace_layers(state, end);
+    link_tracer->finish(stats.end);
     state.trace->finish(stats.end);
   }
   stats.fabric = state.fabric->totals();
