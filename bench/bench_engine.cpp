@@ -3,10 +3,18 @@
 /// Macro benchmarks of the engine: whole simulations, each in a process of its own.
 ///
 /// Counters  act/firing   SystemC activations per firing of a lockstep group
-///           vs_empty     wall time over that of as many empty activations among as many processes, same run
-///           MiB          peak resident memory
-///           Mcycles/s    simulated cycles per second
+///           vs_empty     wall time over that of as many empty activations among as many processes,
+///           same run MiB          peak resident memory Mcycles/s    simulated cycles per second
 ///           Mocc/s       resource occupations per second (step mode)
+#include "arch/chip/chip.hpp"
+#include "mapper/lower.hpp"
+#include "mapper/place.hpp"
+#include "sim/base/config.hpp"
+#include "sim/engine/simulation.hpp"
+#include "sim/trace/chrome_trace.hpp"
+#include "workloads/quantize.hpp"
+#include "workloads/zoo.hpp"
+
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
@@ -19,15 +27,6 @@
 #include <functional>
 #include <string>
 
-#include "arch/chip/chip.hpp"
-#include "mapper/lower.hpp"
-#include "mapper/place.hpp"
-#include "sim/base/config.hpp"
-#include "sim/engine/simulation.hpp"
-#include "sim/trace/chrome_trace.hpp"
-#include "workloads/quantize.hpp"
-#include "workloads/zoo.hpp"
-
 namespace tessera {
 namespace {
 
@@ -35,7 +34,7 @@ struct Run {
   const char* chip;
   const char* network;
   int bits;
-  const char* set = "";      ///< one override of the chip
+  const char* set = "";  ///< one override of the chip
   Detail detail = Detail::firing;
   bool trace = false;
 };
@@ -90,7 +89,8 @@ Measured measure(const Run& run) {
   const auto request = mapper::uniform_request(network, {run.bits, run.bits, 1});
   const Mapping mapping = mapper::place(network, chip, request, Granularity::pixel, diagnostics);
   diagnostics.throw_if_any();
-  const Program program = mapper::lower(network, mapping, chip, {Granularity::pixel, 1, false}, diagnostics);
+  const Program program =
+      mapper::lower(network, mapping, chip, {Granularity::pixel, 1, false}, diagnostics);
   diagnostics.throw_if_any();
   RunOptions options;
   options.detail = run.detail;
@@ -152,8 +152,10 @@ void register_all() {
   add("resnet18/lrmp/trace", {kLrmp, "resnet18", 8, "", Detail::firing, true});
   add("resnet101/lrmp", {kLrmp, "resnet101", 8});
   add("vgg16/isaac", {kIsaac, "vgg16", 16, "chip={tiles: 720, fabric: {width: 15, height: 12}}"});
-  add("lenet5/1000_tiles_100000_pes", {kLrmp, "lenet5", 8, "chip={tiles: 1000, tile: {pes: 100}, fabric: {width: 0, height: 0}}"});
-  add("lenet5/50000_tiles_100000_pes", {kLrmp, "lenet5", 8, "chip={tiles: 50000, tile: {pes: 2}, fabric: {width: 0, height: 0}}"});
+  add("lenet5/1000_tiles_100000_pes",
+      {kLrmp, "lenet5", 8, "chip={tiles: 1000, tile: {pes: 100}, fabric: {width: 0, height: 0}}"});
+  add("lenet5/50000_tiles_100000_pes",
+      {kLrmp, "lenet5", 8, "chip={tiles: 50000, tile: {pes: 2}, fabric: {width: 0, height: 0}}"});
   add("tiny_cnn/small/step", {kSmall, "tiny_cnn", 4, "", Detail::step});
   add("lenet5/lrmp/step", {kLrmp, "lenet5", 8, "", Detail::step});
 }

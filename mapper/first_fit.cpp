@@ -150,7 +150,8 @@ class Buffers {
     }
   }
 
-  /// The first tile from `tile` on, around the chip, that has room for the layer; `tile` when none has.
+  /// The first tile from `tile` on, around the chip, that has room for the layer; `tile` when none
+  /// has.
   [[nodiscard]] int find(LayerId layer, int tile) const {
     for (std::size_t i = 0; i < used_.size(); ++i) {
       const std::size_t candidate = (static_cast<std::size_t>(tile) + i) % used_.size();

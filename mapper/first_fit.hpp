@@ -40,8 +40,8 @@ LayerId producer_of(const Network& network, LayerId id);
 /// Places `request`, which has one entry per matrix layer. Usable only when `diagnostics` is still
 /// empty. Vector layers go to the home tile of their first producer (tile 0 behind the input).
 /// Under `serial` PEs are shared in time: the placement stays empty and vector layers run on tile
-/// 0. `buffer_needs`, when given, is what each layer's line buffers take on every tile that works on
-/// it: layers then share a tile only as far as its buffer goes, while the chip has tiles left.
+/// 0. `buffer_needs`, when given, is what each layer's line buffers take on every tile that works
+/// on it: layers then share a tile only as far as its buffer goes, while the chip has tiles left.
 Mapping first_fit(const Network& network,
                   const arch::chip::Chip& chip,
                   const MappingRequest& request,

@@ -2,16 +2,21 @@
 // SPDX-FileCopyrightText: The Tessera authors
 /// The network: layers with explicit shapes and, once quantized, integer semantics.
 ///
-/// Shapes   a tensor is [height][width][channels]; a position is one (row, column) with all its channels,
+/// Shapes   a tensor is [height][width][channels]; a position is one (row, column) with all its
+/// channels,
 ///          numbered in raster order. Token sequences are height = tokens, width = 1.
 /// Numbers  every tensor holds integers of `out_bits` bits, two's complement when `out_signed`.
 ///          A matrix layer first narrows its input to `a_bits` (narrow(), below), then
 ///            acc[c] = bias[c] + sum_r w[c][r] * x[r]                       (exact, 64 bit)
-///            t[c]   = round_shift(acc[c] * multiplier[c], shift)           (batch norm and rescaling)
-///            y[c]   = clamp(activation(t[c]))  to out_bits / out_signed
-///          The rows r of a convolution run over (kernel row, kernel column, input channel of the group).
-/// Errors   shapes that do not chain are diagnostics of the reader (network_yaml.hpp); a Network is valid.
+///            t[c]   = round_shift(acc[c] * multiplier[c], shift)           (batch norm and
+///            rescaling) y[c]   = clamp(activation(t[c]))  to out_bits / out_signed
+///          The rows r of a convolution run over (kernel row, kernel column, input channel of the
+///          group).
+/// Errors   shapes that do not chain are diagnostics of the reader (network_yaml.hpp); a Network is
+/// valid.
 #pragma once
+
+#include "sim/base/math.hpp"
 
 #include <array>
 #include <cstddef>
@@ -21,8 +26,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "sim/base/math.hpp"
 
 namespace tessera {
 
@@ -42,14 +45,14 @@ struct Shape {
 
 enum class LayerKind {
   input,
-  conv,        ///< groups, stride, padding, dilation; depthwise is groups == channels
-  fc,          ///< whole input tensor -> 1 x 1 x channels
-  linear,      ///< the same matrix applied to every position (token-wise; a 1x1 convolution of tokens)
-  matmul,      ///< two activations: out[i, head h] = a[i, h] x b[., h]; see transpose_b
+  conv,    ///< groups, stride, padding, dilation; depthwise is groups == channels
+  fc,      ///< whole input tensor -> 1 x 1 x channels
+  linear,  ///< the same matrix applied to every position (token-wise; a 1x1 convolution of tokens)
+  matmul,  ///< two activations: out[i, head h] = a[i, h] x b[., h]; see transpose_b
   max_pool,
-  avg_pool,    ///< window sum * multiplier >> shift
-  add,         ///< residual: (a << a_shift) + (b << b_shift), then rescale and activation
-  concat,      ///< along channels
+  avg_pool,  ///< window sum * multiplier >> shift
+  add,       ///< residual: (a << a_shift) + (b << b_shift), then rescale and activation
+  concat,    ///< along channels
   activation,
   layer_norm,  ///< over the channels of one position
   softmax,     ///< over the channels of one position, per head
@@ -100,33 +103,41 @@ struct Window {
 struct Layer {
   std::string name;
   LayerKind kind = LayerKind::input;
-  std::vector<LayerId> inputs;  ///< indices smaller than the layer's own: a Network is in topological order
+  std::vector<LayerId>
+      inputs;  ///< indices smaller than the layer's own: a Network is in topological order
   Shape out;
-  Window window;                ///< conv, max_pool, avg_pool
-  int groups = 1;               ///< conv
-  int heads = 1;                ///< matmul, softmax
-  bool transpose_b = false;     ///< matmul: out[i][h][j] = sum_d a[i][h][d] b[j][h][d]; else out[i][h][d] = sum_j a[i][h][j] b[j][h][d]
-  /// slice: first channel, or first position when slice_positions. Output position p is then input position
-  /// max(0, p + slice_begin): a negative begin repeats position 0, which is how a ViT gets its class token.
+  Window window;             ///< conv, max_pool, avg_pool
+  int groups = 1;            ///< conv
+  int heads = 1;             ///< matmul, softmax
+  bool transpose_b = false;  ///< matmul: out[i][h][j] = sum_d a[i][h][d] b[j][h][d]; else
+                             ///< out[i][h][d] = sum_j a[i][h][j] b[j][h][d]
+  /// slice: first channel, or first position when slice_positions. Output position p is then input
+  /// position max(0, p + slice_begin): a negative begin repeats position 0, which is how a ViT gets
+  /// its class token.
   int slice_begin = 0;
   bool slice_positions = false;
   bool has_bias = true;
-  bool has_batch_norm = false;  ///< folded into multiplier and bias; costs a per-channel scale in the vector unit
-  Activation activation = Activation::none;  ///< applied at the end of conv, fc, linear, matmul, add, activation
+  bool has_batch_norm =
+      false;  ///< folded into multiplier and bias; costs a per-channel scale in the vector unit
+  Activation activation =
+      Activation::none;  ///< applied at the end of conv, fc, linear, matmul, add, activation
 
   // Integer semantics, filled in by quantize() (quantize.hpp).
-  int w_bits = 8;            ///< matrix layers, signed; for matmul the width of operand b
-  int a_bits = 8;            ///< width to which the input (operand a) is narrowed
-  bool in_signed = false;    ///< signedness of the input tensor (operand a)
+  int w_bits = 8;          ///< matrix layers, signed; for matmul the width of operand b
+  int a_bits = 8;          ///< width to which the input (operand a) is narrowed
+  bool in_signed = false;  ///< signedness of the input tensor (operand a)
   int out_bits = 8;
   bool out_signed = false;
-  int shift = 0;             ///< rescale: round_shift(acc * multiplier, shift); softmax: fraction bits of its input
-  int multiplier = 1;        ///< mean of the per-channel multipliers; the one multiplier of avg_pool and activation
-  int center = 0;            ///< mean input value in 1/256, which the synthetic bias cancels (parameters.hpp)
+  int shift =
+      0;  ///< rescale: round_shift(acc * multiplier, shift); softmax: fraction bits of its input
+  int multiplier =
+      1;  ///< mean of the per-channel multipliers; the one multiplier of avg_pool and activation
+  int center = 0;  ///< mean input value in 1/256, which the synthetic bias cancels (parameters.hpp)
   int a_shift = 0, b_shift = 0;  ///< add: left shifts that align the two operands
 
   [[nodiscard]] bool is_matrix() const {
-    return kind == LayerKind::conv || kind == LayerKind::fc || kind == LayerKind::linear || kind == LayerKind::matmul;
+    return kind == LayerKind::conv || kind == LayerKind::fc || kind == LayerKind::linear ||
+           kind == LayerKind::matmul;
   }
 
   /// The second operand is produced at run time and must be written into the arrays.
@@ -137,7 +148,9 @@ struct Network {
   std::string name;
   std::vector<Layer> layers;  ///< layers[0] is the only input; the last layer is the only output
 
-  [[nodiscard]] const Layer& layer(LayerId id) const { return layers[static_cast<std::size_t>(id)]; }
+  [[nodiscard]] const Layer& layer(LayerId id) const {
+    return layers[static_cast<std::size_t>(id)];
+  }
 
   [[nodiscard]] const Shape& in_shape(LayerId id, std::size_t operand = 0) const {
     return layer(layer(id).inputs[operand]).out;
@@ -146,12 +159,12 @@ struct Network {
   [[nodiscard]] LayerId output() const { return static_cast<LayerId>(layers.size()) - 1; }
 };
 
-/// The weight matrix of a matrix layer: `groups` independent blocks of rows x cols, one output vector of
-/// groups * cols values per position.
+/// The weight matrix of a matrix layer: `groups` independent blocks of rows x cols, one output
+/// vector of groups * cols values per position.
 struct MatrixShape {
-  std::int64_t rows = 0;    ///< per group: kernel_h * kernel_w * input channels / groups
-  std::int64_t cols = 0;    ///< per group
-  int groups = 1;           ///< convolution groups or attention heads
+  std::int64_t rows = 0;  ///< per group: kernel_h * kernel_w * input channels / groups
+  std::int64_t cols = 0;  ///< per group
+  int groups = 1;         ///< convolution groups or attention heads
   std::int64_t positions = 0;
 
   [[nodiscard]] std::int64_t macs() const { return rows * cols * groups * positions; }
@@ -162,7 +175,8 @@ MatrixShape matrix_shape(const Network& network, LayerId id);
 /// Matrix layers in network order: the order of every per-layer list of bits and replicas.
 std::vector<LayerId> matrix_layers(const Network& network);
 
-/// Layers that read the output of each layer, in network order; a layer that reads it twice appears twice.
+/// Layers that read the output of each layer, in network order; a layer that reads it twice appears
+/// twice.
 std::vector<std::vector<LayerId>> consumers(const Network& network);
 
 /// Multiply-accumulates of all matrix layers for one image, attention products included.
@@ -172,13 +186,14 @@ std::int64_t total_macs(const Network& network);
 std::int64_t total_weights(const Network& network);
 
 /// Limits of one network; with them no product of sizes overflows 64 bit.
-inline constexpr int kMaxDim = 1 << 20;                                 ///< height, width, channels, window, padding
-inline constexpr std::int64_t kMaxElements = std::int64_t{1} << 28;     ///< of one tensor
-inline constexpr std::int64_t kMaxWeights = std::int64_t{1} << 34;      ///< of one layer
-inline constexpr std::int64_t kMaxMacs = std::int64_t{1} << 44;         ///< of one layer
+inline constexpr int kMaxDim = 1 << 20;  ///< height, width, channels, window, padding
+inline constexpr std::int64_t kMaxElements = std::int64_t{1} << 28;  ///< of one tensor
+inline constexpr std::int64_t kMaxWeights = std::int64_t{1} << 34;   ///< of one layer
+inline constexpr std::int64_t kMaxMacs = std::int64_t{1} << 44;      ///< of one layer
 inline constexpr std::size_t kMaxLayers = std::size_t{1} << 16;
 
-/// Something wrong with a layer. The YAML reader and the builder turn it into a Diagnostic or an exception.
+/// Something wrong with a layer. The YAML reader and the builder turn it into a Diagnostic or an
+/// exception.
 struct NetworkProblem {
   std::string code;      ///< "E-NET-SHAPE"
   std::string sentence;  ///< lower case, no full stop
@@ -190,28 +205,30 @@ struct NetworkProblem {
   std::string hint;
 };
 
-/// The shape of `layer`, layer number `id`, from the shapes of its inputs, which precede it. Reads `layer.out` only
-/// for what is free: channels of conv, fc, linear and channel slices; height and width of position slices. Adds to
-/// `problems` and returns nothing when the shapes do not chain.
+/// The shape of `layer`, layer number `id`, from the shapes of its inputs, which precede it. Reads
+/// `layer.out` only for what is free: channels of conv, fc, linear and channel slices; height and
+/// width of position slices. Adds to `problems` and returns nothing when the shapes do not chain.
 std::optional<Shape> infer_shape(const Network& network,
                                  const Layer& layer,
                                  LayerId id,
                                  std::vector<NetworkProblem>& problems);
 
-/// Layers that do not contribute to the last layer, the only output. Inputs must precede their readers.
+/// Layers that do not contribute to the last layer, the only output. Inputs must precede their
+/// readers.
 void check_outputs(const Network& network, std::vector<NetworkProblem>& problems);
 
-/// Everything that makes `network` not a valid Network: names, order, number of operands, shapes, sizes, dead layers,
-/// several outputs.
+/// Everything that makes `network` not a valid Network: names, order, number of operands, shapes,
+/// sizes, dead layers, several outputs.
 std::vector<NetworkProblem> check(const Network& network);
 
-/// x narrowed from the `from`-bit tensor to `to` bits: round_shift by the difference, then clamped; unchanged when
-/// from <= to.
+/// x narrowed from the `from`-bit tensor to `to` bits: round_shift by the difference, then clamped;
+/// unchanged when from <= to.
 constexpr std::int64_t narrow(std::int64_t x, int from, int to, bool is_signed) {
   return from <= to ? x : clamp_to(round_shift(x, from - to), to, is_signed);
 }
 
-/// Operand b of a matmul narrowed to signed weights of `w_bits`; an unsigned tensor counts one bit more.
+/// Operand b of a matmul narrowed to signed weights of `w_bits`; an unsigned tensor counts one bit
+/// more.
 constexpr std::int64_t narrow_weight(std::int64_t x, int from, bool is_signed, int w_bits) {
   return narrow(x, from + (is_signed ? 0 : 1), w_bits, true);
 }

@@ -22,8 +22,8 @@
 ///          values pass the activation and the clamp and describe the output. An add aligns its
 ///          operands' full scales and shifts right by the rounded log2(rms / target). Softmax reads
 ///          scores that spread by 4.
-///          Tested for 2 bits and more: one-bit weights {-1, 0} share their sign, so small errors of the
-///          center add up over the rows, and one-bit activations die out in deep networks.
+///          Tested for 2 bits and more: one-bit weights {-1, 0} share their sign, so small errors
+///          of the center add up over the rows, and one-bit activations die out in deep networks.
 /// Errors   a list of the wrong length or bits outside 1..16 throw InternalError: mappings are
 /// checked where
 ///          they are read

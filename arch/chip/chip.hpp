@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// A chip ready to be mapped on and simulated: its specification, its clock, and the model of its PEs.
+/// A chip ready to be mapped on and simulated: its specification, its clock, and the model of its
+/// PEs.
 #pragma once
-
-#include <memory>
 
 #include "arch/chip/spec.hpp"
 #include "sim/api/fabric.hpp"
 #include "sim/api/model.hpp"
+
+#include <memory>
 
 namespace tessera::arch::chip {
 
@@ -29,8 +30,8 @@ struct Chip {
 /// Reads a `chip:` node. Problems are diagnostics; the result is usable only when there are none.
 Chip make_chip(const config::Node& node, Diagnostics& diagnostics);
 
-/// The chip's interconnect, fresh and idle. I/O ports sit at the routers of the first column, memory at the last router.
-/// `recorder`, if any, must outlive it.
+/// The chip's interconnect, fresh and idle. I/O ports sit at the routers of the first column,
+/// memory at the last router. `recorder`, if any, must outlive it.
 std::unique_ptr<Fabric> make_fabric(const Chip& chip, fabric::LinkRecorder* recorder = nullptr);
 
 }  // namespace tessera::arch::chip

@@ -3,12 +3,12 @@
 /// A whole chip as YAML: clock, tiles, fabric, chip I/O, off-chip memory.
 #pragma once
 
-#include <cstdint>
-#include <string>
-
 #include "arch/fabric/spec.hpp"
 #include "arch/tile/spec.hpp"
 #include "sim/base/config.hpp"
+
+#include <cstdint>
+#include <string>
 
 namespace tessera::arch::chip {
 
@@ -22,9 +22,16 @@ struct IoSpec {
 
   static constexpr auto fields() {
     return config::list<IoSpec>(
-        config::field("ports", &IoSpec::ports).range(1, 1024).doc("chip I/O ports; input positions take turns over them, results leave by the first"),
-        config::field("width", &IoSpec::width).range(0, 1 << 20).doc("bits per cycle and port; 0 is unlimited"),
-        config::field("energy_per_bit", &IoSpec::energy_per_bit).range(0, 1e-6).doc("energy of one bit on or off the chip"),
+        config::field("ports", &IoSpec::ports)
+            .range(1, 1024)
+            .doc(
+                "chip I/O ports; input positions take turns over them, results leave by the first"),
+        config::field("width", &IoSpec::width)
+            .range(0, 1 << 20)
+            .doc("bits per cycle and port; 0 is unlimited"),
+        config::field("energy_per_bit", &IoSpec::energy_per_bit)
+            .range(0, 1e-6)
+            .doc("energy of one bit on or off the chip"),
         config::field("area", &IoSpec::area).range(0, 1).doc("area of all ports"),
         config::field("leakage", &IoSpec::leakage).range(0, 1e3).doc("static power of all ports"),
         config::field("source", &IoSpec::source).doc("where the numbers come from"));
@@ -41,11 +48,21 @@ struct MemorySpec {
 
   static constexpr auto fields() {
     return config::list<MemorySpec>(
-        config::field("present", &MemorySpec::present).doc("whether there is an off-chip memory port; tensors that do not fit a tile's buffer go there"),
-        config::field("width", &MemorySpec::width).range(0, 1 << 20).doc("bits per cycle, reads and writes together; 0 is unlimited"),
-        config::field("latency", &MemorySpec::latency).range(0, 1).doc("time from a request to its first bit"),
-        config::field("energy_per_bit", &MemorySpec::energy_per_bit).range(0, 1e-6).doc("energy of one bit read or written"),
-        config::field("leakage", &MemorySpec::leakage).range(0, 1e3).doc("static power of the memory port"),
+        config::field("present", &MemorySpec::present)
+            .doc("whether there is an off-chip memory port; tensors that do not fit a tile's "
+                 "buffer go there"),
+        config::field("width", &MemorySpec::width)
+            .range(0, 1 << 20)
+            .doc("bits per cycle, reads and writes together; 0 is unlimited"),
+        config::field("latency", &MemorySpec::latency)
+            .range(0, 1)
+            .doc("time from a request to its first bit"),
+        config::field("energy_per_bit", &MemorySpec::energy_per_bit)
+            .range(0, 1e-6)
+            .doc("energy of one bit read or written"),
+        config::field("leakage", &MemorySpec::leakage)
+            .range(0, 1e3)
+            .doc("static power of the memory port"),
         config::field("source", &MemorySpec::source).doc("where the numbers come from"));
   }
 };
@@ -66,10 +83,17 @@ struct ChipSpec {
         config::field("name", &ChipSpec::name).required().doc("name in reports"),
         config::field("doc", &ChipSpec::doc).doc("one sentence: what this chip is"),
         config::field("source", &ChipSpec::source).doc("the paper"),
-        config::field("clock", &ChipSpec::clock).range(1e3, 1e12).required().doc("the digital clock; all cycles are of this clock"),
-        config::field("tiles", &ChipSpec::tiles).range(1, 1 << 20).required().doc("number of tiles"),
+        config::field("clock", &ChipSpec::clock)
+            .range(1e3, 1e12)
+            .required()
+            .doc("the digital clock; all cycles are of this clock"),
+        config::field("tiles", &ChipSpec::tiles)
+            .range(1, 1 << 20)
+            .required()
+            .doc("number of tiles"),
         config::field("tile", &ChipSpec::tile).required().doc("what a tile is made of"),
-        config::field("fabric", &ChipSpec::fabric).doc("the interconnect between tiles, I/O and memory"),
+        config::field("fabric", &ChipSpec::fabric)
+            .doc("the interconnect between tiles, I/O and memory"),
         config::field("io", &ChipSpec::io).doc("chip I/O"),
         config::field("memory", &ChipSpec::memory).doc("off-chip memory"));
   }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// The tile around the PEs: shared bus, banked buffer, vector unit. All of it optional in the sense that a width
-/// of 0 means "unlimited".
+/// The tile around the PEs: shared bus, banked buffer, vector unit. All of it optional in the sense
+/// that a width of 0 means "unlimited".
 #pragma once
+
+#include "sim/base/config.hpp"
 
 #include <cstdint>
 #include <string>
-
-#include "sim/base/config.hpp"
 
 namespace tessera::arch::tile {
 
@@ -20,10 +20,16 @@ struct BusSpec {
 
   static constexpr auto fields() {
     return config::list<BusSpec>(
-        config::field("width", &BusSpec::width).range(0, 1 << 20).doc("bits per cycle between buffer, PEs and vector unit; 0 is unlimited"),
-        config::field("energy_per_bit", &BusSpec::energy_per_bit).range(0, 1e-6).doc("energy of one bit on the bus"),
+        config::field("width", &BusSpec::width)
+            .range(0, 1 << 20)
+            .doc("bits per cycle between buffer, PEs and vector unit; 0 is unlimited"),
+        config::field("energy_per_bit", &BusSpec::energy_per_bit)
+            .range(0, 1e-6)
+            .doc("energy of one bit on the bus"),
         config::field("area", &BusSpec::area).range(0, 1).doc("area of the bus of one tile"),
-        config::field("leakage", &BusSpec::leakage).range(0, 1e3).doc("static power of the bus of one tile"),
+        config::field("leakage", &BusSpec::leakage)
+            .range(0, 1e3)
+            .doc("static power of the bus of one tile"),
         config::field("source", &BusSpec::source).doc("where the numbers come from"));
   }
 };
@@ -43,16 +49,33 @@ struct BufferSpec {
 
   static constexpr auto fields() {
     return config::list<BufferSpec>(
-        config::field("capacity", &BufferSpec::capacity).range(8, 8e15).doc("size of one tile's buffer"),
-        config::field("unbounded", &BufferSpec::unbounded).doc("ignore the capacity: every line buffer may grow (to isolate effects)"),
-        config::field("banks", &BufferSpec::banks).range(1, 4096).doc("banks that can be read (and written) in the same cycle"),
-        config::field("bank_width", &BufferSpec::bank_width).range(0, 1 << 20).doc("bits per bank and cycle, reading and writing alike; 0 is unlimited"),
-        config::field("read_latency", &BufferSpec::read_latency).range(0, 1).doc("time before the first bit of a read is on the bus"),
-        config::field("write_latency", &BufferSpec::write_latency).range(0, 1).doc("time before a written position can be read"),
-        config::field("read_energy_per_bit", &BufferSpec::read_energy_per_bit).range(0, 1e-6).doc("energy of reading one bit"),
-        config::field("write_energy_per_bit", &BufferSpec::write_energy_per_bit).range(0, 1e-6).doc("energy of writing one bit"),
+        config::field("capacity", &BufferSpec::capacity)
+            .range(8, 8e15)
+            .doc("size of one tile's buffer"),
+        config::field("unbounded", &BufferSpec::unbounded)
+            .doc("ignore the capacity: every line buffer may grow (to isolate effects)"),
+        config::field("banks", &BufferSpec::banks)
+            .range(1, 4096)
+            .doc("banks that can be read (and written) in the same cycle"),
+        config::field("bank_width", &BufferSpec::bank_width)
+            .range(0, 1 << 20)
+            .doc("bits per bank and cycle, reading and writing alike; 0 is unlimited"),
+        config::field("read_latency", &BufferSpec::read_latency)
+            .range(0, 1)
+            .doc("time before the first bit of a read is on the bus"),
+        config::field("write_latency", &BufferSpec::write_latency)
+            .range(0, 1)
+            .doc("time before a written position can be read"),
+        config::field("read_energy_per_bit", &BufferSpec::read_energy_per_bit)
+            .range(0, 1e-6)
+            .doc("energy of reading one bit"),
+        config::field("write_energy_per_bit", &BufferSpec::write_energy_per_bit)
+            .range(0, 1e-6)
+            .doc("energy of writing one bit"),
         config::field("area", &BufferSpec::area).range(0, 1).doc("area of one tile's buffer"),
-        config::field("leakage", &BufferSpec::leakage).range(0, 1e3).doc("static power of one tile's buffer"),
+        config::field("leakage", &BufferSpec::leakage)
+            .range(0, 1e3)
+            .doc("static power of one tile's buffer"),
         config::field("source", &BufferSpec::source).doc("where the numbers come from"));
   }
 };
@@ -68,12 +91,25 @@ struct VectorUnitSpec {
 
   static constexpr auto fields() {
     return config::list<VectorUnitSpec>(
-        config::field("lanes", &VectorUnitSpec::lanes).range(0, 1 << 20).doc("element operations per cycle; 0 is unlimited"),
-        config::field("latency", &VectorUnitSpec::latency).range(0, 1).doc("pipeline latency from the last operand to the result"),
-        config::field("nonlinear_cost", &VectorUnitSpec::nonlinear_cost).range(1, 1024).doc("lane operations of one GELU, sigmoid, tanh, exponential, division or square root"),
-        config::field("energy_per_op", &VectorUnitSpec::energy_per_op).range(0, 1e-6).doc("energy of one lane operation"),
-        config::field("area", &VectorUnitSpec::area).range(0, 1).doc("area of one tile's vector unit"),
-        config::field("leakage", &VectorUnitSpec::leakage).range(0, 1e3).doc("static power of one tile's vector unit"),
+        config::field("lanes", &VectorUnitSpec::lanes)
+            .range(0, 1 << 20)
+            .doc("element operations per cycle; 0 is unlimited"),
+        config::field("latency", &VectorUnitSpec::latency)
+            .range(0, 1)
+            .doc("pipeline latency from the last operand to the result"),
+        config::field("nonlinear_cost", &VectorUnitSpec::nonlinear_cost)
+            .range(1, 1024)
+            .doc(
+                "lane operations of one GELU, sigmoid, tanh, exponential, division or square root"),
+        config::field("energy_per_op", &VectorUnitSpec::energy_per_op)
+            .range(0, 1e-6)
+            .doc("energy of one lane operation"),
+        config::field("area", &VectorUnitSpec::area)
+            .range(0, 1)
+            .doc("area of one tile's vector unit"),
+        config::field("leakage", &VectorUnitSpec::leakage)
+            .range(0, 1e3)
+            .doc("static power of one tile's vector unit"),
         config::field("source", &VectorUnitSpec::source).doc("where the numbers come from"));
   }
 };
@@ -92,15 +128,32 @@ struct TileSpec {
 
   static constexpr auto fields() {
     return config::list<TileSpec>(
-        config::field("pes", &TileSpec::pes).range(1, 1 << 20).required().doc("processing elements on the tile's bus"),
-        config::field("pe", &TileSpec::pe).required().doc("the processing element: `kind:` and the fields of that kind"),
-        config::field("input_registers", &TileSpec::input_registers).range(1, 1024).doc("firings a lockstep group may have between its first input bit and its result being taken"),
-        config::field("output_slots", &TileSpec::output_slots).range(1, 1 << 20).doc("positions a replica may have open at its home tile"),
+        config::field("pes", &TileSpec::pes)
+            .range(1, 1 << 20)
+            .required()
+            .doc("processing elements on the tile's bus"),
+        config::field("pe", &TileSpec::pe)
+            .required()
+            .doc("the processing element: `kind:` and the fields of that kind"),
+        config::field("input_registers", &TileSpec::input_registers)
+            .range(1, 1024)
+            .doc("firings a lockstep group may have between its first input bit and its result "
+                 "being taken"),
+        config::field("output_slots", &TileSpec::output_slots)
+            .range(1, 1 << 20)
+            .doc("positions a replica may have open at its home tile"),
         config::field("bus", &TileSpec::bus).doc("shared bus"),
-        config::field("buffer", &TileSpec::buffer).doc("banked buffer that holds the line buffers of the layers on the tile"),
-        config::field("vector_unit", &TileSpec::vector_unit).doc("digital lanes: accumulate, bias, scale, activation, pooling, residual add, softmax, norm, requantize"),
-        config::field("other_area", &TileSpec::other_area).range(0, 1).doc("area of what is not listed apart"),
-        config::field("other_leakage", &TileSpec::other_leakage).range(0, 1e3).doc("static power of what is not listed apart"),
+        config::field("buffer", &TileSpec::buffer)
+            .doc("banked buffer that holds the line buffers of the layers on the tile"),
+        config::field("vector_unit", &TileSpec::vector_unit)
+            .doc("digital lanes: accumulate, bias, scale, activation, pooling, residual add, "
+                 "softmax, norm, requantize"),
+        config::field("other_area", &TileSpec::other_area)
+            .range(0, 1)
+            .doc("area of what is not listed apart"),
+        config::field("other_leakage", &TileSpec::other_leakage)
+            .range(0, 1e3)
+            .doc("static power of what is not listed apart"),
         config::field("source", &TileSpec::source).doc("where the numbers come from"));
   }
 };

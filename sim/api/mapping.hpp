@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// The mapper's answer: bit widths, replicas and placement of every matrix layer. A YAML file (mapper/mapping_yaml.hpp).
+/// The mapper's answer: bit widths, replicas and placement of every matrix layer. A YAML file
+/// (mapper/mapping_yaml.hpp).
 #pragma once
+
+#include "workloads/network.hpp"
 
 #include <string>
 #include <vector>
-
-#include "workloads/network.hpp"
 
 namespace tessera {
 
@@ -23,8 +24,8 @@ struct LayerMapping {
   int w_bits = 8;
   int a_bits = 8;
   int replicas = 1;
-  /// One list of runs per replica; the fragments of the layer's Layout in order. The first run's tile is the
-  /// replica's home. Empty under `serial` (arrays are shared in time).
+  /// One list of runs per replica; the fragments of the layer's Layout in order. The first run's
+  /// tile is the replica's home. Empty under `serial` (arrays are shared in time).
   std::vector<std::vector<PlacedRun>> placement;
 };
 
@@ -37,8 +38,9 @@ struct VectorMapping {
 struct Mapping {
   std::string network;
   std::string chip;
-  std::vector<LayerMapping> layers;   ///< one per matrix layer, in network order
-  std::vector<VectorMapping> vector_layers;  ///< one per layer that runs in a vector unit, in network order
+  std::vector<LayerMapping> layers;  ///< one per matrix layer, in network order
+  std::vector<VectorMapping>
+      vector_layers;  ///< one per layer that runs in a vector unit, in network order
 };
 
 }  // namespace tessera

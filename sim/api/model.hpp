@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// Kind -> Model -> Unit -> Step: what the engine, the mapper and the accounting need from a kind of processing
-/// element, and nothing else. *Given an Op: which resources are held for how long, what countable things
-/// happen, what bits come out.*
+/// Kind -> Model -> Unit -> Step: what the engine, the mapper and the accounting need from a kind
+/// of processing element, and nothing else. *Given an Op: which resources are held for how long,
+/// what countable things happen, what bits come out.*
 ///
 /// Timing of a firing (one execution of an Op on one PE):
-///   Steps form a chain of loops. A loop is a maximal run of consecutive Steps with the same `repeat`; its
-///   passes are issued every II cycles, II = the largest occupancy in the loop; within a pass, a Step starts
-///   `latency` cycles after the Step before it started. The next loop starts when the last pass of the
-///   loop before has finished (its last Step's start + latency).
+///   Steps form a chain of loops. A loop is a maximal run of consecutive Steps with the same
+///   `repeat`; its passes are issued every II cycles, II = the largest occupancy in the loop;
+///   within a pass, a Step starts `latency` cycles after the Step before it started. The next loop
+///   starts when the last pass of the loop before has finished (its last Step's start + latency).
 ///   A resource appears at most once in a loop. A firing reserves each resource from the start of
-///   its first to the end of its last occupation, and is issued at the earliest cycle at which no reservation
-///   collides. Schedule (schedule.hpp) is this rule as numbers.
+///   its first to the end of its last occupation, and is issued at the earliest cycle at which no
+///   reservation collides. Schedule (schedule.hpp) is this rule as numbers.
 ///
-/// Errors   fits() answers with a reason; steps(), fire_cost() and units may assume an Op that fits.
+/// Errors   fits() answers with a reason; steps(), fire_cost() and units may assume an Op that
+/// fits.
 #pragma once
+
+#include "sim/base/config.hpp"
+#include "sim/base/units.hpp"
 
 #include <array>
 #include <cstdint>
@@ -22,9 +26,6 @@
 #include <span>
 #include <string>
 #include <vector>
-
-#include "sim/base/config.hpp"
-#include "sim/base/units.hpp"
 
 namespace tessera {
 
@@ -35,9 +36,9 @@ using ActionCounts = std::array<std::int64_t, kMaxActions>;
 /// A part of a PE that can be busy ("dac", "array", "adc", "shift_add").
 struct Resource {
   std::string name;
-  int count = 1;          ///< instances per PE working side by side as one resource
-  SquareMeters area{0};   ///< of all instances
-  Watts leakage{0};       ///< of all instances
+  int count = 1;         ///< instances per PE working side by side as one resource
+  SquareMeters area{0};  ///< of all instances
+  Watts leakage{0};      ///< of all instances
 };
 
 /// A countable event and its price.
@@ -55,13 +56,14 @@ enum class OpCode {
 /// One hardware-level operation on integers, as one PE sees it.
 struct Op {
   OpCode code = OpCode::mvm;
-  int rows = 0;      ///< matrix rows resident in this PE (all groups of the block diagonal together)
-  int cols = 0;      ///< logical output columns of this PE (all groups together)
-  int slices = 1;    ///< bit slices of each weight that are resident in this PE
+  int rows = 0;    ///< matrix rows resident in this PE (all groups of the block diagonal together)
+  int cols = 0;    ///< logical output columns of this PE (all groups together)
+  int slices = 1;  ///< bit slices of each weight that are resident in this PE
   int in_bits = 8;
   bool in_signed = false;
   int w_bits = 8;
-  int cell_cols = 0;  ///< physical columns that hold the matrix, for kinds that pack slices side by side
+  int cell_cols =
+      0;  ///< physical columns that hold the matrix, for kinds that pack slices side by side
 
   bool operator==(const Op&) const = default;
   auto operator<=>(const Op&) const = default;
@@ -69,9 +71,9 @@ struct Op {
 
 /// One occupation of one resource, repeated.
 struct Step {
-  int on = 0;               ///< index into resources()
-  Cycles occupancy{1};      ///< the resource is held this long
-  Cycles latency{1};        ///< the next Step of the same pass starts this long after this one started
+  int on = 0;           ///< index into resources()
+  Cycles occupancy{1};  ///< the resource is held this long
+  Cycles latency{1};    ///< the next Step of the same pass starts this long after this one started
   std::int64_t repeat = 1;  ///< passes
   ActionCounts did{};       ///< per pass
 };
@@ -86,20 +88,21 @@ struct Fragment {
   int groups = 1;        ///< groups stacked block-diagonally in this PE
   int slice = 0;         ///< first bit slice
   int slices = 1;        ///< bit slices held
-  /// Physical columns [cell_col, cell_col + cell_cols) of the row block, for kinds that pack slices side by side: the
-  /// first and the last logical column may then be held in part, and a fragment may hold none (cols == 0).
+  /// Physical columns [cell_col, cell_col + cell_cols) of the row block, for kinds that pack slices
+  /// side by side: the first and the last logical column may then be held in part, and a fragment
+  /// may hold none (cols == 0).
   std::int64_t cell_col = 0;
   int cell_cols = 0;
 };
 
-/// How a matrix is cut into fragments. Fragments are ordered by (group, col, row, slice): neighbours add up to whole
-/// results, so that a replica which spans tiles sends few partial ones.
+/// How a matrix is cut into fragments. Fragments are ordered by (group, col, row, slice):
+/// neighbours add up to whole results, so that a replica which spans tiles sends few partial ones.
 struct Layout {
   bool ok = false;
   std::string why_not;
   std::vector<Fragment> fragments;
-  int out_bits = 0;       ///< width of one column result as it leaves the PE
-  int acc_bits = 0;       ///< width of a column result once all fragments are summed
+  int out_bits = 0;  ///< width of one column result as it leaves the PE
+  int acc_bits = 0;  ///< width of a column result once all fragments are summed
 };
 
 /// What a layer asks of a kind.
@@ -124,13 +127,18 @@ class Unit {
  public:
   virtual ~Unit() = default;
 
-  /// Programs the fragment. `weights` is [groups][cols][rows] (row fastest), full signed w_bits values; the unit
-  /// keeps only its own bit slices.
-  virtual void load(const Op& op, const Fragment& fragment, std::span<const std::int32_t> weights) = 0;
+  /// Programs the fragment. `weights` is [groups][cols][rows] (row fastest), full signed w_bits
+  /// values; the unit keeps only its own bit slices.
+  virtual void load(const Op& op,
+                    const Fragment& fragment,
+                    std::span<const std::int32_t> weights) = 0;
 
-  /// y[c] += contribution of this PE's slices, exact weight applied. x: [groups * rows], y: [groups * cols].
-  /// With `ideal`, converters are unlimited; otherwise every conversion clips as the hardware's.
-  virtual void fire(std::span<const std::int32_t> x, std::span<std::int64_t> y, bool ideal) const = 0;
+  /// y[c] += contribution of this PE's slices, exact weight applied. x: [groups * rows], y: [groups
+  /// * cols]. With `ideal`, converters are unlimited; otherwise every conversion clips as the
+  /// hardware's.
+  virtual void fire(std::span<const std::int32_t> x,
+                    std::span<std::int64_t> y,
+                    bool ideal) const = 0;
 };
 
 /// A kind with its specification filled in: immutable, shared by simulator, mapper and accounting.
@@ -145,7 +153,9 @@ class Model {
   /// Cuts a matrix into fragments, or says why it cannot.
   [[nodiscard]] virtual Layout layout(const MatrixOp& matrix) const = 0;
   /// The Op that a PE holding `fragment` executes.
-  [[nodiscard]] virtual Op op(OpCode code, const MatrixOp& matrix, const Fragment& fragment) const = 0;
+  [[nodiscard]] virtual Op op(OpCode code,
+                              const MatrixOp& matrix,
+                              const Fragment& fragment) const = 0;
   /// What happens, in which order, how long. Simulated form.
   [[nodiscard]] virtual std::vector<Step> steps(const Op& op) const = 0;
   /// Closed form in O(1), written from the paper and not from steps().
@@ -160,14 +170,18 @@ struct Kind {
   std::string name;
   std::string doc;
   std::vector<config::FieldInfo> (*fields)();
-  /// Reads the kind's own YAML (the `pe:` node, `kind` key already consumed). Never null; problems are diagnostics.
-  std::unique_ptr<Model> (*make)(const config::Node& pe, const Clock& clock, Diagnostics& diagnostics);
+  /// Reads the kind's own YAML (the `pe:` node, `kind` key already consumed). Never null; problems
+  /// are diagnostics.
+  std::unique_ptr<Model> (*make)(const config::Node& pe,
+                                 const Clock& clock,
+                                 Diagnostics& diagnostics);
   /// A random valid model and a random Op it supports, for the contract suite.
   std::unique_ptr<Model> (*random_model)(std::uint64_t seed);
   Op (*random_op)(const Model& model, std::uint64_t seed);
 };
 
-/// All kinds, in the order of their names. Generated: one call of `<kind>::kind()` per folder of arch/ that has a kind.cpp.
+/// All kinds, in the order of their names. Generated: one call of `<kind>::kind()` per folder of
+/// arch/ that has a kind.cpp.
 const std::vector<Kind>& registry();
 
 }  // namespace tessera

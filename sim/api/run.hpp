@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// What a simulation is asked, and what it answers: counts and cycles only. Joules, ratios and percentages
-/// are made of them in sim/report.
+/// What a simulation is asked, and what it answers: counts and cycles only. Joules, ratios and
+/// percentages are made of them in sim/report.
 #pragma once
+
+#include "sim/api/fabric.hpp"
+#include "sim/api/trace.hpp"
+#include "sim/base/units.hpp"
 
 #include <array>
 #include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
-
-#include "sim/api/fabric.hpp"
-#include "sim/api/trace.hpp"
-#include "sim/base/units.hpp"
 
 namespace tessera {
 
@@ -28,12 +28,15 @@ enum class Functional {
 };
 
 constexpr auto enum_names(Detail) {
-  return std::array<std::pair<Detail, std::string_view>, 2>{{{Detail::firing, "firing"}, {Detail::step, "step"}}};
+  return std::array<std::pair<Detail, std::string_view>, 2>{
+      {{Detail::firing, "firing"}, {Detail::step, "step"}}};
 }
 
 constexpr auto enum_names(Functional) {
   return std::array<std::pair<Functional, std::string_view>, 3>{
-      {{Functional::off, "off"}, {Functional::ideal, "ideal"}, {Functional::bit_accurate, "bit_accurate"}}};
+      {{Functional::off, "off"},
+       {Functional::ideal, "ideal"},
+       {Functional::bit_accurate, "bit_accurate"}}};
 }
 
 struct Progress {
@@ -47,16 +50,19 @@ struct RunOptions {
   Detail detail = Detail::firing;
   Functional functional = Functional::off;
   std::int64_t images = 1;
-  Cycles image_interval{0};  ///< 0: back to back, the next image enters as soon as the chip takes it
+  Cycles image_interval{
+      0};  ///< 0: back to back, the next image enters as soon as the chip takes it
   std::uint64_t seed = 1;
   TraceSink* trace = nullptr;
-  std::string vcd_path;      ///< empty: none
+  std::string vcd_path;                           ///< empty: none
   std::function<void(const Progress&)> progress;  ///< called now and then; may be empty
   std::int64_t max_cycles = INT64_MAX / 16;
 
   // For tests: results may not depend on these.
-  std::uint64_t construction_seed = 0;  ///< shuffles the order in which modules are built; 0: natural order
-  double stall_probability = 0;         ///< delays every message by a random number of cycles; bits and counts may not change
+  std::uint64_t construction_seed =
+      0;  ///< shuffles the order in which modules are built; 0: natural order
+  double stall_probability =
+      0;  ///< delays every message by a random number of cycles; bits and counts may not change
 };
 
 /// Where the time of one part went. work + waits == lifetime of the run.
@@ -71,9 +77,9 @@ struct PartStats {
 
 struct StageStats {
   std::int64_t positions_out = 0;
-  std::int64_t messages = 0;         ///< handed to the fabric, of any kind
-  std::vector<Cycles> image_start;   ///< first firing of the image
-  std::vector<Cycles> image_end;     ///< last position of the image left
+  std::int64_t messages = 0;        ///< handed to the fabric, of any kind
+  std::vector<Cycles> image_start;  ///< first firing of the image
+  std::vector<Cycles> image_end;    ///< last position of the image left
 };
 
 struct EndpointStats {
@@ -99,7 +105,7 @@ struct Check {
 };
 
 struct RunStats {
-  Cycles end{0};  ///< last event of the run
+  Cycles end{0};                  ///< last event of the run
   std::vector<Cycles> image_in;   ///< first bit of the image enters the chip
   std::vector<Cycles> image_out;  ///< last bit of its result has left
   std::vector<PartStats> parts;   ///< as Program::parts
@@ -108,10 +114,10 @@ struct RunStats {
   std::vector<PortStats> ports;
   FabricTotals fabric;
   std::vector<LinkUse> links;
-  std::int64_t pe_firings = 0;    ///< firings of lockstep groups
-  std::int64_t occupations = 0;   ///< played one by one (step mode)
+  std::int64_t pe_firings = 0;   ///< firings of lockstep groups
+  std::int64_t occupations = 0;  ///< played one by one (step mode)
   std::int64_t sc_activations = 0;
-  double wall_seconds = 0;        ///< elaboration and simulation
+  double wall_seconds = 0;  ///< elaboration and simulation
   std::uint64_t output_digest = 0;
   std::vector<std::vector<std::int32_t>> outputs;  ///< per image, when functional
   std::vector<Check> checks;

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// A list of Steps turned into the numbers that issue a firing in O(resources), see model.hpp for the rule.
+/// A list of Steps turned into the numbers that issue a firing in O(resources), see model.hpp for
+/// the rule.
 #pragma once
+
+#include "sim/api/model.hpp"
 
 #include <cstdint>
 #include <span>
 #include <vector>
-
-#include "sim/api/model.hpp"
 
 namespace tessera {
 

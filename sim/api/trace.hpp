@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// What a simulation tells an observer: rows of work and waits, and arrows between them. The engine holds a pointer to
-/// a sink; when it is null the cost is one branch.
+/// What a simulation tells an observer: rows of work and waits, and arrows between them. The engine
+/// holds a pointer to a sink; when it is null the cost is one branch.
 ///
-/// One row, one kind of thing. On every row, spans follow each other without overlap; the row's work and waits tile it
-/// from cycle 0 to the end of the run (waits of reason `none` fill what nobody asked for).
+/// One row, one kind of thing. On every row, spans follow each other without overlap; the row's
+/// work and waits tile it from cycle 0 to the end of the run (waits of reason `none` fill what
+/// nobody asked for).
 #pragma once
+
+#include "sim/base/units.hpp"
 
 #include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
-
-#include "sim/base/units.hpp"
 
 namespace tessera {
 
@@ -55,8 +56,10 @@ class TraceSink {
 
   /// Declares a row. `path` is the SystemC object name = YAML path = statistics key.
   virtual TrackId track(TrackKind kind, const std::string& path) = 0;
-  /// Work in [start, end). `what` names it (a layer, an op); `index` is the firing or position, -1 when meaningless.
-  virtual void work(TrackId track, Cycles start, Cycles end, std::string_view what, std::int64_t index) = 0;
+  /// Work in [start, end). `what` names it (a layer, an op); `index` is the firing or position, -1
+  /// when meaningless.
+  virtual void work(
+      TrackId track, Cycles start, Cycles end, std::string_view what, std::int64_t index) = 0;
   /// A wait in [start, end).
   virtual void wait(TrackId track, Cycles start, Cycles end, Wait reason) = 0;
   /// An arrow from producer to consumer; both instants lie in a work span of their row.

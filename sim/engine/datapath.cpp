@@ -2,18 +2,20 @@
 // SPDX-FileCopyrightText: The Tessera authors
 #include "sim/engine/datapath.hpp"
 
-#include <algorithm>
-#include <utility>
-
 #include "sim/base/diagnostics.hpp"
 #include "workloads/parameters.hpp"
 #include "workloads/receptive.hpp"
 #include "workloads/scalar_ops.hpp"
 
+#include <algorithm>
+#include <utility>
+
 namespace tessera::engine {
 namespace {
 
-std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
+std::size_t at(std::int64_t i) {
+  return static_cast<std::size_t>(i);
+}
 
 using Row = std::span<const std::int32_t>;
 
@@ -27,11 +29,13 @@ struct DataPath::Impl {
   std::uint64_t seed;
   std::int64_t input_image = -1;
   std::vector<std::int32_t> input;
-  std::vector<LayerParameters> parameters;       ///< by layer; filled when first used
-  std::vector<std::unique_ptr<Unit>> units;      ///< by resident
-  std::vector<std::vector<std::int32_t>> x;      ///< input vector per group, reused
+  std::vector<LayerParameters> parameters;   ///< by layer; filled when first used
+  std::vector<std::unique_ptr<Unit>> units;  ///< by resident
+  std::vector<std::vector<std::int32_t>> x;  ///< input vector per group, reused
 
-  [[nodiscard]] const Layer& layer_of(int stage) const { return network.layer(program.stages[at(stage)].layer); }
+  [[nodiscard]] const Layer& layer_of(int stage) const {
+    return network.layer(program.stages[at(stage)].layer);
+  }
 
   /// The layer whose tensor operand k of `layer` is: reshapes and the like have been folded away.
   [[nodiscard]] const Layer& operand_of(const Layer& layer, std::size_t k) const {
@@ -47,7 +51,9 @@ struct DataPath::Impl {
   }
 
   /// Weights [groups][cols][rows] of one fragment, cut from those of the whole layer.
-  static std::vector<std::int32_t> cut(const Fragment& f, const MatrixShape& m, const std::vector<std::int32_t>& all) {
+  static std::vector<std::int32_t> cut(const Fragment& f,
+                                       const MatrixShape& m,
+                                       const std::vector<std::int32_t>& all) {
     std::vector<std::int32_t> part;
     part.reserve(at(std::int64_t{f.groups} * f.cols * f.rows));
     for (int g = f.group; g < f.group + f.groups; ++g) {
@@ -78,7 +84,8 @@ struct DataPath::Impl {
     return units[at(program.parts[at(part)].groups.front().resident)] != nullptr;
   }
 
-  /// Calls f(row, inside) for every position of the window of output position p that lies in the image.
+  /// Calls f(row, inside) for every position of the window of output position p that lies in the
+  /// image.
   template <class F>
   static void for_window(const Layer& l, const Shape& in, std::int64_t p, F&& f) {
     const Window& w = l.window;
@@ -101,7 +108,8 @@ DataPath::DataPath(const Program& program,
                    const arch::chip::Chip& chip,
                    Functional mode,
                    std::uint64_t seed)
-    : impl_(std::make_unique<Impl>(Impl{program, network, chip, mode == Functional::ideal, seed, -1, {}, {}, {}, {}})) {
+    : impl_(std::make_unique<Impl>(
+          Impl{program, network, chip, mode == Functional::ideal, seed, -1, {}, {}, {}, {}})) {
   impl_->parameters.resize(network.layers.size());
   impl_->units.resize(program.residents.size());
 }
@@ -141,7 +149,8 @@ void DataPath::write(int part, const Operand& operand) {
       for (std::int64_t c = 0; c < per_head; ++c) {
         const std::int64_t col = layer.transpose_b ? q : c;
         const std::int64_t r = layer.transpose_b ? c : q;
-        weights[at((h * m.cols + col) * m.rows + r)] = static_cast<std::int32_t>(narrow_weight(row[at(h * per_head + c)], b.out_bits, b.out_signed, layer.w_bits));
+        weights[at((h * m.cols + col) * m.rows + r)] = static_cast<std::int32_t>(
+            narrow_weight(row[at(h * per_head + c)], b.out_bits, b.out_signed, layer.w_bits));
       }
     }
   }
@@ -162,7 +171,8 @@ Partial64 DataPath::fire(int part, std::int64_t pos, const Operand& operand) {
   for (int g = 0; g < m.groups; ++g) {
     std::vector<std::int32_t>& x = d.x[at(g)];
     x.resize(at(m.rows));
-    if (layer.kind == LayerKind::fc) {  // the whole tensor, position by position, whatever flattened it
+    if (layer.kind ==
+        LayerKind::fc) {  // the whole tensor, position by position, whatever flattened it
       // Only the positions of the rows that this part holds are here.
       const ProgramStage& stage = d.program.stages[at(p.stage)];
       const std::int64_t channels = m.rows / d.program.edges[at(stage.in_edges.front())].positions;
@@ -181,7 +191,13 @@ Partial64 DataPath::fire(int part, std::int64_t pos, const Operand& operand) {
         }
       }
     } else {
-      gather(d.network, id, pos, g, [&](std::int64_t q) { return operand(0, q); }, std::span<std::int32_t>(x));
+      gather(
+          d.network,
+          id,
+          pos,
+          g,
+          [&](std::int64_t q) { return operand(0, q); },
+          std::span<std::int32_t>(x));
     }
     for (std::int32_t& v : x) {
       v = static_cast<std::int32_t>(narrow(v, input.out_bits, layer.a_bits, layer.in_signed));
@@ -266,7 +282,8 @@ Position32 DataPath::vector(int stage, std::int64_t p, const Operand& operand) {
       for (std::size_t k = 0; k < layer.inputs.size(); ++k) {
         const Layer& from = d.operand_of(layer, k);
         const auto channels = at(from.out.channels);
-        concat_row(layer, from, operand(static_cast<int>(k), p), std::span(*out).subspan(done, channels));
+        concat_row(
+            layer, from, operand(static_cast<int>(k), p), std::span(*out).subspan(done, channels));
         done += channels;
       }
       break;
@@ -281,7 +298,8 @@ Position32 DataPath::vector(int stage, std::int64_t p, const Operand& operand) {
       softmax_heads(layer, operand(0, p), *out);
       break;
     case LayerKind::slice: {
-      const Row row = operand(0, layer.slice_positions ? std::max<std::int64_t>(0, p + layer.slice_begin) : p);
+      const Row row =
+          operand(0, layer.slice_positions ? std::max<std::int64_t>(0, p + layer.slice_begin) : p);
       const std::size_t begin = layer.slice_positions ? 0 : at(layer.slice_begin);
       std::copy_n(row.begin() + static_cast<std::ptrdiff_t>(begin), out->size(), out->begin());
       break;
@@ -292,7 +310,8 @@ Position32 DataPath::vector(int stage, std::int64_t p, const Operand& operand) {
     case LayerKind::linear:
     case LayerKind::matmul:
     case LayerKind::flatten:
-      throw InternalError("datapath", -1, "a vector stage for a layer of another sort: " + layer.name);
+      throw InternalError(
+          "datapath", -1, "a vector stage for a layer of another sort: " + layer.name);
   }
   return out;
 }

@@ -2,21 +2,22 @@
 // SPDX-FileCopyrightText: The Tessera authors
 /// The bits: what a firing computes from the positions that have arrived. Knows no time.
 ///
-/// Shapes   a position is [channels] int32; a partial result is [output channels] int64, exact weights applied
-/// Errors   reading a position that is not in the line buffer is an InternalError: it means that the timing
+/// Shapes   a position is [channels] int32; a partial result is [output channels] int64, exact
+/// weights applied Errors   reading a position that is not in the line buffer is an InternalError:
+/// it means that the timing
 ///          let a firing start too early
 #pragma once
+
+#include "arch/chip/chip.hpp"
+#include "sim/api/program.hpp"
+#include "sim/api/run.hpp"
+#include "workloads/network.hpp"
 
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
 #include <vector>
-
-#include "arch/chip/chip.hpp"
-#include "sim/api/program.hpp"
-#include "sim/api/run.hpp"
-#include "workloads/network.hpp"
 
 namespace tessera::engine {
 

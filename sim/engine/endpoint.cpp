@@ -2,24 +2,29 @@
 // SPDX-FileCopyrightText: The Tessera authors
 #include "sim/engine/endpoint.hpp"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <utility>
-
 #include "sim/base/math.hpp"
 #include "sim/engine/clock.hpp"
 #include "sim/engine/fabric_module.hpp"
 #include "sim/engine/step_player.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
 namespace tessera::engine {
 namespace {
 
-std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
+std::size_t at(std::int64_t i) {
+  return static_cast<std::size_t>(i);
+}
 
 }  // namespace
 
-EndpointModule::EndpointModule(const sc_core::sc_module_name& name, std::string path, State& state, EndpointId id)
+EndpointModule::EndpointModule(const sc_core::sc_module_name& name,
+                               std::string path,
+                               State& state,
+                               EndpointId id)
     : sc_module(name),
       state_(state),
       id_(id),
@@ -47,7 +52,9 @@ EndpointModule::EndpointModule(const sc_core::sc_module_name& name, std::string 
   if (is_tile_) {
     const auto& tile = state_.chip.spec.tile;
     const std::int64_t buffer = tile.buffer.bank_width * tile.buffer.banks;
-    bus_width_ = tile.bus.width == 0 ? buffer : (buffer == 0 ? tile.bus.width : std::min(buffer, tile.bus.width));
+    bus_width_ = tile.bus.width == 0
+                     ? buffer
+                     : (buffer == 0 ? tile.bus.width : std::min(buffer, tile.bus.width));
     read_latency_ = state_.chip.clock.ceil_cycles(tile.buffer.read_latency).value;
     write_latency_ = state_.chip.clock.ceil_cycles(tile.buffer.write_latency).value;
     if (state_.options.detail == Detail::step) {
@@ -69,7 +76,8 @@ void EndpointModule::begin() {
     if (is_tile_) {
       bus_track_ = state_.trace->track(TrackKind::bus, path_ + ".bus");
     }
-    vector_track_ = state_.trace->track(TrackKind::vector_unit, path_ + (is_tile_ ? ".vector_unit" : ".channel"));
+    vector_track_ = state_.trace->track(TrackKind::vector_unit,
+                                        path_ + (is_tile_ ? ".vector_unit" : ".channel"));
     for (const int part : parts_) {
       const ProgramPart& p = state_.program.parts[at(part)];
       if (!p.groups.empty()) {
@@ -109,7 +117,8 @@ std::int64_t EndpointModule::per_image(const ProgramPart& part) const {
 
 std::int64_t EndpointModule::raster(const ProgramPart& part, std::int64_t ordinal) const {
   const ProgramStage& stage = state_.program.stages[at(part.stage)];
-  return ordinal % per_image(part) * static_cast<std::int64_t>(stage.replicas.size()) + part.replica;
+  return ordinal % per_image(part) * static_cast<std::int64_t>(stage.replicas.size()) +
+         part.replica;
 }
 
 // ---- activation ---------------------------------------------------------------------------------
@@ -239,7 +248,8 @@ bool EndpointModule::inputs_ready(PartState& state, const ProgramPart& part) con
   return true;
 }
 
-/// Notes when the operands of the part's next firing were complete, and what the network added to that.
+/// Notes when the operands of the part's next firing were complete, and what the network added to
+/// that.
 void EndpointModule::note_inputs(int part, const PortState& port, std::int64_t when) {
   PartState& state = state_.parts[at(part)];
   const ProgramPart& p = state_.program.parts[at(part)];
@@ -264,7 +274,8 @@ bool EndpointModule::can_fire(int part) {
   if (!state_.turns.empty() && state_.turns[state_.turn] != part) {
     return false;
   }
-  if (program.stages[at(p.stage)].in_edges.empty()) {  // the source: images may come at a given rate
+  if (program.stages[at(p.stage)]
+          .in_edges.empty()) {  // the source: images may come at a given rate
     const std::int64_t due = state.ordinal / per_image(p) * state_.options.image_interval.value;
     if (due > now_) {
       schedule({due, EventKind::wake, part, 0});
@@ -298,13 +309,17 @@ std::int64_t EndpointModule::take_bus(std::int64_t bits, std::int64_t when, int 
     if (start > bus_drawn_) {
       state_.trace->wait(bus_track_, Cycles(bus_drawn_), Cycles(start), Wait::none);
     }
-    state_.trace->work(bus_track_, Cycles(start), Cycles(bus_free_), stage.name, state_.parts[at(part)].ordinal);
+    state_.trace->work(
+        bus_track_, Cycles(start), Cycles(bus_free_), stage.name, state_.parts[at(part)].ordinal);
     bus_drawn_ = bus_free_;
   }
   return bus_free_;
 }
 
-std::int64_t EndpointModule::take_vector_unit(Cycles cycles, std::int64_t when, int part, std::int64_t index) {
+std::int64_t EndpointModule::take_vector_unit(Cycles cycles,
+                                              std::int64_t when,
+                                              int part,
+                                              std::int64_t index) {
   const std::int64_t start = std::max(when, vector_free_);
   vector_free_ = start + cycles.value;
   state_.stats.endpoints[at(id_)].vector_busy += cycles;
@@ -319,8 +334,8 @@ std::int64_t EndpointModule::take_vector_unit(Cycles cycles, std::int64_t when, 
   return start;
 }
 
-/// Accounts for the part's time up to a work span [start, end): the gap before it is split by cause, in the order in
-/// which the causes went away.
+/// Accounts for the part's time up to a work span [start, end): the gap before it is split by
+/// cause, in the order in which the causes went away.
 void EndpointModule::draw_work(int part, std::int64_t start, std::int64_t end, std::int64_t index) {
   PartState& state = state_.parts[at(part)];
   const ProgramPart& p = state_.program.parts[at(part)];
@@ -378,18 +393,20 @@ Operand EndpointModule::operand_reader(int part, std::int64_t image) {
     const ProgramEdge& edge = state_.program.edges[at(stage.in_edges[at(operand)])];
     const PortState& port = state_.ports[at(state_.parts[at(part)].ports[at(operand)])];
     const std::int64_t index = image * edge.positions + position;
-    if (position < 0 || position >= edge.positions || index < port.released || index > port.highest ||
-        !port.slots.at(index).arrived) {
-      throw InternalError(path_,
-                          now_,
-                          fmt::format("stage {} reads position {} of image {} of operand {}, which is not in its line "
-                                      "buffer (released {}, watermark {})",
-                                      stage.name,
-                                      position,
-                                      image,
-                                      operand,
-                                      port.released,
-                                      port.watermark));
+    if (position < 0 || position >= edge.positions || index < port.released ||
+        index > port.highest || !port.slots.at(index).arrived) {
+      throw InternalError(
+          path_,
+          now_,
+          fmt::format(
+              "stage {} reads position {} of image {} of operand {}, which is not in its line "
+              "buffer (released {}, watermark {})",
+              stage.name,
+              position,
+              image,
+              operand,
+              port.released,
+              port.watermark));
     }
     return *port.slots.at(index).data;
   };
@@ -407,7 +424,8 @@ void EndpointModule::fire(int part) {
     state.image = image;
     state.written = false;
   }
-  stage_stats.image_start[at(image)] = Cycles(std::min(stage_stats.image_start[at(image)].value, now_));
+  stage_stats.image_start[at(image)] =
+      Cycles(std::min(stage_stats.image_start[at(image)].value, now_));
 
   PartState::Flight flight;
   flight.ordinal = ordinal;
@@ -438,9 +456,10 @@ void EndpointModule::fire(int part) {
     if (state_.datapath != nullptr) {
       for (std::int64_t i = 0; i < flight.count; ++i) {
         const std::int64_t q = raster(p, ordinal + i);
-        flight.positions.push_back(stage.kind == StageKind::source
-                                       ? state_.datapath->source(image, q)
-                                       : state_.datapath->vector(p.stage, q, operand_reader(part, image)));
+        flight.positions.push_back(
+            stage.kind == StageKind::source
+                ? state_.datapath->source(image, q)
+                : state_.datapath->vector(p.stage, q, operand_reader(part, image)));
       }
     }
     Cycles cycles = p.vector_cycles;
@@ -520,7 +539,8 @@ void EndpointModule::start_pes(int part, std::int64_t ordinal, std::int64_t when
   int pes = 0;
   for (std::size_t g = 0; g < p.groups.size(); ++g) {
     const LockstepGroup& group = p.groups[g];
-    const Schedule& schedule = state_.program.schedules[at(write ? group.write_schedule : group.schedule)];
+    const Schedule& schedule =
+        state_.program.schedules[at(write ? group.write_schedule : group.schedule)];
     const std::int64_t issue = state.groups[g].take(schedule, when);
     first = std::min(first, issue);
     last = std::max(last, issue + schedule.interval.value);
@@ -528,7 +548,8 @@ void EndpointModule::start_pes(int part, std::int64_t ordinal, std::int64_t when
     pes += group.pes;
     if (step_ != nullptr) {
       for (int i = 0; i < group.pes; ++i) {
-        step_->play(state_.program.residents[at(group.resident + i)].pe, schedule, issue, part, ordinal);
+        step_->play(
+            state_.program.residents[at(group.resident + i)].pe, schedule, issue, part, ordinal);
       }
     }
   }
@@ -551,7 +572,8 @@ void EndpointModule::pe_finished(int part, std::int64_t ordinal, Cycles done) {
       flight.done = std::max(flight.done, done.value);
       if (--flight.pes_playing == 0) {
         if (flight.done <= now_cycle().value) {
-          throw InternalError(path_, now_cycle().value, "a firing ends in the cycle in which it is announced");
+          throw InternalError(
+              path_, now_cycle().value, "a firing ends in the cycle in which it is announced");
         }
         schedule({flight.done, EventKind::pe_done, part, ordinal});
       }
@@ -571,9 +593,10 @@ void EndpointModule::release_inputs(int part, std::int64_t when) {
     const ProgramEdge& edge = state_.program.edges[at(stage.in_edges[e])];
     const bool is_weights = stage.in_edges[e] == stage.weight_edge;
     // A dynamic matrix is in the arrays once it is written; its line buffer is free again.
-    const std::int64_t first = is_weights && state.written && state.image == image
-                                   ? (image + 1) * edge.positions
-                                   : image * edge.positions + (is_weights ? 0 : edge.first_needed[at(pos)]);
+    const std::int64_t first =
+        is_weights && state.written && state.image == image
+            ? (image + 1) * edge.positions
+            : image * edge.positions + (is_weights ? 0 : edge.first_needed[at(pos)]);
     if (first <= state.first_needed[e]) {
       continue;
     }
@@ -588,7 +611,8 @@ void EndpointModule::release_inputs(int part, std::int64_t when) {
     if (released <= port_state.released) {
       continue;
     }
-    for (std::int64_t i = port_state.released; i < std::min(released, port_state.highest + 1); ++i) {
+    for (std::int64_t i = port_state.released; i < std::min(released, port_state.highest + 1);
+         ++i) {
       PortState::Slot& slot = port_state.slots.at(i);
       if (slot.arrived) {
         slot = {};
@@ -605,7 +629,8 @@ void EndpointModule::release_inputs(int part, std::int64_t when) {
         channel.pending.push_back({seen_at, released});
       }
       if (channel.producer_waits) {
-        const ProgramReplica& producer = state_.program.stages[at(edge.from)].replicas[at(channel.replica)];
+        const ProgramReplica& producer =
+            state_.program.stages[at(edge.from)].replicas[at(channel.replica)];
         state_.endpoints[at(producer.home)]->wake_sender(edge.from, channel.replica, seen_at);
       }
     }
@@ -626,7 +651,8 @@ void EndpointModule::pe_done(int part, std::int64_t ordinal) {
     }
   }
   state_.stats.endpoints[at(id_)].vector_ops += p.vector_ops;
-  schedule({start + p.vector_cycles.value + p.vector_latency.value, EventKind::taken, part, ordinal});
+  schedule(
+      {start + p.vector_cycles.value + p.vector_latency.value, EventKind::taken, part, ordinal});
 }
 
 /// The vector unit has taken in the oldest result of a part.
@@ -708,7 +734,8 @@ void EndpointModule::combine(int stage, int replica, std::int64_t ordinal) {
   const int part = program.replicas[at(replica)].parts.front();
   Position32 value;
   if (OpenPosition& open = state.open.at(ordinal); open.sum != nullptr) {
-    value = state_.datapath->finish(stage, raster(state_.program.parts[at(part)], ordinal), *open.sum);
+    value =
+        state_.datapath->finish(stage, raster(state_.program.parts[at(part)], ordinal), *open.sum);
   }
   const std::int64_t start = take_vector_unit(program.combine_cycles, now_, part, ordinal);
   state_.stats.endpoints[at(id_)].vector_ops += program.combine_ops;
@@ -772,7 +799,10 @@ void EndpointModule::try_send(int stage, int replica) {
           blocked = true;
           channel.producer_waits = true;
           if (!channel.pending.empty()) {
-            schedule({channel.pending.front().at, EventKind::send, program.replicas[at(replica)].parts.front(), 0});
+            schedule({channel.pending.front().at,
+                      EventKind::send,
+                      program.replicas[at(replica)].parts.front(),
+                      0});
           }
         } else {
           channel.producer_waits = false;
@@ -803,7 +833,8 @@ void EndpointModule::try_send(int stage, int replica) {
     if (!remote.empty()) {
       std::sort(remote.begin(), remote.end());
       remote.erase(std::unique(remote.begin(), remote.end()), remote.end());
-      if (burst.count == program.burst || remote != burst_to || index != burst.index + burst.count * stride) {
+      if (burst.count == program.burst || remote != burst_to ||
+          index != burst.index + burst.count * stride) {
         flush();
       }
       if (burst_to.empty()) {
@@ -842,7 +873,10 @@ void EndpointModule::try_send(int stage, int replica) {
   flush();
 }
 
-void EndpointModule::position_left(int stage, std::int64_t ordinal, std::int64_t image, Position32 value) {
+void EndpointModule::position_left(int stage,
+                                   std::int64_t ordinal,
+                                   std::int64_t image,
+                                   Position32 value) {
   const ProgramStage& program = state_.program.stages[at(stage)];
   StageState& state = state_.stages[at(stage)];
   ++state.stats.positions_out;
@@ -861,16 +895,23 @@ void EndpointModule::position_left(int stage, std::int64_t ordinal, std::int64_t
   }
   if (state_.options.progress) {
     const auto total = static_cast<double>(program.positions * state_.options.images);
-    state_.options.progress(
-        {state_.images_done, state_.options.images, static_cast<double>(state_.positions_out) / total, Cycles(now_)});
+    state_.options.progress({state_.images_done,
+                             state_.options.images,
+                             static_cast<double>(state_.positions_out) / total,
+                             Cycles(now_)});
   }
 }
 
 void EndpointModule::wake_sender(int stage, int replica, std::int64_t when) {
-  schedule({when, EventKind::send, state_.program.stages[at(stage)].replicas[at(replica)].parts.front(), 0});
+  schedule({when,
+            EventKind::send,
+            state_.program.stages[at(stage)].replicas[at(replica)].parts.front(),
+            0});
 }
 
-void EndpointModule::wake_part(int part, std::int64_t when) { schedule({when, EventKind::wake, part, 0}); }
+void EndpointModule::wake_part(int part, std::int64_t when) {
+  schedule({when, EventKind::wake, part, 0});
+}
 
 void EndpointModule::advance_turn() {
   state_.turn = (state_.turn + 1) % state_.turns.size();
@@ -932,7 +973,9 @@ void EndpointModule::deliver(const Delivery& delivery, Message& message) {
     return;
   }
   const auto found = std::lower_bound(
-      stage_ports_.begin(), stage_ports_.end(), message.stage, [](const StagePorts& s, int stage) { return s.stage < stage; });
+      stage_ports_.begin(), stage_ports_.end(), message.stage, [](const StagePorts& s, int stage) {
+        return s.stage < stage;
+      });
   const ProgramStage& stage = state_.program.stages[at(message.stage)];
   for (const int port : found->ports) {
     const ProgramPort& program = state_.program.ports[at(port)];
@@ -956,8 +999,8 @@ void EndpointModule::deliver(const Delivery& delivery, Message& message) {
   }
 }
 
-/// A position has reached this endpoint's buffer: it can be read `write_latency_` later. Flits are written as they
-/// arrive, so the buffer's write bandwidth costs no extra time.
+/// A position has reached this endpoint's buffer: it can be read `write_latency_` later. Flits are
+/// written as they arrive, so the buffer's write bandwidth costs no extra time.
 void EndpointModule::land(const Arrival& arrival, std::int64_t visible) {
   if (is_tile_) {
     state_.stats.endpoints[at(id_)].buffer_write_bits +=
@@ -1032,13 +1075,14 @@ void EndpointModule::describe_waits(std::vector<std::string>& lines) const {
         for (const int port : state_.program.edges[at(edge)].ports) {
           const CreditChannel& channel = state_.ports[at(port)].credits[at(p.replica)];
           if (channel.producer_waits) {
-            lines.push_back(fmt::format("{} {}[{}]: waits for room in the line buffer of {} (edge {}, {} slots)",
-                                        path_,
-                                        stage.name,
-                                        p.replica,
-                                        state_.program.stages[at(state_.program.edges[at(edge)].to)].name,
-                                        edge,
-                                        state_.program.ports[at(port)].window));
+            lines.push_back(fmt::format(
+                "{} {}[{}]: waits for room in the line buffer of {} (edge {}, {} slots)",
+                path_,
+                stage.name,
+                p.replica,
+                state_.program.stages[at(state_.program.edges[at(edge)].to)].name,
+                edge,
+                state_.program.ports[at(port)].window));
           }
         }
       }
@@ -1053,14 +1097,15 @@ void EndpointModule::describe_waits(std::vector<std::string>& lines) const {
       const PortState& port = state_.ports[at(state.ports[e])];
       const std::int64_t need = image * edge.positions + edge.last_needed[at(pos)];
       if (port.watermark <= need) {
-        lines.push_back(fmt::format("{} {}[{}]: firing {} waits for position {} of {}, has all before {}",
-                                    path_,
-                                    stage.name,
-                                    p.replica,
-                                    state.ordinal,
-                                    need,
-                                    state_.program.stages[at(edge.from)].name,
-                                    port.watermark));
+        lines.push_back(
+            fmt::format("{} {}[{}]: firing {} waits for position {} of {}, has all before {}",
+                        path_,
+                        stage.name,
+                        p.replica,
+                        state.ordinal,
+                        need,
+                        state_.program.stages[at(edge.from)].name,
+                        port.watermark));
       }
     }
   }

@@ -2,22 +2,24 @@
 // SPDX-FileCopyrightText: The Tessera authors
 /// One endpoint of the fabric as a SystemC module: a tile, a chip I/O port or the memory port.
 ///
-/// A tile's bus, buffer and vector unit live here; so do its lockstep groups of PEs. One SC_METHOD with a queue of its
-/// own: it runs only in cycles in which something happens here. All events of a cycle are handled first, in an
-/// order that does not depend on who caused them; then whatever can start is started.
+/// A tile's bus, buffer and vector unit live here; so do its lockstep groups of PEs. One SC_METHOD
+/// with a queue of its own: it runs only in cycles in which something happens here. All events of a
+/// cycle are handled first, in an order that does not depend on who caused them; then whatever can
+/// start is started.
 ///
 /// One firing of a matrix part:
-///   input over the bus -> PEs (Reservation) -> result over the bus -> vector unit -> home tile -> combined ->
-///   position leaves for every line buffer that needs it, as soon as all of them have room.
+///   input over the bus -> PEs (Reservation) -> result over the bus -> vector unit -> home tile ->
+///   combined -> position leaves for every line buffer that needs it, as soon as all of them have
+///   room.
 #pragma once
+
+#include "sim/base/rng.hpp"
+#include "sim/engine/state.hpp"
 
 #include <queue>
 #include <string>
 #include <systemc>
 #include <vector>
-
-#include "sim/base/rng.hpp"
-#include "sim/engine/state.hpp"
 
 namespace tessera::engine {
 
@@ -26,18 +28,23 @@ class StepPlayer;
 class EndpointModule : public sc_core::sc_module {
  public:
   SC_HAS_PROCESS(EndpointModule);
-  EndpointModule(const sc_core::sc_module_name& name, std::string path, State& state, EndpointId id);
+  EndpointModule(const sc_core::sc_module_name& name,
+                 std::string path,
+                 State& state,
+                 EndpointId id);
   ~EndpointModule() override;
 
   /// Declares the trace rows and asks for the first activation.
   void begin();
   /// Registers waveform signals.
   void trace_signals(sc_core::sc_trace_file* file);
-  /// The fabric delivered a message; called in the fabric's phase, seen by this endpoint in cycle delivery.at + 1.
+  /// The fabric delivered a message; called in the fabric's phase, seen by this endpoint in cycle
+  /// delivery.at + 1.
   void deliver(const Delivery& delivery, Message& message);
   /// Step mode: one PE of a part has finished a firing; called in the resources' phase.
   void pe_finished(int part, std::int64_t ordinal, Cycles done);
-  /// Tries the replica's blocked head again at `at`; called by a consumer that released a line buffer.
+  /// Tries the replica's blocked head again at `at`; called by a consumer that released a line
+  /// buffer.
   void wake_sender(int stage, int replica, std::int64_t at);
   /// Serial: it is this part's turn from cycle `at` on.
   void wake_part(int part, std::int64_t at);
@@ -52,7 +59,16 @@ class EndpointModule : public sc_core::sc_module {
   void finish(std::int64_t end);
 
  private:
-  enum class EventKind : std::uint8_t { arrive, pe_done, taken, combine, combined, send, wake, inject };
+  enum class EventKind : std::uint8_t {
+    arrive,
+    pe_done,
+    taken,
+    combine,
+    combined,
+    send,
+    wake,
+    inject
+  };
 
   struct Event {
     std::int64_t at;
@@ -86,7 +102,9 @@ class EndpointModule : public sc_core::sc_module {
     std::vector<int> ports;
   };
 
-  void activate() { guarded(state_, [this] { run(); }); }
+  void activate() {
+    guarded(state_, [this] { run(); });
+  }
 
   void run();
   void schedule(Event event);
@@ -104,9 +122,11 @@ class EndpointModule : public sc_core::sc_module {
   void start_pes(int part, std::int64_t ordinal, std::int64_t at, bool write);
   void pe_done(int part, std::int64_t ordinal);
   void result_taken(int part);
-  void contribute(int stage, int replica, PartState::Flight flight, bool in_fabric_phase, std::int64_t at);
+  void contribute(
+      int stage, int replica, PartState::Flight flight, bool in_fabric_phase, std::int64_t at);
   void combine(int stage, int replica, std::int64_t ordinal);
-  void position_done(int stage, int replica, std::int64_t ordinal, std::int64_t shown, Position32 value);
+  void position_done(
+      int stage, int replica, std::int64_t ordinal, std::int64_t shown, Position32 value);
   void try_send(int stage, int replica);
   void position_left(int stage, std::int64_t ordinal, std::int64_t image, Position32 value);
   void arrive(const Arrival& arrival, std::int64_t at);
@@ -136,7 +156,7 @@ class EndpointModule : public sc_core::sc_module {
   std::vector<std::int32_t> free_arrivals_;
   std::vector<Message> messages_;
   std::vector<std::uint32_t> free_messages_;
-  std::vector<StagePorts> stage_ports_;          ///< sorted by stage: line buffers here, by producer
+  std::vector<StagePorts> stage_ports_;  ///< sorted by stage: line buffers here, by producer
   std::vector<int> dirty_;
   std::vector<std::pair<int, int>> resend_;
   std::int64_t bus_free_ = 0;
@@ -145,7 +165,8 @@ class EndpointModule : public sc_core::sc_module {
   std::int64_t vector_drawn_ = 0;
   TrackId bus_track_ = -1;
   TrackId vector_track_ = -1;
-  std::int64_t bus_width_ = 0;     ///< bits per cycle that the buffer and the bus together sustain; 0: unlimited
+  std::int64_t bus_width_ =
+      0;  ///< bits per cycle that the buffer and the bus together sustain; 0: unlimited
   std::int64_t read_latency_ = 0;
   std::int64_t write_latency_ = 0;
   std::unique_ptr<StepPlayer> step_;

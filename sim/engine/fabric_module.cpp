@@ -8,19 +8,25 @@
 
 namespace tessera::engine {
 
-int slot_bits(int endpoints) { return 32 - ceil_log2(static_cast<std::uint64_t>(endpoints)); }
+int slot_bits(int endpoints) {
+  return 32 - ceil_log2(static_cast<std::uint64_t>(endpoints));
+}
 
 MessageId message_id(MessageName name, int endpoints) {
-  return static_cast<MessageId>((std::uint64_t{static_cast<std::uint32_t>(name.endpoint)} << slot_bits(endpoints)) | name.slot);
+  return static_cast<MessageId>(
+      (std::uint64_t{static_cast<std::uint32_t>(name.endpoint)} << slot_bits(endpoints)) |
+      name.slot);
 }
 
 MessageName message_name(MessageId id, int endpoints) {
   const int bits = slot_bits(endpoints);
   const std::uint64_t mask = (std::uint64_t{1} << bits) - 1;
-  return {static_cast<EndpointId>(std::uint64_t{id} >> bits), static_cast<std::uint32_t>(id & mask)};
+  return {static_cast<EndpointId>(std::uint64_t{id} >> bits),
+          static_cast<std::uint32_t>(id & mask)};
 }
 
-FabricModule::FabricModule(const sc_core::sc_module_name& name, State& state) : sc_module(name), state_(state) {
+FabricModule::FabricModule(const sc_core::sc_module_name& name, State& state)
+    : sc_module(name), state_(state) {
   SC_METHOD(activate);
   sensitive << wake_;
   dont_initialize();
@@ -33,7 +39,9 @@ void FabricModule::poke(std::int64_t at) {
   }
 }
 
-void FabricModule::trace_signals(sc_core::sc_trace_file* file) { sc_core::sc_trace(file, delivered_, "chip.fabric.delivered"); }
+void FabricModule::trace_signals(sc_core::sc_trace_file* file) {
+  sc_core::sc_trace(file, delivered_, "chip.fabric.delivered");
+}
 
 void FabricModule::run() {
   wake_at_ = INT64_MAX;

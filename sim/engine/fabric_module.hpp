@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// The interconnect as one SystemC module. It runs in the fabric's phase and, in one activation, simulates every cycle up
-/// to the next one in which an endpoint can do anything: nobody can inject before that.
+/// The interconnect as one SystemC module. It runs in the fabric's phase and, in one activation,
+/// simulates every cycle up to the next one in which an endpoint can do anything: nobody can inject
+/// before that.
 #pragma once
+
+#include "sim/engine/state.hpp"
 
 #include <systemc>
 #include <vector>
-
-#include "sim/engine/state.hpp"
 
 namespace tessera::engine {
 
@@ -21,7 +22,9 @@ class FabricModule : public sc_core::sc_module {
   void trace_signals(sc_core::sc_trace_file* file);
 
  private:
-  void activate() { guarded(state_, [this] { run(); }); }
+  void activate() {
+    guarded(state_, [this] { run(); });
+  }
 
   void run();
 
@@ -34,7 +37,8 @@ class FabricModule : public sc_core::sc_module {
   unsigned delivered_ = 0;
 };
 
-/// A MessageId names the source endpoint and a slot there; every endpoint has as many slots as 32 bits allow.
+/// A MessageId names the source endpoint and a slot there; every endpoint has as many slots as 32
+/// bits allow.
 struct MessageName {
   EndpointId endpoint;
   std::uint32_t slot;

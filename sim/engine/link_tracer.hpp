@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// Rows of the fabric's links in a trace: flits of one stage that follow each other are one span of work.
+/// Rows of the fabric's links in a trace: flits of one stage that follow each other are one span of
+/// work.
 #pragma once
+
+#include "arch/chip/chip.hpp"
+#include "sim/api/trace.hpp"
 
 #include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "arch/chip/chip.hpp"
-#include "sim/api/trace.hpp"
 
 namespace tessera::engine {
 

@@ -2,6 +2,12 @@
 // SPDX-FileCopyrightText: The Tessera authors
 #include "sim/engine/simulation.hpp"
 
+#include "sim/base/rng.hpp"
+#include "sim/engine/clock.hpp"
+#include "sim/engine/endpoint.hpp"
+#include "sim/engine/fabric_module.hpp"
+#include "sim/engine/link_tracer.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,24 +16,23 @@
 #include <numeric>
 #include <systemc>
 
-#include "sim/base/rng.hpp"
-#include "sim/engine/clock.hpp"
-#include "sim/engine/endpoint.hpp"
-#include "sim/engine/fabric_module.hpp"
-#include "sim/engine/link_tracer.hpp"
-
 /// libsystemc wants this symbol; our programs have a main of their own and never come here.
-int sc_main(int, char*[]) { return 0; }
+int sc_main(int, char*[]) {
+  return 0;
+}
 
 namespace tessera::engine {
 namespace {
 
-std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
+std::size_t at(std::int64_t i) {
+  return static_cast<std::size_t>(i);
+}
 
 /// Library messages become exceptions; nothing is printed behind the user's back.
 void on_systemc_report(const sc_core::sc_report& report, const sc_core::sc_actions&) {
   if (report.get_severity() >= sc_core::SC_ERROR) {
-    throw InternalError("systemc", -1, fmt::format("{}: {}", report.get_msg_type(), report.get_msg()));
+    throw InternalError(
+        "systemc", -1, fmt::format("{}: {}", report.get_msg_type(), report.get_msg()));
   }
 }
 
@@ -40,7 +45,8 @@ std::string endpoint_path(const Program& program, EndpointId id) {
   if (id < program.tiles) {
     return fmt::format("chip.tiles[{}]", id);
   }
-  return id == program.memory_endpoint ? "chip.memory" : fmt::format("chip.io[{}]", id - program.io_endpoint);
+  return id == program.memory_endpoint ? "chip.memory"
+                                       : fmt::format("chip.io[{}]", id - program.io_endpoint);
 }
 
 void set_up_state(State& state) {
@@ -81,7 +87,8 @@ void set_up_state(State& state) {
     const ProgramEdge& edge = program.edges[at(port.edge)];
     const ProgramStage& to = program.stages[at(edge.to)];
     const ProgramStage& from = program.stages[at(edge.from)];
-    const auto operand = std::find(to.in_edges.begin(), to.in_edges.end(), port.edge) - to.in_edges.begin();
+    const auto operand =
+        std::find(to.in_edges.begin(), to.in_edges.end(), port.edge) - to.in_edges.begin();
     for (const int part : port.parts) {
       state.parts[at(part)].ports[at(operand)] = static_cast<int>(i);
     }
@@ -95,7 +102,9 @@ void set_up_state(State& state) {
       const EndpointId home = from.replicas[r].home;
       // A release travels back as one flit, uncontended: credits have wires of their own.
       p.credits[r].delay =
-          home == port.at ? 1 : std::max<std::int64_t>(1, state.fabric->zero_load_latency(port.at, home, Bits(1)).value);
+          home == port.at ? 1
+                          : std::max<std::int64_t>(
+                                1, state.fabric->zero_load_latency(port.at, home, Bits(1)).value);
     }
   }
   if (program.granularity == Granularity::serial) {
@@ -107,10 +116,13 @@ void set_up_state(State& state) {
   }
 }
 
-/// The chip: every endpoint and the fabric. Modules are built in any order: nothing may depend on it.
+/// The chip: every endpoint and the fabric. Modules are built in any order: nothing may depend on
+/// it.
 class ChipModule : public sc_core::sc_module {
  public:
-  ChipModule(const sc_core::sc_module_name& name, State& state, const std::vector<EndpointId>& order)
+  ChipModule(const sc_core::sc_module_name& name,
+             State& state,
+             const std::vector<EndpointId>& order)
       : sc_module(name) {
     state.endpoints.resize(order.size());
     const bool fabric_first = state.options.construction_seed % 2 == 0;
@@ -155,7 +167,8 @@ void trace_layers(const State& state, std::int64_t end) {
         continue;
       }
       if (start > drawn) {
-        state.trace->wait(track, Cycles(drawn), Cycles(start), image == 0 ? Wait::none : Wait::input);
+        state.trace->wait(
+            track, Cycles(drawn), Cycles(start), image == 0 ? Wait::none : Wait::input);
       }
       state.trace->work(track, Cycles(start), Cycles(stop), name, static_cast<std::int64_t>(image));
       drawn = stop;
@@ -171,10 +184,11 @@ void trace_layers(const State& state, std::int64_t end) {
   for (const EndpointModule* endpoint : state.endpoints) {
     endpoint->describe_waits(lines);
   }
-  std::string text = fmt::format("deadlock in cycle {}: {} of {} images are out and nothing can move",
-                                 state.last_event,
-                                 state.images_done,
-                                 state.options.images);
+  std::string text =
+      fmt::format("deadlock in cycle {}: {} of {} images are out and nothing can move",
+                  state.last_event,
+                  state.images_done,
+                  state.options.images);
   constexpr std::size_t kShown = 40;
   for (std::size_t i = 0; i < std::min(kShown, lines.size()); ++i) {
     text += "\n  " + lines[i];
@@ -286,8 +300,9 @@ RunStats simulate(const Program& program,
   for (EndpointModule* endpoint : state.endpoints) {
     endpoint->begin();
   }
-  sc_core::sc_start(sc_core::sc_time::from_value(static_cast<sc_dt::uint64>(options.max_cycles) * kTicksPerCycle),
-                    sc_core::SC_EXIT_ON_STARVATION);
+  sc_core::sc_start(
+      sc_core::sc_time::from_value(static_cast<sc_dt::uint64>(options.max_cycles) * kTicksPerCycle),
+      sc_core::SC_EXIT_ON_STARVATION);
   if (vcd != nullptr) {
     sc_core::sc_close_vcd_trace_file(vcd);
   }
@@ -323,7 +338,8 @@ RunStats simulate(const Program& program,
   if (state.datapath != nullptr) {
     stats.output_digest = digest(stats.outputs);
   }
-  stats.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  stats.wall_seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return std::move(stats);
 }
 

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// Runs a Program on a chip. One simulation per process: the SystemC kernel cannot be elaborated twice.
+/// Runs a Program on a chip. One simulation per process: the SystemC kernel cannot be elaborated
+/// twice.
 ///
-/// Errors   DeadlockError (exit 3) when firings are outstanding and nothing can move, with who waits for what
+/// Errors   DeadlockError (exit 3) when firings are outstanding and nothing can move, with who
+/// waits for what
 #pragma once
-
-#include <stdexcept>
-#include <string>
 
 #include "arch/chip/chip.hpp"
 #include "sim/api/program.hpp"
 #include "sim/api/run.hpp"
 #include "workloads/network.hpp"
+
+#include <stdexcept>
+#include <string>
 
 namespace tessera::engine {
 
@@ -25,8 +27,8 @@ RunStats simulate(const Program& program,
                   const arch::chip::Chip& chip,
                   const RunOptions& options);
 
-/// Wall time of one timed activation of an empty SC_METHOD among `processes` others, and of nothing else: the yardstick
-/// of bench/. Uses up the process's only elaboration.
+/// Wall time of one timed activation of an empty SC_METHOD among `processes` others, and of nothing
+/// else: the yardstick of bench/. Uses up the process's only elaboration.
 double empty_activation_seconds(int processes, std::int64_t activations);
 
 }  // namespace tessera::engine

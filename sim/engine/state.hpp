@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// All mutable state of a run that more than one module sees, in flat arrays parallel to Program. Every entry has one
-/// writer per phase (clock.hpp), so the order of modules within a phase cannot matter.
+/// All mutable state of a run that more than one module sees, in flat arrays parallel to Program.
+/// Every entry has one writer per phase (clock.hpp), so the order of modules within a phase cannot
+/// matter.
 #pragma once
+
+#include "arch/chip/chip.hpp"
+#include "sim/api/program.hpp"
+#include "sim/api/run.hpp"
+#include "sim/engine/datapath.hpp"
 
 #include <cstdint>
 #include <deque>
@@ -12,11 +18,6 @@
 #include <utility>
 #include <vector>
 
-#include "arch/chip/chip.hpp"
-#include "sim/api/program.hpp"
-#include "sim/api/run.hpp"
-#include "sim/engine/datapath.hpp"
-
 namespace tessera::engine {
 
 /// A growing ring addressed by an index that only moves forward.
@@ -25,9 +26,12 @@ class Ring {
  public:
   T& at(std::int64_t index) { return slots_[static_cast<std::size_t>(index) & mask_]; }
 
-  [[nodiscard]] const T& at(std::int64_t index) const { return slots_[static_cast<std::size_t>(index) & mask_]; }
+  [[nodiscard]] const T& at(std::int64_t index) const {
+    return slots_[static_cast<std::size_t>(index) & mask_];
+  }
 
-  /// Makes room for indices first..last (inclusive) at once; what lies in first..old_last keeps its value.
+  /// Makes room for indices first..last (inclusive) at once; what lies in first..old_last keeps its
+  /// value.
   void reserve(std::int64_t first, std::int64_t old_last, std::int64_t last) {
     const auto need = static_cast<std::size_t>(last - first + 1);
     if (need <= slots_.size()) {
@@ -52,16 +56,17 @@ class Ring {
   std::size_t mask_ = 0;
 };
 
-/// What the consumer tells one producing replica: "everything below `value` is free from cycle `at` on".
+/// What the consumer tells one producing replica: "everything below `value` is free from cycle `at`
+/// on".
 struct Credit {
   std::int64_t at;
   std::int64_t value;
 };
 
 struct CreditChannel {
-  int replica = 0;            ///< of the producing stage
-  std::int64_t delay = 1;     ///< cycles until the producer sees a release
-  std::int64_t seen = 0;      ///< released index as the producer knows it
+  int replica = 0;         ///< of the producing stage
+  std::int64_t delay = 1;  ///< cycles until the producer sees a release
+  std::int64_t seen = 0;   ///< released index as the producer knows it
   std::deque<Credit> pending;
   bool producer_waits = false;
 };
@@ -77,8 +82,8 @@ struct PortState {
   std::int64_t released = 0;   ///< first index still needed by a later firing
   std::int64_t highest = -1;   ///< highest index that arrived
   Ring<Slot> slots;
-  std::int64_t live = 0;       ///< slots in use
-  Cycles link_wait{0};         ///< of the position that moved the watermark last
+  std::int64_t live = 0;  ///< slots in use
+  Cycles link_wait{0};    ///< of the position that moved the watermark last
   Cycles credit_wait{0};
   bool from_memory = false;
   TrackId from_track = -1;
@@ -109,31 +114,31 @@ class Reservation {
 struct PartState {
   struct Flight {
     std::int64_t ordinal = 0;
-    std::int64_t count = 1;  ///< positions (bursts of the source)
-    int pes_playing = 0;     ///< step mode: PEs that have not finished
-    std::int64_t done = 0;   ///< step mode: latest finish so far
-    std::int64_t shown = -1; ///< a cycle in which the vector unit works on the result; -1: in none
+    std::int64_t count = 1;   ///< positions (bursts of the source)
+    int pes_playing = 0;      ///< step mode: PEs that have not finished
+    std::int64_t done = 0;    ///< step mode: latest finish so far
+    std::int64_t shown = -1;  ///< a cycle in which the vector unit works on the result; -1: in none
     Partial64 result;
     std::vector<Position32> positions;  ///< vector stages
   };
 
-  std::int64_t ordinal = 0;        ///< next firing, counted over all images
-  std::int64_t firings = 0;        ///< of the whole run
-  std::int64_t image = -1;         ///< of the last firing
-  std::vector<int> ports;          ///< line buffer of each operand
+  std::int64_t ordinal = 0;  ///< next firing, counted over all images
+  std::int64_t firings = 0;  ///< of the whole run
+  std::int64_t image = -1;   ///< of the last firing
+  std::vector<int> ports;    ///< line buffer of each operand
   int outstanding = 0;
   bool dirty = false;
-  bool written = false;            ///< matrix of the current image (or turn) programmed
-  std::deque<Flight> flights;      ///< in order of issue
+  bool written = false;        ///< matrix of the current image (or turn) programmed
+  std::deque<Flight> flights;  ///< in order of issue
   std::vector<Reservation> groups;
-  std::int64_t drawn_to = 0;       ///< end of the last work span: its row is tiled up to here
-  std::int64_t input_at = -1;      ///< when the operands of the next firing were complete; -1: not yet
+  std::int64_t drawn_to = 0;   ///< end of the last work span: its row is tiled up to here
+  std::int64_t input_at = -1;  ///< when the operands of the next firing were complete; -1: not yet
   Cycles input_link{0}, input_credit{0};
   bool input_memory = false;
-  std::int64_t bus_until = 0;      ///< when the operands of the last firing were in the PEs
+  std::int64_t bus_until = 0;  ///< when the operands of the last firing were in the PEs
   TrackId input_track = -1;
   Cycles input_sent{0};
-  std::int64_t slot_at = 0;        ///< when a register came free for the next firing
+  std::int64_t slot_at = 0;  ///< when a register came free for the next firing
   Wait slot_reason = Wait::resource;
   std::vector<std::int64_t> first_needed;  ///< per in-edge of the stage, absolute index
   PartStats stats;
@@ -150,11 +155,11 @@ struct OpenPosition {
 };
 
 struct ReplicaState {
-  std::int64_t head = 0;       ///< ordinal of the next position to leave
-  std::int64_t highest = -1;   ///< highest ordinal opened
+  std::int64_t head = 0;      ///< ordinal of the next position to leave
+  std::int64_t highest = -1;  ///< highest ordinal opened
   Ring<OpenPosition> open;
-  bool blocked = false;        ///< head is done but a consumer's line buffer is full
-  bool retry = false;          ///< listed for another attempt
+  bool blocked = false;  ///< head is done but a consumer's line buffer is full
+  bool retry = false;    ///< listed for another attempt
 
   struct Combining {
     std::int64_t ordinal = 0;
@@ -175,8 +180,8 @@ struct Message {
   Kind kind = Kind::position;
   int stage = 0;
   int replica = 0;
-  std::int64_t index = 0;   ///< of the first position, or ordinal of the partial result
-  std::int64_t count = 1;   ///< positions: index, index + replicas, ...
+  std::int64_t index = 0;             ///< of the first position, or ordinal of the partial result
+  std::int64_t count = 1;             ///< positions: index, index + replicas, ...
   std::vector<Position32> positions;  ///< when functional
   Partial64 partial;
   Bits bits{0};
@@ -191,7 +196,8 @@ class FabricModule;
 
 /// Everything a run owns; modules keep a reference.
 struct State {
-  State(const Program& p, const arch::chip::Chip& c, const RunOptions& o) : program(p), chip(c), options(o) {}
+  State(const Program& p, const arch::chip::Chip& c, const RunOptions& o)
+      : program(p), chip(c), options(o) {}
 
   const Program& program;
   const arch::chip::Chip& chip;
@@ -207,7 +213,7 @@ struct State {
   std::vector<EndpointModule*> endpoints;
   std::vector<std::vector<int>> parts_at;  ///< [endpoint] indices into Program::parts
   std::vector<std::vector<int>> ports_at;  ///< [endpoint] indices into Program::ports
-  std::vector<int> turns;         ///< serial: parts in the order in which they may fire
+  std::vector<int> turns;                  ///< serial: parts in the order in which they may fire
   std::size_t turn = 0;
   RunStats stats;
   std::int64_t images_done = 0;

@@ -2,14 +2,14 @@
 // SPDX-FileCopyrightText: The Tessera authors
 #include "sim/engine/step_player.hpp"
 
+#include "sim/engine/clock.hpp"
+#include "sim/engine/endpoint.hpp"
+
 #include <fmt/format.h>
 
 #include <queue>
 #include <systemc>
 #include <utility>
-
-#include "sim/engine/clock.hpp"
-#include "sim/engine/endpoint.hpp"
 
 namespace tessera::engine {
 
@@ -24,7 +24,8 @@ struct Play {
 /// One resource of one PE.
 class ResourceModule : public sc_core::sc_module {
  public:
-  /// Pass `pass` of play `play`, occupation pattern `pattern` of its schedule, starting in cycle `at`.
+  /// Pass `pass` of play `play`, occupation pattern `pattern` of its schedule, starting in cycle
+  /// `at`.
   struct Token {
     std::int64_t at;
     int play;
@@ -35,6 +36,7 @@ class ResourceModule : public sc_core::sc_module {
   };
 
   SC_HAS_PROCESS(ResourceModule);
+
   ResourceModule(const sc_core::sc_module_name& name, std::string path, State& state, PeModule& pe)
       : sc_module(name), path_(std::move(path)), state_(state), pe_(pe) {
     SC_METHOD(activate);
@@ -69,7 +71,9 @@ class ResourceModule : public sc_core::sc_module {
   }
 
  private:
-  void activate() { guarded(state_, [this] { run(); }); }
+  void activate() {
+    guarded(state_, [this] { run(); });
+  }
 
   void run();
 
@@ -90,11 +94,14 @@ class ResourceModule : public sc_core::sc_module {
 /// One PE: its resources and the firings in them.
 class PeModule : public sc_core::sc_module {
  public:
-  PeModule(const sc_core::sc_module_name& name, const std::string& path, State& state, EndpointId endpoint)
+  PeModule(const sc_core::sc_module_name& name,
+           const std::string& path,
+           State& state,
+           EndpointId endpoint)
       : sc_module(name), state_(state), endpoint_(endpoint) {
     for (const Resource& resource : state.chip.pe->resources()) {
-      resources.push_back(
-          std::make_unique<ResourceModule>(resource.name.c_str(), path + "." + resource.name, state, *this));
+      resources.push_back(std::make_unique<ResourceModule>(
+          resource.name.c_str(), path + "." + resource.name, state, *this));
     }
   }
 
@@ -110,7 +117,9 @@ class PeModule : public sc_core::sc_module {
     return static_cast<int>(plays_.size()) - 1;
   }
 
-  [[nodiscard]] const Play& play(int index) const { return plays_[static_cast<std::size_t>(index)]; }
+  [[nodiscard]] const Play& play(int index) const {
+    return plays_[static_cast<std::size_t>(index)];
+  }
 
   /// Hands pass `pass` of pattern `pattern` to its resource.
   void hand(int play_index, int pattern, std::int64_t pass, std::int64_t at) {
@@ -122,7 +131,8 @@ class PeModule : public sc_core::sc_module {
     Play& done = plays_[static_cast<std::size_t>(play_index)];
     done.used = false;
     if (done.ordinal >= 0) {
-      state_.endpoints[static_cast<std::size_t>(endpoint_)]->pe_finished(done.part, done.ordinal, Cycles(at));
+      state_.endpoints[static_cast<std::size_t>(endpoint_)]->pe_finished(
+          done.part, done.ordinal, Cycles(at));
     }
   }
 
@@ -153,7 +163,8 @@ void ResourceModule::run() {
       if (now > drawn_) {
         state_.trace->wait(track_, Cycles(drawn_), Cycles(now), Wait::none);
       }
-      const int stage = state_.program.parts[static_cast<std::size_t>(pe_.play(token.play).part)].stage;
+      const int stage =
+          state_.program.parts[static_cast<std::size_t>(pe_.play(token.play).part)].stage;
       state_.trace->work(track_,
                          Cycles(now),
                          Cycles(now) + pattern.occupancy,
@@ -181,7 +192,10 @@ void ResourceModule::run() {
       if (last) {
         pe_.finished(token.play, now + (schedule.latency - last_start).value);
       } else {
-        pe_.hand(token.play, token.pattern + 1, 0, now + (schedule.plays[index + 1].offset - last_start).value);
+        pe_.hand(token.play,
+                 token.pattern + 1,
+                 0,
+                 now + (schedule.plays[index + 1].offset - last_start).value);
       }
     }
   }
@@ -215,7 +229,8 @@ StepPlayer::StepPlayer(State& state, EndpointId endpoint, const std::string& pat
 
 StepPlayer::~StepPlayer() = default;
 
-void StepPlayer::play(int pe, const Schedule& schedule, std::int64_t issue, int part, std::int64_t ordinal) {
+void StepPlayer::play(
+    int pe, const Schedule& schedule, std::int64_t issue, int part, std::int64_t ordinal) {
   PeModule& module = *pes_[static_cast<std::size_t>(pe)];
   const int index = module.open({&schedule, part, ordinal, true});
   if (schedule.plays.empty()) {

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// Step mode: the PEs of one endpoint as hardware one can watch. Every resource of every PE that the program uses (DAC,
-/// array, ADC, shift-and-add) is an sc_module that plays each of its occupations as one activation and hands a
-/// token to the resource of the next Step; a firing ends when its last token arrives.
+/// Step mode: the PEs of one endpoint as hardware one can watch. Every resource of every PE that
+/// the program uses (DAC, array, ADC, shift-and-add) is an sc_module that plays each of its
+/// occupations as one activation and hands a token to the resource of the next Step; a firing ends
+/// when its last token arrives.
 ///
-/// Errors   two tokens in one resource at the same time are an InternalError: the reservation rule of
+/// Errors   two tokens in one resource at the same time are an InternalError: the reservation rule
+/// of
 ///          model.hpp failed
 #pragma once
+
+#include "sim/engine/state.hpp"
 
 #include <memory>
 #include <string>
 #include <vector>
-
-#include "sim/engine/state.hpp"
 
 namespace sc_core {
 class sc_trace_file;
@@ -29,7 +31,8 @@ class StepPlayer {
   StepPlayer(const StepPlayer&) = delete;
   StepPlayer& operator=(const StepPlayer&) = delete;
 
-  /// Plays `schedule` on PE `pe`, issued in cycle `issue`. ordinal < 0: a write, nobody waits for it.
+  /// Plays `schedule` on PE `pe`, issued in cycle `issue`. ordinal < 0: a write, nobody waits for
+  /// it.
   void play(int pe, const Schedule& schedule, std::int64_t issue, int part, std::int64_t ordinal);
   void trace_signals(sc_core::sc_trace_file* file);
   void begin();

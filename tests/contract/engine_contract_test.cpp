@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// Does the engine keep its promises on random networks, chips and mappings? The two detail modes agree to the cycle;
-/// construction order changes nothing; stalls change cycles only; every row of a trace is tiled; what leaves the
-/// chip equals the golden executor bit for bit. Replay one seed with TESSERA_SEED.
-#include <fmt/format.h>
-#include <gtest/gtest.h>
-
+/// Does the engine keep its promises on random networks, chips and mappings? The two detail modes
+/// agree to the cycle; construction order changes nothing; stalls change cycles only; every row of
+/// a trace is tiled; what leaves the chip equals the golden executor bit for bit. Replay one seed
+/// with TESSERA_SEED.
 #include "sim/base/rng.hpp"
 #include "sim/trace/memory_trace.hpp"
 #include "tests/support/cases.hpp"
 #include "tests/support/child.hpp"
 #include "workloads/golden.hpp"
 #include "workloads/parameters.hpp"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
 
 namespace tessera::test {
 namespace {
@@ -33,7 +34,9 @@ Case random_case(std::uint64_t seed) {
         const auto limit = std::min<std::int64_t>(4, layer.out.positions());
         spec.layers.push_back({static_cast<int>(rng.uniform(1, 10)),
                                static_cast<int>(rng.uniform(1, 10)),
-                               spec.granularity == Granularity::serial ? 1 : static_cast<int>(rng.uniform(1, limit))});
+                               spec.granularity == Granularity::serial
+                                   ? 1
+                                   : static_cast<int>(rng.uniform(1, limit))});
       }
     }
     try {
@@ -71,7 +74,8 @@ TEST(EngineContract, StepModeAgreesWithFiringModeToTheCycle) {
     const std::string firing = simulate_in_child(c, options);
     options.detail = Detail::step;
     ASSERT_EQ(firing, simulate_in_child(c, options)) << "TESSERA_SEED=" << seed;
-    ASSERT_EQ(firing.find("exception"), std::string::npos) << "TESSERA_SEED=" << seed << "\n" << firing;
+    ASSERT_EQ(firing.find("exception"), std::string::npos) << "TESSERA_SEED=" << seed << "\n"
+                                                           << firing;
   }
 }
 
@@ -82,20 +86,23 @@ TEST(EngineContract, ConstructionOrderDoesNotMatter) {
     const std::string natural = simulate_in_child(c, options);
     for (const std::uint64_t order : {1, 2, 3}) {
       options.construction_seed = order;
-      ASSERT_EQ(natural, simulate_in_child(c, options)) << "TESSERA_SEED=" << seed << " order " << order;
+      ASSERT_EQ(natural, simulate_in_child(c, options))
+          << "TESSERA_SEED=" << seed << " order " << order;
     }
   }
 }
 
-/// Counts and bits only: what stalls may not change. How many small input positions share a flit depends on when there
-/// is room for them, so flits are not among them.
+/// Counts and bits only: what stalls may not change. How many small input positions share a flit
+/// depends on when there is room for them, so flits are not among them.
 std::string counts(const RunStats& stats) {
-  std::string text = fmt::format("firings {} digest {:016x}\n", stats.pe_firings, stats.output_digest);
+  std::string text =
+      fmt::format("firings {} digest {:016x}\n", stats.pe_firings, stats.output_digest);
   for (const PartStats& part : stats.parts) {
     text += fmt::format("{} {}\n", part.firings, part.writes);
   }
   for (const EndpointStats& e : stats.endpoints) {
-    text += fmt::format("{} {} {} {}\n", e.bus_bits, e.buffer_read_bits, e.buffer_write_bits, e.vector_ops);
+    text += fmt::format(
+        "{} {} {} {}\n", e.bus_bits, e.buffer_read_bits, e.buffer_write_bits, e.vector_ops);
   }
   return text;
 }
@@ -114,7 +121,8 @@ TEST(EngineContract, RandomStallsChangeCyclesOnly) {
     const std::string free = run();
     options.stall_probability = 0.3;
     const std::string stalled = run();
-    ASSERT_EQ(free.substr(free.find('\n')), stalled.substr(stalled.find('\n'))) << "TESSERA_SEED=" << seed;
+    ASSERT_EQ(free.substr(free.find('\n')), stalled.substr(stalled.find('\n')))
+        << "TESSERA_SEED=" << seed;
     slower += stalled.substr(0, stalled.find('\n')) != free.substr(0, free.find('\n')) ? 1 : 0;
   }
   EXPECT_GT(slower, 0) << "the stalls did nothing";
@@ -136,10 +144,12 @@ TEST(EngineContract, WorkAndWaitsTileEveryRow) {
             lifetime += wait;
           }
           if (lifetime != stats.end) {
-            return fmt::format("a part accounts for {} of {} cycles", lifetime.value, stats.end.value);
+            return fmt::format(
+                "a part accounts for {} of {} cycles", lifetime.value, stats.end.value);
           }
         }
-        return trace.rows().empty() ? std::string("no rows") : fmt::format("{}", fmt::join(trace.check_tiling(), "\n"));
+        return trace.rows().empty() ? std::string("no rows")
+                                    : fmt::format("{}", fmt::join(trace.check_tiling(), "\n"));
       });
       ASSERT_EQ(verdict, "") << "TESSERA_SEED=" << seed;
     }
@@ -156,14 +166,16 @@ TEST(EngineContract, OutputsEqualTheGoldenExecutor) {
         const RunStats stats = simulate(c, options);
         Golden golden(c.network, options.seed);
         for (std::size_t image = 0; image < stats.outputs.size(); ++image) {
-          const auto input = synthetic_input(c.network, options.seed, static_cast<std::int64_t>(image));
+          const auto input =
+              synthetic_input(c.network, options.seed, static_cast<std::int64_t>(image));
           if (golden.run(input) != stats.outputs[image]) {
             return fmt::format("image {} differs", image);
           }
         }
         return std::string{};
       });
-      ASSERT_EQ(verdict, "") << "TESSERA_SEED=" << seed << " functional " << static_cast<int>(functional);
+      ASSERT_EQ(verdict, "") << "TESSERA_SEED=" << seed << " functional "
+                             << static_cast<int>(functional);
     }
   }
 }

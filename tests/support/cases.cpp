@@ -2,11 +2,6 @@
 // SPDX-FileCopyrightText: The Tessera authors
 #include "tests/support/cases.hpp"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
-#include <cstdlib>
-
 #include "mapper/lower.hpp"
 #include "mapper/mapping_yaml.hpp"
 #include "mapper/place.hpp"
@@ -15,6 +10,11 @@
 #include "tests/support/child.hpp"
 #include "workloads/builder.hpp"
 #include "workloads/quantize.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cstdlib>
 
 namespace tessera::test {
 
@@ -35,24 +35,32 @@ Case make_case(const CaseSpec& spec) {
   quantize(c.network, bits);
   c.mapping = mapper::place(c.network, c.chip, request, spec.granularity, diagnostics);
   diagnostics.throw_if_any();
-  c.program = mapper::lower(c.network, c.mapping, c.chip, {spec.granularity, spec.images, false}, diagnostics);
+  c.program = mapper::lower(
+      c.network, c.mapping, c.chip, {spec.granularity, spec.images, false}, diagnostics);
   diagnostics.throw_if_any();
   return c;
 }
 
 std::string random_chip(Rng& rng) {
   const auto pick = [&](std::vector<std::string> from) {
-    return from[static_cast<std::size_t>(rng.uniform(0, static_cast<std::int64_t>(from.size()) - 1))];
+    return from[static_cast<std::size_t>(
+        rng.uniform(0, static_cast<std::int64_t>(from.size()) - 1))];
   };
   const std::string pe = fmt::format(
-      "{{kind: crossbar, rows: {}, columns: {}, cell_bits: {}, active_rows: {}, weight_mapping: {}, slice_placement: {}, "
-      "dac_bits: {}, adc_bits: 0, adcs: {}, t_adc: {} ns, t_read: {} ns, t_dac: {} ns, sample_and_hold: {}, shift_add: {}, "
+      "{{kind: crossbar, rows: {}, columns: {}, cell_bits: {}, active_rows: {}, weight_mapping: "
+      "{}, slice_placement: {}, "
+      "dac_bits: {}, adc_bits: 0, adcs: {}, t_adc: {} ns, t_read: {} ns, t_dac: {} ns, "
+      "sample_and_hold: {}, shift_add: {}, "
       "t_shift_add: {} ns, t_write: {} ns}}",
       pick({"16", "32", "48"}),
       pick({"24", "32", "64"}),
       rng.uniform(1, 4),
       pick({"0", "5", "8"}),
-      pick({"twos_complement_planes", "differential_columns", "differential_rows", "offset_column", "biased_unit_column"}),
+      pick({"twos_complement_planes",
+            "differential_columns",
+            "differential_rows",
+            "offset_column",
+            "biased_unit_column"}),
       pick({"separate_arrays", "adjacent_columns"}),
       rng.uniform(1, 3),
       rng.uniform(1, 8),
@@ -63,15 +71,18 @@ std::string random_chip(Rng& rng) {
       pick({"streamed", "staged"}),
       rng.uniform(1, 2),
       rng.uniform(1, 50));
-  const std::string fabric = pick({"{topology: mesh, flit_bits: 32 b, vc_buffer: 4, num_vcs: 2}",
-                                   "{topology: mesh, flit_bits: 64 b, vc_buffer: 8, num_vcs: 4, link_latency: 2}",
-                                   "{topology: torus, flit_bits: 32 b, num_vcs: 4}",
-                                   "{topology: bus, flit_bits: 64 b}",
-                                   "{topology: tree, flit_bits: 64 b, arity: 2, concentration: 1}",
-                                   "{topology: ideal, flit_bits: 64 b, ideal_latency: 3}"});
+  const std::string fabric =
+      pick({"{topology: mesh, flit_bits: 32 b, vc_buffer: 4, num_vcs: 2}",
+            "{topology: mesh, flit_bits: 64 b, vc_buffer: 8, num_vcs: 4, link_latency: 2}",
+            "{topology: torus, flit_bits: 32 b, num_vcs: 4}",
+            "{topology: bus, flit_bits: 64 b}",
+            "{topology: tree, flit_bits: 64 b, arity: 2, concentration: 1}",
+            "{topology: ideal, flit_bits: 64 b, ideal_latency: 3}"});
   return fmt::format(
-      "{{name: random, clock: 1 GHz, tiles: {}, tile: {{pes: {}, pe: {}, input_registers: {}, output_slots: {}, "
-      "bus: {{width: {}}}, buffer: {{capacity: {}, banks: {}, bank_width: {}, read_latency: {} ns, write_latency: {} ns}}, "
+      "{{name: random, clock: 1 GHz, tiles: {}, tile: {{pes: {}, pe: {}, input_registers: {}, "
+      "output_slots: {}, "
+      "bus: {{width: {}}}, buffer: {{capacity: {}, banks: {}, bank_width: {}, read_latency: {} ns, "
+      "write_latency: {} ns}}, "
       "vector_unit: {{lanes: {}, latency: {} ns}}}}, fabric: {}, io: {{ports: {}, width: {}}}, "
       "memory: {{present: true, width: 64, latency: 20 ns}}}}",
       rng.uniform(20, 40),
@@ -94,8 +105,10 @@ std::string random_chip(Rng& rng) {
 
 std::string free_chip(const std::string& pe, int tiles, int pes_per_tile) {
   return fmt::format(
-      "{{name: free, clock: 1 GHz, tiles: {}, tile: {{pes: {}, pe: {}, input_registers: 4, output_slots: 64, bus: {{width: 0}}, "
-      "buffer: {{unbounded: true, bank_width: 0}}, vector_unit: {{lanes: 0}}}}, fabric: {{topology: ideal, ideal_latency: 0}}, "
+      "{{name: free, clock: 1 GHz, tiles: {}, tile: {{pes: {}, pe: {}, input_registers: 4, "
+      "output_slots: 64, bus: {{width: 0}}, "
+      "buffer: {{unbounded: true, bank_width: 0}}, vector_unit: {{lanes: 0}}}}, fabric: "
+      "{{topology: ideal, ideal_latency: 0}}, "
       "io: {{width: 0}}}}",
       tiles,
       pes_per_tile,
@@ -104,7 +117,8 @@ std::string free_chip(const std::string& pe, int tiles, int pes_per_tile) {
 
 Network random_network(Rng& rng) {
   const auto size = static_cast<int>(rng.uniform(4, 9));
-  Builder b("random", {size, static_cast<int>(rng.uniform(4, 9)), static_cast<int>(rng.uniform(1, 4))});
+  Builder b("random",
+            {size, static_cast<int>(rng.uniform(4, 9)), static_cast<int>(rng.uniform(1, 4))});
   LayerId x = b.last();
   const auto layers = rng.uniform(1, 5);
   for (int i = 0; i < layers; ++i) {
@@ -117,7 +131,8 @@ Network random_network(Rng& rng) {
         options.kernel = static_cast<int>(rng.uniform(1, 3));
         options.padding = static_cast<int>(rng.uniform(0, options.kernel / 2));
         options.stride = static_cast<int>(rng.uniform(1, 2));
-        if (in.height + 2 * options.padding < options.kernel || in.width + 2 * options.padding < options.kernel) {
+        if (in.height + 2 * options.padding < options.kernel ||
+            in.width + 2 * options.padding < options.kernel) {
           break;
         }
         options.channels = static_cast<int>(rng.uniform(1, 12));
@@ -130,21 +145,32 @@ Network random_network(Rng& rng) {
         break;
       }
       case 2: {  // residual
-        const LayerId a = b.conv(name + ".a", x, {.channels = in.channels, .kernel = 3, .padding = 1, .activation = Activation::relu});
+        const LayerId a = b.conv(
+            name + ".a",
+            x,
+            {.channels = in.channels, .kernel = 3, .padding = 1, .activation = Activation::relu});
         const LayerId c = b.conv(name + ".b", a, {.channels = in.channels, .kernel = 1});
         x = b.add(name, c, x, Activation::relu);
         break;
       }
       case 3: {  // two branches of different depth, concatenated
-        const LayerId a = b.conv(name + ".a", x, {.channels = 3, .kernel = 3, .padding = 1, .activation = Activation::relu});
-        const LayerId c = b.conv(name + ".b", x, {.channels = 2, .kernel = 1, .activation = Activation::relu});
-        const LayerId d = b.conv(name + ".c", c, {.channels = 2, .kernel = 3, .padding = 1, .activation = Activation::relu});
+        const LayerId a =
+            b.conv(name + ".a",
+                   x,
+                   {.channels = 3, .kernel = 3, .padding = 1, .activation = Activation::relu});
+        const LayerId c =
+            b.conv(name + ".b", x, {.channels = 2, .kernel = 1, .activation = Activation::relu});
+        const LayerId d =
+            b.conv(name + ".c",
+                   c,
+                   {.channels = 2, .kernel = 3, .padding = 1, .activation = Activation::relu});
         x = b.concat(name, {a, d});
         break;
       }
       case 4:
         if (in.height >= 2 && in.width >= 2) {
-          x = rng.chance(0.5) ? b.max_pool(name, x, {}) : b.avg_pool(name, x, {.kernel = 2, .stride = 1});
+          x = rng.chance(0.5) ? b.max_pool(name, x, {})
+                              : b.avg_pool(name, x, {.kernel = 2, .stride = 1});
         }
         break;
       default:
@@ -166,7 +192,8 @@ RunStats simulate(const Case& c, const RunOptions& options) {
 std::string summary(const RunStats& stats) {
   std::string text = fmt::format("end {} firings {}\n", stats.end.value, stats.pe_firings);
   for (std::size_t i = 0; i < stats.image_in.size(); ++i) {
-    text += fmt::format("image {} in {} out {}\n", i, stats.image_in[i].value, stats.image_out[i].value);
+    text += fmt::format(
+        "image {} in {} out {}\n", i, stats.image_in[i].value, stats.image_out[i].value);
   }
   for (std::size_t i = 0; i < stats.parts.size(); ++i) {
     const PartStats& p = stats.parts[i];
@@ -205,7 +232,8 @@ std::string summary(const RunStats& stats) {
                         e.memory_bits);
   }
   for (std::size_t i = 0; i < stats.ports.size(); ++i) {
-    text += fmt::format("port {} arrived {} peak {}\n", i, stats.ports[i].arrived, stats.ports[i].peak);
+    text +=
+        fmt::format("port {} arrived {} peak {}\n", i, stats.ports[i].arrived, stats.ports[i].peak);
   }
   text += fmt::format("fabric {} {} {} {}\n",
                       stats.fabric.flits_injected,

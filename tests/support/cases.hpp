@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// Small complete cases for tests: a network on a chip, mapped and lowered, and what a simulation of it says.
+/// Small complete cases for tests: a network on a chip, mapped and lowered, and what a simulation
+/// of it says.
 #pragma once
-
-#include <cstdint>
-#include <string>
-#include <vector>
 
 #include "arch/chip/chip.hpp"
 #include "sim/api/mapping.hpp"
@@ -13,6 +10,10 @@
 #include "sim/api/run.hpp"
 #include "sim/base/rng.hpp"
 #include "workloads/network.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
 
 namespace tessera::test {
 
@@ -23,9 +24,9 @@ struct Bits2 {
 };
 
 struct CaseSpec {
-  Network network;             ///< shapes only; quantized by make_case
-  std::string chip;            ///< YAML of the `chip:` node's content
-  std::vector<Bits2> layers;   ///< per matrix layer; empty: 8/8/1 for all
+  Network network;            ///< shapes only; quantized by make_case
+  std::string chip;           ///< YAML of the `chip:` node's content
+  std::vector<Bits2> layers;  ///< per matrix layer; empty: 8/8/1 for all
   Granularity granularity = Granularity::pixel;
   std::int64_t images = 1;
 };
@@ -43,10 +44,12 @@ Case make_case(const CaseSpec& spec);
 /// A small valid chip with buses, buffers, vector units and fabric drawn at random.
 std::string random_chip(Rng& rng);
 
-/// A chip on which nothing but the PEs takes time: `ideal` fabric without latency, unlimited bus, lanes, I/O, buffers.
+/// A chip on which nothing but the PEs takes time: `ideal` fabric without latency, unlimited bus,
+/// lanes, I/O, buffers.
 std::string free_chip(const std::string& pe, int tiles, int pes_per_tile);
 
-/// A small convolutional network with a random mixture of strides, paddings, groups, pools, residuals and concats.
+/// A small convolutional network with a random mixture of strides, paddings, groups, pools,
+/// residuals and concats.
 Network random_network(Rng& rng);
 
 /// Simulates in this process (once per process!).

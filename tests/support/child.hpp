@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// Runs a function in a child process: the SystemC kernel cannot be elaborated twice in one, and a property test wants
-/// hundreds of simulations.
+/// Runs a function in a child process: the SystemC kernel cannot be elaborated twice in one, and a
+/// property test wants hundreds of simulations.
 #pragma once
 
 #include <functional>

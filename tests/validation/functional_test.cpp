@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// Does what leaves the simulated chip equal the golden integer executor, bit for bit? Real activations travel as message
-/// payloads. LeNet-5, ResNet-20 and an attention block under all granularities and weight mappings, mixed
-/// widths per layer, replicas 1 to 4. Enforced.
-#include <fmt/format.h>
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <tuple>
-
+/// Does what leaves the simulated chip equal the golden integer executor, bit for bit? Real
+/// activations travel as message payloads. LeNet-5, ResNet-20 and an attention block under all
+/// granularities and weight mappings, mixed widths per layer, replicas 1 to 4. Enforced.
 #include "sim/base/rng.hpp"
 #include "tests/support/cases.hpp"
 #include "tests/support/child.hpp"
@@ -16,18 +10,31 @@
 #include "workloads/parameters.hpp"
 #include "workloads/zoo.hpp"
 
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <tuple>
+
 namespace tessera::test {
 namespace {
 
-constexpr std::array kMappings{"twos_complement_planes", "differential_columns", "differential_rows", "offset_column",
+constexpr std::array kMappings{"twos_complement_planes",
+                               "differential_columns",
+                               "differential_rows",
+                               "offset_column",
                                "biased_unit_column"};
 
 std::string chip(const std::string& mapping, int tiles, int pes) {
   return fmt::format(
-      "{{name: functional, clock: 1 GHz, tiles: {}, tile: {{pes: {}, pe: {{kind: crossbar, rows: 128, columns: 128, "
-      "cell_bits: 2, weight_mapping: {}, slice_placement: adjacent_columns, dac_bits: 1, adc_bits: 16, adcs: 4, t_adc: 1 ns, "
-      "t_read: 10 ns, t_write: 100 ns}}, bus: {{width: 128}}, buffer: {{capacity: 256 KiB}}, vector_unit: {{lanes: 16}}}}, "
-      "fabric: {{topology: mesh, flit_bits: 64 b}}, io: {{width: 64}}, memory: {{present: true, width: 64, latency: 50 ns}}}}",
+      "{{name: functional, clock: 1 GHz, tiles: {}, tile: {{pes: {}, pe: {{kind: crossbar, rows: "
+      "128, columns: 128, "
+      "cell_bits: 2, weight_mapping: {}, slice_placement: adjacent_columns, dac_bits: 1, adc_bits: "
+      "16, adcs: 4, t_adc: 1 ns, "
+      "t_read: 10 ns, t_write: 100 ns}}, bus: {{width: 128}}, buffer: {{capacity: 256 KiB}}, "
+      "vector_unit: {{lanes: 16}}}}, "
+      "fabric: {{topology: mesh, flit_bits: 64 b}}, io: {{width: 64}}, memory: {{present: true, "
+      "width: 64, latency: 50 ns}}}}",
       tiles,
       pes,
       mapping);
@@ -41,11 +48,14 @@ std::vector<Bits2> mixed(const Network& network, Granularity granularity, Rng& r
       continue;
     }
     const bool wide = rng.chance(0.15);
-    const auto width = [&] { return static_cast<int>(wide ? rng.uniform(1, 16) : rng.uniform(2, 8)); };
+    const auto width = [&] {
+      return static_cast<int>(wide ? rng.uniform(1, 16) : rng.uniform(2, 8));
+    };
     const auto limit = std::min<std::int64_t>(4, layer.out.positions());
-    layers.push_back({width(),
-                      width(),
-                      granularity == Granularity::serial ? 1 : static_cast<int>(rng.uniform(1, limit))});
+    layers.push_back(
+        {width(),
+         width(),
+         granularity == Granularity::serial ? 1 : static_cast<int>(rng.uniform(1, limit))});
   }
   return layers;
 }
@@ -63,7 +73,9 @@ std::string differs(const Case& c, Functional functional, std::int64_t images) {
       if (expected != stats.outputs[image]) {
         return fmt::format("image {} of {} differs", image, stats.outputs.size());
       }
-      if (std::all_of(expected.begin(), expected.end(), [&](std::int32_t v) { return v == expected.front(); })) {
+      if (std::all_of(expected.begin(), expected.end(), [&](std::int32_t v) {
+            return v == expected.front();
+          })) {
         return std::string("the output is constant: the comparison says nothing");
       }
     }
@@ -86,18 +98,21 @@ TEST_P(FunctionalTest, EqualsTheGoldenExecutorForEveryWeightMapping) {
     spec.layers = mixed(spec.network, granularity, rng);
     const Case c = make_case(spec);
     for (const Functional functional : {Functional::ideal, Functional::bit_accurate}) {
-      ASSERT_EQ(differs(c, functional, spec.images), "") << name << " " << mapping << " TESSERA_SEED=" << test_seed();
+      ASSERT_EQ(differs(c, functional, spec.images), "")
+          << name << " " << mapping << " TESSERA_SEED=" << test_seed();
     }
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All,
-                         FunctionalTest,
-                         testing::Combine(testing::Values("lenet5", "resnet20", "attention_block", "tiny_cnn"),
-                                          testing::Values(Granularity::pixel, Granularity::layer, Granularity::serial)),
-                         [](const auto& test) {
-                           return fmt::format("{}_{}", std::get<0>(test.param), static_cast<int>(std::get<1>(test.param)));
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    All,
+    FunctionalTest,
+    testing::Combine(testing::Values("lenet5", "resnet20", "attention_block", "tiny_cnn"),
+                     testing::Values(Granularity::pixel, Granularity::layer, Granularity::serial)),
+    [](const auto& test) {
+      return fmt::format(
+          "{}_{}", std::get<0>(test.param), static_cast<int>(std::get<1>(test.param)));
+    });
 
 TEST(Functional, TensorsThatGoThroughMemoryStayExact) {
   CaseSpec spec;
@@ -107,9 +122,10 @@ TEST(Functional, TensorsThatGoThroughMemoryStayExact) {
   spec.granularity = Granularity::layer;
   spec.images = 3;
   const Case c = make_case(spec);
-  const auto through_memory = std::count_if(c.program.stages.begin(), c.program.stages.end(), [](const ProgramStage& stage) {
-    return stage.kind == StageKind::memory;
-  });
+  const auto through_memory = std::count_if(
+      c.program.stages.begin(), c.program.stages.end(), [](const ProgramStage& stage) {
+        return stage.kind == StageKind::memory;
+      });
   ASSERT_GT(through_memory, 0);
   EXPECT_EQ(differs(c, Functional::bit_accurate, 3), "");
 }

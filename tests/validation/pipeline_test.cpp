@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// Is the pipelined execution right where the answer is known exactly? On an ideal fabric with unbounded buffers,
-/// throughput is one over the slowest stage and latency is the critical path, to the cycle. ISAAC's published
-/// 22 pipeline cycles come out of the simulated tile. Enforced.
+/// Is the pipelined execution right where the answer is known exactly? On an ideal fabric with
+/// unbounded buffers, throughput is one over the slowest stage and latency is the critical path, to
+/// the cycle. ISAAC's published 22 pipeline cycles come out of the simulated tile. Enforced.
+#include "sim/base/config.hpp"
+#include "tests/support/cases.hpp"
+#include "tests/support/child.hpp"
+#include "workloads/builder.hpp"
+
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -10,24 +15,22 @@
 #include <fstream>
 #include <sstream>
 
-#include "sim/base/config.hpp"
-#include "tests/support/cases.hpp"
-#include "tests/support/child.hpp"
-#include "workloads/builder.hpp"
-
 namespace tessera::test {
 namespace {
 
 constexpr char kPe[] =
     "{kind: crossbar, rows: 64, columns: 64, cell_bits: 2, weight_mapping: twos_complement_planes, "
-    "slice_placement: adjacent_columns, dac_bits: 1, adc_bits: 0, adcs: 8, t_adc: 1 ns, t_read: 10 ns, t_write: 100 ns}";
+    "slice_placement: adjacent_columns, dac_bits: 1, adc_bits: 0, adcs: 8, t_adc: 1 ns, t_read: 10 "
+    "ns, t_write: 100 ns}";
 
 /// Latency and interval of one firing of a stage, in closed form.
 Cost cost_of(const Case& c, const ProgramStage& stage) {
-  const ProgramPart& part = c.program.parts[static_cast<std::size_t>(stage.replicas.front().parts.front())];
+  const ProgramPart& part =
+      c.program.parts[static_cast<std::size_t>(stage.replicas.front().parts.front())];
   Cost cost;
   for (const LockstepGroup& group : part.groups) {
-    const Cost one = c.chip.pe->fire_cost(c.program.residents[static_cast<std::size_t>(group.resident)].op);
+    const Cost one =
+        c.chip.pe->fire_cost(c.program.residents[static_cast<std::size_t>(group.resident)].op);
     cost.latency = std::max(cost.latency, one.latency);
     cost.interval = std::max(cost.interval, one.interval);
   }
@@ -36,7 +39,9 @@ Cost cost_of(const Case& c, const ProgramStage& stage) {
 
 /// Cycles from a position leaving `from` to its being readable at `to`.
 std::int64_t hop(const Case& c, EndpointId from, EndpointId to) {
-  return from == to ? 0 : arch::chip::make_fabric(c.chip)->zero_load_latency(from, to, Bits(1)).value + 1;
+  return from == to
+             ? 0
+             : arch::chip::make_fabric(c.chip)->zero_load_latency(from, to, Bits(1)).value + 1;
 }
 
 struct Expected {
@@ -91,7 +96,9 @@ TEST(Pipeline, EqualStagesOnOneTileAreExact) {
     CaseSpec spec;
     Builder b("chain", {6, 5, 16});
     for (int i = 0; i < depth; ++i) {
-      b.conv(fmt::format("c{}", i), b.last(), {.channels = 16, .kernel = 1, .activation = Activation::relu});
+      b.conv(fmt::format("c{}", i),
+             b.last(),
+             {.channels = 16, .kernel = 1, .activation = Activation::relu});
     }
     spec.network = b.build();
     spec.chip = free_chip(kPe, 1, 64);
@@ -105,7 +112,9 @@ TEST(Pipeline, EqualStagesOnManyTilesAreExact) {
   CaseSpec spec;
   Builder b("chain", {6, 5, 16});
   for (int i = 0; i < 6; ++i) {
-    b.conv(fmt::format("c{}", i), b.last(), {.channels = 16, .kernel = 1, .activation = Activation::relu});
+    b.conv(fmt::format("c{}", i),
+           b.last(),
+           {.channels = 16, .kernel = 1, .activation = Activation::relu});
   }
   spec.network = b.build();
   spec.chip = free_chip(kPe, 6, 2);
@@ -116,12 +125,16 @@ TEST(Pipeline, EqualStagesOnManyTilesAreExact) {
 }
 
 TEST(Pipeline, ThroughputIsOneOverTheSlowestStage) {
-  // Strides make the positions, and widths the intervals, unequal: the first layer is the slowest by far.
+  // Strides make the positions, and widths the intervals, unequal: the first layer is the slowest
+  // by far.
   CaseSpec spec;
   Builder b("funnel", {8, 8, 8});
-  b.conv("c0", b.last(), {.channels = 16, .kernel = 3, .padding = 1, .activation = Activation::relu});
-  b.conv("c1", b.last(), {.channels = 16, .kernel = 2, .stride = 2, .activation = Activation::relu});
-  b.conv("c2", b.last(), {.channels = 16, .kernel = 2, .stride = 2, .activation = Activation::relu});
+  b.conv(
+      "c0", b.last(), {.channels = 16, .kernel = 3, .padding = 1, .activation = Activation::relu});
+  b.conv(
+      "c1", b.last(), {.channels = 16, .kernel = 2, .stride = 2, .activation = Activation::relu});
+  b.conv(
+      "c2", b.last(), {.channels = 16, .kernel = 2, .stride = 2, .activation = Activation::relu});
   b.fc("head", b.last(), 10);
   spec.network = b.build();
   spec.chip = free_chip(kPe, 4, 16);
@@ -166,13 +179,15 @@ TEST(Pipeline, ReplicasDivideTheIntervalOfTheSlowestStage) {
 
 std::string chip_text(const std::string& name) {
   Diagnostics diagnostics;
-  const config::Node root = config::load(std::string(TESSERA_SOURCE_DIR "/configs/chips/") + name, diagnostics);
+  const config::Node root =
+      config::load(std::string(TESSERA_SOURCE_DIR "/configs/chips/") + name, diagnostics);
   diagnostics.throw_if_any();
   return config::dump(root.get("chip"));
 }
 
 TEST(Isaac, OneResultTakes22PipelineCycles) {
-  // Two layers that fill one array each, on one tile: the second starts 22 stages of 100 ns after the first.
+  // Two layers that fill one array each, on one tile: the second starts 22 stages of 100 ns after
+  // the first.
   CaseSpec spec;
   Builder b("isaac", {1, 1, 128});
   b.conv("c0", b.last(), {.channels = 16, .kernel = 1, .activation = Activation::sigmoid});
@@ -183,16 +198,20 @@ TEST(Isaac, OneResultTakes22PipelineCycles) {
   const Case c = make_case(spec);
   const std::string verdict = in_child([&] {
     const RunStats stats = simulate(c, {});
-    // Input and bus time of both layers are not the same (128 and 16 inputs): measure from the operands' arrival.
+    // Input and bus time of both layers are not the same (128 and 16 inputs): measure from the
+    // operands' arrival.
     const auto& first = c.program.parts[1];
     const auto& second = c.program.parts[2];
     const std::int64_t width = 64;
-    const auto bus = [&](const ProgramPart& part) { return (part.in_bits.value + width - 1) / width; };
+    const auto bus = [&](const ProgramPart& part) {
+      return (part.in_bits.value + width - 1) / width;
+    };
     const std::int64_t operands_1 = stats.parts[1].first_start.value - bus(first);
     const std::int64_t operands_2 = stats.parts[2].first_start.value - bus(second);
     return fmt::format("{}", operands_2 - operands_1);
   });
-  EXPECT_EQ(verdict, fmt::format("{}", 22 * 128)) << "cycles of 1.28 GHz; a pipeline cycle is 128 of them";
+  EXPECT_EQ(verdict, fmt::format("{}", 22 * 128))
+      << "cycles of 1.28 GHz; a pipeline cycle is 128 of them";
 }
 
 }  // namespace

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// Does the SystemC simulation of the RWTH accelerator (one crossbar, one operation after the other) equal the published
-/// latency model t = X * 56 us + E * 1.4 us within one cycle per operation, for every published policy? Enforced.
-/// Source: docs/facts.md, RWTH; policies in data/rwth_policies.csv.
+/// Does the SystemC simulation of the RWTH accelerator (one crossbar, one operation after the
+/// other) equal the published latency model t = X * 56 us + E * 1.4 us within one cycle per
+/// operation, for every published policy? Enforced. Source: docs/facts.md, RWTH; policies in
+/// data/rwth_policies.csv.
+#include "sim/base/config.hpp"
+#include "tests/support/cases.hpp"
+#include "tests/support/child.hpp"
+#include "workloads/zoo.hpp"
+
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
 #include <sstream>
-
-#include "sim/base/config.hpp"
-#include "tests/support/cases.hpp"
-#include "tests/support/child.hpp"
-#include "workloads/zoo.hpp"
 
 namespace tessera::test {
 namespace {
@@ -107,7 +108,8 @@ TEST(RwthSimulation, EqualsTheLatencyModelForEveryPolicy) {
     const std::int64_t cycles = simulated(policy);
     EXPECT_GE(cycles, model.cycles) << policy.network;
     EXPECT_LE(cycles, model.cycles + model.operations) << policy.network;
-    RecordProperty(fmt::format("{}_{}", policy.network, policy.cell_bits), fmt::format("{} vs {}", cycles, model.cycles));
+    RecordProperty(fmt::format("{}_{}", policy.network, policy.cell_bits),
+                   fmt::format("{} vs {}", cycles, model.cycles));
   }
 }
 
