@@ -37,11 +37,12 @@ constexpr std::size_t ix(std::int64_t i) {
   return static_cast<std::size_t>(i);
 }
 
-/// Lowest set bit at or after `from`, cyclically. `mask` must not be 0.
+/// Lowest set bit at or after `from`, cyclically; without a branch, because none would be
+/// predicted. `mask` must not be 0.
 template <class Mask>
 int first_from(Mask mask, int from) {
-  const Mask high = mask & static_cast<Mask>(~Mask{0} << from);
-  return std::countr_zero(high != 0 ? high : mask);
+  constexpr int kLast = std::numeric_limits<Mask>::digits - 1;
+  return (std::countr_zero(std::rotr(mask, from)) + from) & kLast;
 }
 
 /// Set of small integers with fast iteration in order.
@@ -121,9 +122,9 @@ struct Packet {
 };
 
 struct Message {
-  MessageId id;
-  EndpointId from;
-  std::int64_t injected;
+  MessageId id = 0;
+  EndpointId from = -1;
+  std::int64_t injected = 0;
   Packets packets;
   std::int64_t next_packet = 0;
   std::int64_t arrived = 0;  ///< packets, of a unicast message
@@ -156,34 +157,40 @@ enum class LaneState : std::uint8_t {
   active
 };
 
-/// One cache line: what a virtual channel and what a lane needs, because most lanes are the only
-/// one of their virtual channel.
-struct alignas(64) Lane {
+/// What a lane and its virtual channel need in most cycles: half a cache line, because the state of
+/// a busy network does not fit into the first-level cache otherwise.
+struct alignas(32) Lane {
   // The way of a packet to one output.
   std::int32_t channel = -1;  ///< allocated virtual channel
   std::int32_t link = -1;     ///< output
-  std::int32_t owner = -1;    ///< virtual channel that the packet waits in
-  std::int32_t next = -1;     ///< in an allocation queue
-  std::int64_t blocked = 0;   ///< cycle since when only a credit is missing
-  std::uint32_t packet = 0;   ///< branch: its copy
-  std::int32_t flits = 0;     ///< branch: of the packet; the copy is gone once it arrived
-  std::int32_t sent =
-      0;  ///< branch: flits sent; virtual channel: flits of the multicast packet gone
   std::int32_t sibling = -1;  ///< branch: next branch of the packet; virtual channel: first branch
   // The virtual channel.
   std::int32_t pool = -1;    ///< the near end's allocator; half of it is the link
-  std::int32_t credits = 0;  ///< that the near end holds
   std::int32_t user = -1;    ///< lane of the near end that has it allocated
+  std::int16_t credits = 0;  ///< that the near end holds
   std::uint16_t head = 0;    ///< slot of the front flit
   std::uint16_t count = 0;
   std::uint8_t port = 0;  ///< output port of the router
   LaneState state = LaneState::idle;
   std::uint8_t vc = 0;
+  bool wake = false;     ///< the user waits for a credit
+  bool ordered = false;  ///< the packet in front is
 
   [[nodiscard]] std::int32_t at() const { return pool >> 1; }
 };
 
-static_assert(sizeof(Lane) == 64);
+static_assert(sizeof(Lane) == 32);
+
+/// The rest of a lane.
+struct Rest {
+  std::int64_t blocked = 0;  ///< cycle since when only a credit is missing
+  std::int32_t owner = -1;   ///< virtual channel that the packet waits in
+  std::int32_t next = -1;    ///< in an allocation queue
+  std::uint32_t packet = 0;  ///< branch: its copy
+  std::int32_t flits = 0;    ///< branch: of the packet; the copy is gone once it arrived
+  std::int32_t sent =
+      0;  ///< branch: flits sent; virtual channel: flits of the multicast packet gone
+};
 
 /// A link as an input port of the router it enters.
 struct Input {
@@ -259,6 +266,8 @@ class Network final : public Fabric {
   [[nodiscard]] std::int64_t next_event() const;
   void take_flit(std::int32_t channel, Flit flit);
   void take_credit(std::int32_t channel);
+  void take_source_credit(std::int32_t channel);
+  void starve(std::int32_t lane, std::int64_t from);
   void take_ejected(std::int32_t endpoint, Flit flit);
   void finish(std::uint32_t packet, std::int32_t endpoint);
   void route_head(std::int32_t channel);
@@ -266,12 +275,12 @@ class Network final : public Fabric {
   void fork(std::int32_t channel, std::uint32_t packet);
   void wait_for_channel(std::int32_t lane, Hop hop, int router);
   void allocate(Pool& pool, std::int32_t lane);
-  void allocate_channels(std::int32_t pool);
+  void allocate_channels(std::int32_t index);
   void activate(std::int32_t lane);
   void let_send(std::int32_t channel, std::int64_t from);
   void allocate_switch(int router);
   void send(std::int32_t channel);
-  void send_branch(std::int32_t lane);
+  void send_branch(std::int32_t branch);
   void free_slots(std::int32_t channel);
   void run_source(int endpoint);
   bool start_packet(int endpoint);
@@ -280,10 +289,10 @@ class Network final : public Fabric {
   void return_credit(std::int32_t link, std::int32_t channel);
   void end_or_order(std::int32_t channel, Flit flit);
   void next_packet(std::int32_t channel);
-  void ask(const Lane& lane);
-  void stop_asking(const Lane& lane);
+  void ask(std::int32_t owner, const Lane& lane);
+  void stop_asking(std::int32_t owner, const Lane& lane);
   void accept(int router, std::int32_t link, std::uint64_t offers);
-  [[nodiscard]] bool branch_ready(const Lane& lane, const Lane& c) const;
+  [[nodiscard]] bool branch_ready(std::int32_t branch, std::int32_t channel) const;
   void refresh_branches(std::int32_t channel);
   std::int32_t new_lane();
   std::uint32_t new_packet(const Packet& packet);
@@ -332,6 +341,7 @@ class Network final : public Fabric {
   // Per virtual channel.
   std::vector<Flit> flits_;  ///< [channel][slot]
   std::vector<Lane> lanes_;
+  std::vector<Rest> rest_;  ///< [lane]
   std::vector<std::int32_t> spare_lanes_;
 
   // Per link.
@@ -365,6 +375,7 @@ class Network final : public Fabric {
   Wheel<FlitAt> arrivals_;
   Wheel<FlitAt> ejections_;
   Wheel<std::int32_t> credits_due_;
+  Wheel<std::int32_t> source_credits_due_;
   Wheel<std::int32_t> routed_;
   Wheel<std::int32_t> activations_;
   std::size_t wheel_mask_ = 0;
@@ -405,6 +416,7 @@ Network::Network(const FabricSpec& spec, const FabricLayout& layout, LinkRecorde
   ring_mask_ = (1U << ring_shift_) - 1;
   flits_.resize(channels << ring_shift_);
   lanes_.resize(channels);
+  rest_.resize(channels);
   inputs_.resize(links);
   outputs_.resize(links);
   busy_outputs_.assign(routers, 0);
@@ -433,9 +445,9 @@ Network::Network(const FabricSpec& spec, const FabricLayout& layout, LinkRecorde
       const auto c = static_cast<std::int32_t>(l) * vcs_ + v;
       free_.push_back(c);
       lanes_[ix(c)].pool = static_cast<std::int32_t>(l) * 2 + (v < low ? 0 : 1);
-      lanes_[ix(c)].credits = buffer_;
+      lanes_[ix(c)].credits = static_cast<std::int16_t>(buffer_);
       lanes_[ix(c)].vc = static_cast<std::uint8_t>(v);
-      lanes_[ix(c)].owner = c;
+      rest_[ix(c)].owner = c;
     }
   }
   const int longest = std::max(
@@ -446,6 +458,7 @@ Network::Network(const FabricSpec& spec, const FabricLayout& layout, LinkRecorde
   arrivals_.resize(slots);
   ejections_.resize(slots);
   credits_due_.resize(slots);
+  source_credits_due_.resize(slots);
   routed_.resize(slots);
   activations_.resize(slots);
 }
@@ -662,9 +675,9 @@ void Network::take_flit(std::int32_t channel, Flit flit) {
   Lane& lane = lanes_[ix(channel)];
   if (lane.state == LaneState::active) {
     if (lanes_[ix(lane.channel)].credits > 0) {
-      ask(lane);
+      ask(channel, lane);
     } else {
-      lane.blocked = now_;
+      starve(channel, now_);
     }
   } else if (lane.state == LaneState::idle) {
     if (spec_.routing_delay == 0) {
@@ -678,28 +691,32 @@ void Network::take_flit(std::int32_t channel, Flit flit) {
 
 void Network::take_credit(std::int32_t channel) {
   Lane& c = lanes_[ix(channel)];
-  const std::int32_t held = ++c.credits;
-  const std::int32_t link = c.at();
-  if (link < graph_.endpoints) {
-    if (sources_[ix(link)].blocked != kNever) {
-      ready_sources_.set(link);
-    }
-    return;
-  }
-  if (c.user < 0 || (held != 1 && held != buffer_)) {
+  ++c.credits;
+  if (!c.wake) {
     return;
   }
   Lane& lane = lanes_[ix(c.user)];
-  if (c.user < num_channels_) {
-    if (held == 1 && lane.state == LaneState::active && lane.count > 0) {
-      const Flit flit = front(c.user, lane);
-      packets_[packet_of(flit)].stalled += static_cast<std::int32_t>(now_ - lane.blocked);
-      ask(lane);
+  const Rest& rest = rest_[ix(c.user)];
+  std::uint32_t packet = rest.packet;
+  if (lane.state == LaneState::filling) {
+    if (c.credits < buffer_) {
+      return;
     }
-  } else if (lane.state == LaneState::filling && held == buffer_) {
-    packets_[lane.packet].stalled += static_cast<std::int32_t>(now_ - lane.blocked);
     lane.state = LaneState::active;
-    refresh_branches(lane.owner);
+    refresh_branches(rest.owner);
+  } else {
+    packet = packet_of(front(c.user, lane));
+    ask(c.user, lane);
+  }
+  c.wake = false;
+  packets_[packet].stalled += static_cast<std::int32_t>(now_ - rest.blocked);
+}
+
+void Network::take_source_credit(std::int32_t channel) {
+  Lane& c = lanes_[ix(channel)];
+  ++c.credits;
+  if (sources_[ix(c.at())].blocked != kNever) {
+    ready_sources_.set(c.at());
   }
 }
 
@@ -744,6 +761,7 @@ void Network::route_head(std::int32_t channel) {
     return;
   }
   const std::uint32_t packet = packet_of(flit);
+  lanes_[ix(channel)].ordered = (flit & kOrdered) != 0;
   if ((flit & kOrdered) != 0) {
     Packet& p = packets_[packet];
     p.at = channel;
@@ -789,7 +807,7 @@ void Network::fork(std::int32_t channel, std::uint32_t packet) {
     fork_scratch_.emplace_back(graph_.route(router, link, in_class, to[ix(i)]).port, to[ix(i)]);
   }
   std::sort(fork_scratch_.begin(), fork_scratch_.end());
-  lanes_[ix(channel)].sent = 0;
+  rest_[ix(channel)].sent = 0;
   lanes_[ix(channel)].state = LaneState::waiting;
   std::int32_t first = -1;
   for (std::size_t i = 0; i < fork_scratch_.size();) {
@@ -805,12 +823,12 @@ void Network::fork(std::int32_t channel, std::uint32_t packet) {
     ++sets_[ix(copy.set)].copies;
     const std::uint32_t child = new_packet(copy);
     const std::int32_t branch = new_lane();
-    Lane& lane = lanes_[ix(branch)];
-    lane.owner = channel;
-    lane.packet = child;
-    lane.flits = parent.flits;
-    lane.sent = 0;
-    lane.sibling = first;
+    Rest& rest = rest_[ix(branch)];
+    rest.owner = channel;
+    rest.packet = child;
+    rest.flits = parent.flits;
+    rest.sent = 0;
+    lanes_[ix(branch)].sibling = first;
     first = branch;
     wait_for_channel(branch, graph_.route(router, link, in_class, copy.destination), router);
   }
@@ -820,6 +838,7 @@ void Network::fork(std::int32_t channel, std::uint32_t packet) {
 std::int32_t Network::new_lane() {
   if (spare_lanes_.empty()) {
     lanes_.emplace_back();
+    rest_.emplace_back();
     return static_cast<std::int32_t>(lanes_.size() - 1);
   }
   const std::int32_t lane = spare_lanes_.back();
@@ -832,7 +851,7 @@ void Network::wait_for_channel(std::int32_t lane, Hop hop, int router) {
   l.port = static_cast<std::uint8_t>(hop.port);
   l.link = graph_.out_links[ix(graph_.out_base[ix(router)] + hop.port)];
   l.state = LaneState::waiting;
-  l.next = -1;
+  rest_[ix(lane)].next = -1;
   const std::int32_t index = l.link * 2 + hop.vc_class;
   Pool& pool = pools_[ix(index)];
   if (pool.wait_head < 0 && pool.free > 0) {
@@ -842,7 +861,7 @@ void Network::wait_for_channel(std::int32_t lane, Hop hop, int router) {
   if (pool.wait_tail < 0) {
     pool.wait_head = lane;
   } else {
-    lanes_[ix(pool.wait_tail)].next = lane;
+    rest_[ix(pool.wait_tail)].next = lane;
   }
   pool.wait_tail = lane;
 }
@@ -863,7 +882,7 @@ void Network::allocate_channels(std::int32_t index) {
   pool.listed = false;
   while (pool.wait_head >= 0 && pool.free > 0) {
     const std::int32_t lane = pool.wait_head;
-    pool.wait_head = lanes_[ix(lane)].next;
+    pool.wait_head = rest_[ix(lane)].next;
     if (pool.wait_head < 0) {
       pool.wait_tail = -1;
     }
@@ -890,9 +909,8 @@ void Network::release(std::int32_t channel) {
 void Network::activate(std::int32_t lane) {
   Lane& l = lanes_[ix(lane)];
   if (lane < num_channels_) {
-    const Flit flit = front(lane, l);
-    if ((flit & kOrdered) != 0) {
-      const Packet& p = packets_[packet_of(flit)];
+    if (l.ordered) {
+      const Packet& p = packets_[packet_of(front(lane, l))];
       if (p.before >= 0 && packets_[ix(p.before)].left < p.entered) {
         l.state = LaneState::held;
         return;
@@ -903,11 +921,17 @@ void Network::activate(std::int32_t lane) {
   }
   if (lanes_[ix(l.channel)].credits == buffer_) {
     l.state = LaneState::active;
-    refresh_branches(l.owner);
+    refresh_branches(rest_[ix(lane)].owner);
   } else {
     l.state = LaneState::filling;
-    l.blocked = now_;
+    starve(lane, now_);
   }
+}
+
+/// From cycle `from` on the lane lacks nothing but credits.
+void Network::starve(std::int32_t lane, std::int64_t from) {
+  rest_[ix(lane)].blocked = from;
+  lanes_[ix(lanes_[ix(lane)].channel)].wake = true;
 }
 
 /// The head in `channel` may ask for the switch from cycle `from` on.
@@ -915,17 +939,17 @@ void Network::let_send(std::int32_t channel, std::int64_t from) {
   Lane& lane = lanes_[ix(channel)];
   lane.state = LaneState::active;
   if (lanes_[ix(lane.channel)].credits > 0) {
-    ask(lane);
+    ask(channel, lane);
   } else {
-    lane.blocked = from;
+    starve(channel, from);
   }
 }
 
 // ---- switch allocation and traversal ------------------------------------------------------------
 
 /// From now on the lane has a flit and a credit.
-void Network::ask(const Lane& lane) {
-  const Lane& c = lanes_[ix(lane.owner)];
+[[gnu::always_inline]] inline void Network::ask(std::int32_t owner, const Lane& lane) {
+  const Lane& c = lanes_[ix(owner)];
   const Input& in = inputs_[ix(c.at())];
   std::uint32_t& vcs = wishes_[ix(in.wishes + lane.port)];
   if (vcs == 0) {
@@ -936,8 +960,8 @@ void Network::ask(const Lane& lane) {
   vcs |= 1U << c.vc;
 }
 
-void Network::stop_asking(const Lane& lane) {
-  const Lane& c = lanes_[ix(lane.owner)];
+[[gnu::always_inline]] inline void Network::stop_asking(std::int32_t owner, const Lane& lane) {
+  const Lane& c = lanes_[ix(owner)];
   const Input& in = inputs_[ix(c.at())];
   std::uint32_t& vcs = wishes_[ix(in.wishes + lane.port)];
   vcs &= ~(1U << c.vc);
@@ -956,23 +980,27 @@ void Network::stop_asking(const Lane& lane) {
   }
 }
 
-bool Network::branch_ready(const Lane& lane, const Lane& c) const {
-  return lane.state == LaneState::active && lane.sent < lane.flits && lane.sent < c.sent + c.count;
+bool Network::branch_ready(std::int32_t branch, std::int32_t channel) const {
+  const Rest& rest = rest_[ix(branch)];
+  return lanes_[ix(branch)].state == LaneState::active && rest.sent < rest.flits &&
+         rest.sent < rest_[ix(channel)].sent + lanes_[ix(channel)].count;
 }
 
 void Network::refresh_branches(std::int32_t channel) {
   const Lane& c = lanes_[ix(channel)];
   for (std::int32_t b = c.sibling; b >= 0; b = lanes_[ix(b)].sibling) {
     const Lane& lane = lanes_[ix(b)];
-    if (branch_ready(lane, c)) {
-      ask(lane);
+    if (branch_ready(b, channel)) {
+      ask(channel, lane);
     } else if (lane.state == LaneState::active) {
-      stop_asking(lane);
+      stop_asking(channel, lane);
     }
   }
 }
 
-inline void Network::put_on_link(std::int32_t link, std::int32_t channel, Flit flit) {
+[[gnu::always_inline]] inline void Network::put_on_link(std::int32_t link,
+                                                        std::int32_t channel,
+                                                        Flit flit) {
   --lanes_[ix(channel)].credits;
   ++outputs_[ix(link)].flits;
   if (recorder_ != nullptr) {
@@ -987,12 +1015,12 @@ inline void Network::put_on_link(std::int32_t link, std::int32_t channel, Flit f
 }
 
 /// `link` is the one whose buffer got a free slot.
-inline void Network::return_credit(std::int32_t link, std::int32_t channel) {
+[[gnu::always_inline]] inline void Network::return_credit(std::int32_t link, std::int32_t channel) {
   (link < graph_.endpoints ? out_.source_credits : out_.credits)->push_back(channel);
 }
 
 /// The front flit of a unicast packet leaves.
-inline void Network::send(std::int32_t channel) {
+[[gnu::always_inline]] inline void Network::send(std::int32_t channel) {
   Lane& lane = lanes_[ix(channel)];
   const Flit flit = front(channel, lane);
   pop(lane);
@@ -1005,10 +1033,10 @@ inline void Network::send(std::int32_t channel) {
     }
   }
   if (lane.count == 0) {
-    stop_asking(lane);
+    stop_asking(channel, lane);
   } else if (lanes_[ix(lane.channel)].credits == 0) {
-    stop_asking(lane);
-    lane.blocked = now_ + 1;
+    stop_asking(channel, lane);
+    starve(channel, now_ + 1);
   }
 }
 
@@ -1023,7 +1051,7 @@ void Network::end_or_order(std::int32_t channel, Flit flit) {
   }
   release(lane.channel);
   lane.state = LaneState::idle;
-  stop_asking(lane);
+  stop_asking(channel, lane);
   if ((flit & kOrdered) != 0) {
     Packet& p = packets_[packet_of(flit)];
     ++p.left;
@@ -1051,10 +1079,11 @@ void Network::next_packet(std::int32_t channel) {
 }
 
 void Network::send_branch(std::int32_t branch) {
-  Lane& lane = lanes_[ix(branch)];
-  const bool tail = lane.sent + 1 == lane.flits;
-  const Flit flit = make_flit(lane.packet, lane.sent == 0, tail, kMulticast);
-  ++lane.sent;
+  const Lane& lane = lanes_[ix(branch)];
+  Rest& rest = rest_[ix(branch)];
+  const bool tail = rest.sent + 1 == rest.flits;
+  const Flit flit = make_flit(rest.packet, rest.sent == 0, tail, kMulticast);
+  ++rest.sent;
   put_on_link(lane.link, lane.channel, flit);
   if (tail) {
     release(lane.channel);
@@ -1066,20 +1095,22 @@ void Network::free_slots(std::int32_t channel) {
   Lane& c = lanes_[ix(channel)];
   std::int32_t sent = std::numeric_limits<std::int32_t>::max();
   for (std::int32_t b = c.sibling; b >= 0; b = lanes_[ix(b)].sibling) {
-    sent = std::min(sent, lanes_[ix(b)].sent);
+    sent = std::min(sent, rest_[ix(b)].sent);
   }
   const std::uint32_t packet = packet_of(front(channel, c));
-  for (; c.sent < sent; ++c.sent) {
+  std::int32_t& gone = rest_[ix(channel)].sent;
+  for (; gone < sent; ++gone) {
     pop(c);
     return_credit(c.at(), channel);
   }
   refresh_branches(channel);
-  if (c.sent < packets_[packet].flits) {
+  if (gone < packets_[packet].flits) {
     return;
   }
   for (std::int32_t b = c.sibling; b >= 0;) {
     const std::int32_t next = lanes_[ix(b)].sibling;
     lanes_[ix(b)] = Lane{};
+    rest_[ix(b)] = Rest{};
     spare_lanes_.push_back(b);
     b = next;
   }
@@ -1096,11 +1127,6 @@ void Network::allocate_switch(int router) {
   const std::int32_t* in_links = &graph_.in_links[ix(graph_.in_base[ix(router)])];
   const std::int32_t* out_links = &graph_.out_links[ix(graph_.out_base[ix(router)])];
   std::uint64_t outputs = busy_outputs_[ix(router)];
-  if ((outputs & (outputs - 1)) == 0) {
-    const Output& out = outputs_[ix(out_links[std::countr_zero(outputs)])];
-    accept(router, in_links[first_from(out.asking, out.next_input)], outputs);
-    return;
-  }
   std::uint64_t granted = 0;
   for (; outputs != 0; outputs &= outputs - 1) {
     const int port = std::countr_zero(outputs);
@@ -1118,7 +1144,9 @@ void Network::allocate_switch(int router) {
 }
 
 /// The input port that `link` enters takes one of the outputs that granted it.
-void Network::accept(int router, std::int32_t link, std::uint64_t offers) {
+[[gnu::always_inline]] inline void Network::accept(int router,
+                                                   std::int32_t link,
+                                                   std::uint64_t offers) {
   const std::int32_t* out_links = &graph_.out_links[ix(graph_.out_base[ix(router)])];
   Input& in = inputs_[ix(link)];
   const int output = first_from(offers, in.next_output);
@@ -1136,12 +1164,12 @@ void Network::accept(int router, std::int32_t link, std::uint64_t offers) {
   while (lanes_[ix(first)].port != output) {
     first = lanes_[ix(first)].sibling;
   }
-  const std::int32_t flit = lanes_[ix(first)].sent;
+  const std::int32_t flit = rest_[ix(first)].sent;
   for (std::int32_t b = lanes_[ix(channel)].sibling; b >= 0; b = lanes_[ix(b)].sibling) {
     const Lane& lane = lanes_[ix(b)];
     const bool asks = (wishes_[ix(in.wishes + lane.port)] >> static_cast<unsigned>(vc) & 1U) != 0;
     const bool granted = (offers >> static_cast<unsigned>(lane.port) & 1U) != 0;
-    if (asks && granted && lane.sent == flit) {
+    if (asks && granted && rest_[ix(b)].sent == flit) {
       outputs_[ix(lane.link)].next_input = after(in.port);
       send_branch(b);
     }
@@ -1169,6 +1197,7 @@ void Network::cycle() {
     };
     drain(arrivals_, [this](const FlitAt& f) { take_flit(f.where, f.flit); });
     drain(credits_due_, [this](std::int32_t c) { take_credit(c); });
+    drain(source_credits_due_, [this](std::int32_t c) { take_source_credit(c); });
     drain(routed_, [this](std::int32_t c) { route_head(c); });
     drain(activations_, [this](std::int32_t l) { activate(l); });
     drain(ejections_, [this](const FlitAt& f) { take_ejected(f.where, f.flit); });
@@ -1185,7 +1214,7 @@ void Network::cycle() {
   out_.injections = &arrivals_.due(now_ + injection_);
   out_.ejections = &ejections_.due(now_ + wire_ - 1);
   out_.credits = &credits_due_.due(now_ + credit_wire_);
-  out_.source_credits = &credits_due_.due(now_ + source_credit_);
+  out_.source_credits = &source_credits_due_.due(now_ + source_credit_);
   out_.sink_credits = &credits_due_.due(now_ + sink_credit);
   busy_routers_.each([this](int r) { allocate_switch(r); });
   ready_sources_.each([this](int e) { run_source(e); });

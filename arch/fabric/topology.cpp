@@ -82,7 +82,8 @@ class Builder {
       link.out_port = static_cast<int>(ports.size());
       ports.push_back(index);
       if (link.direction < kDown) {
-        g_.towards[static_cast<std::size_t>(link.from * 5 + link.direction)] = link.out_port;
+        g_.towards[static_cast<std::size_t>(link.from) * 5 +
+                   static_cast<std::size_t>(link.direction)] = link.out_port;
       }
     }
     if (link.to >= 0) {
@@ -115,8 +116,9 @@ class Builder {
       add(e, in, who + ".inject");
       Link out;
       out.from = router;
-      add(g_.endpoints + e, out, who + ".eject");
-      g_.eject_port.push_back(g_.links[static_cast<std::size_t>(g_.endpoints + e)].out_port);
+      const int eject = g_.endpoints + e;
+      add(eject, out, who + ".eject");
+      g_.eject_port.push_back(g_.links[static_cast<std::size_t>(eject)].out_port);
     }
   }
 

@@ -92,8 +92,8 @@ struct Graph {
     const int port = towards[at * 5 + static_cast<std::size_t>(direction)];
     int vc_class = 0;
     if (topology == Topology::torus) {
-      const Link& out =
-          links[static_cast<std::size_t>(out_links[static_cast<std::size_t>(out_base[at] + port)])];
+      const Link& out = links[static_cast<std::size_t>(
+          out_links[static_cast<std::size_t>(out_base[at]) + static_cast<std::size_t>(port)])];
       const bool same_ring = links[static_cast<std::size_t>(in)].direction == direction;
       vc_class = out.wrap || (same_ring && in_class == 1) ? 1 : 0;
     }
