@@ -124,9 +124,9 @@ part_compare() {
   local small=configs/experiments/quickstart.yaml failed=0
   rm -rf "$work/results"
   for build in gcc clang sanitize; do
-    for granularity in pixel layer serial; do
-      result "$build" "$granularity" "$small" --set execution.granularity="$granularity"
-    done
+    result "$build" pixel "$small"
+    result "$build" layer "$small" --set execution.granularity=layer
+    result "$build" serial "$small" --set execution.granularity=serial --set mapping.layers.conv1.replicas=1
     result "$build" step "$small" --detail step --images 1
     result "$build" bits "$small" --set execution.functional=bit_accurate --seed 7
     result "$build" mlp configs/experiments/lrmp_mlp.yaml
