@@ -135,12 +135,13 @@ struct Gap {
 };
 
 /// Within a few per cent of saturation the latency is that of the queues at the sources, which grow
-/// as 1 / (1 - load / saturation); we saturate up to 2 % later. Cause: our virtual-channel
-/// allocator serves heads in order of arrival and every one for which a channel is free. With one
-/// virtual channel, round robin instead (tried, not kept: packets of a message would overtake each
-/// other) moves the first row from -8 % to +2 % and the second from -36 % to -19 %. With more, one
-/// iteration of separable allocation also leaves heads unmatched. Means over kGapSeeds runs,
-/// because single runs scatter.
+/// as 1 / (1 - load / saturation); we saturate up to 2 % later. Cause, as far as it is known: our
+/// virtual-channel allocator serves heads in order of arrival and every one for which a channel is
+/// free. With one virtual channel, round robin instead (tried, not kept: packets of a message would
+/// overtake each other) moves the first row from -8 % to +2 % and the second from -36 % to -19 %;
+/// the rest of the second is open. With more, round robin did not help (-8 to -13 %); heads that
+/// one iteration of separable allocation leaves unmatched are suspected, not shown. Means over
+/// kGapSeeds runs, because single runs scatter.
 const std::vector<Gap> kKnownGaps = {
     {1, 4, 4, 0.15}, {1, 8, 8, 0.25}, {4, 8, 8, 0.38}, {8, 8, 1, 0.42}};
 constexpr int kGapSeeds = 16;
