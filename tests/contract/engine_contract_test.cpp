@@ -84,7 +84,7 @@ TEST(EngineContract, ConstructionOrderDoesNotMatter) {
     const Case c = random_case(seed);
     RunOptions options = options_of(seed);
     const std::string natural = simulate_in_child(c, options);
-    for (const std::uint64_t order : {1, 2, 3}) {
+    for (const std::uint64_t order : {1U, 2U, 3U}) {
       options.construction_seed = order;
       ASSERT_EQ(natural, simulate_in_child(c, options))
           << "TESSERA_SEED=" << seed << " order " << order;
