@@ -432,14 +432,13 @@ void EndpointModule::fire(int part) {
   std::int64_t inputs_free = now_;
   std::int64_t count = 1;
   if (!p.groups.empty()) {
-    const Operand operand = operand_reader(part, image);
     std::int64_t ready = now_;
     if (stage.rewrites && !state.written) {
       ready = write_matrix(part, now_);
       state.written = true;
       ++state.stats.writes;
       if (state_.datapath != nullptr) {
-        state_.datapath->write(part, operand);
+        state_.datapath->write(part, operand_reader(part, image));
       }
     }
     const std::int64_t bus_end = take_bus(p.in_bits.value, ready, part);
@@ -447,7 +446,7 @@ void EndpointModule::fire(int part) {
     state.bus_until = bus_end + read_latency_;
     inputs_free = bus_end;
     if (state_.datapath != nullptr) {
-      flight.result = state_.datapath->fire(part, pos, operand);
+      flight.result = state_.datapath->fire(part, pos, operand_reader(part, image));
     }
     state.flights.push_back(std::move(flight));
     start_pes(part, ordinal, bus_end + read_latency_, false);
@@ -819,13 +818,12 @@ void EndpointModule::try_send(int stage, int replica) {
       break;
     }
     OpenPosition& open = state.open.at(state.head);
-    const TrackId from = vector_track_;
     for (const int port_index : local) {
       Arrival arrival;
       arrival.port = port_index;
       arrival.index = index;
       arrival.data = open.value;
-      arrival.from_track = from;
+      arrival.from_track = vector_track_;
       arrival.sent_at = Cycles(open.shown);
       arrival.from_memory = program.kind == StageKind::memory;
       land(arrival, now_);
@@ -843,7 +841,7 @@ void EndpointModule::try_send(int stage, int replica) {
         burst.replica = replica;
         burst.index = index;
         burst.count = 0;
-        burst.from_track = from;
+        burst.from_track = vector_track_;
         burst.sent_at = Cycles(open.shown);
         burst_to = std::move(remote);
       }
