@@ -104,6 +104,7 @@ const std::vector<Door>& doors() {
       {"tlm", "sim/engine/", "SystemC is included in sim/engine alone"},
       {"torch/", "workloads/train/", "torch is included in workloads/train alone"},
       {"ATen/", "workloads/train/", "torch is included in workloads/train alone"},
+      {"Eigen/", "mapper/rl/", "Eigen is included in mapper/rl alone"},
   };
   return kDoors;
 }
