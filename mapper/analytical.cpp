@@ -1171,6 +1171,46 @@ struct Analyzer::Impl {
     return analysis;
   }
 
+  std::optional<LayerAlone> alone(std::size_t index, int w_bits, int a_bits) {
+    const auto found = std::find_if(stages.begin(), stages.end(), [&](const Stage& stage) {
+      return stage.role == Role::matrix && stage.entry == static_cast<int>(index);
+    });
+    const auto s = static_cast<std::size_t>(found - stages.begin());
+    LayerMapping layer;
+    layer.layer = found->layer;
+    layer.w_bits = w_bits;
+    layer.a_bits = a_bits;
+    if (!chip.pe->layout(matrix_op(network, layer.layer, w_bits, a_bits)).ok) {
+      return std::nullopt;
+    }
+    auto left = static_cast<std::int64_t>(table_of(*found, layer).pieces.size());
+    if (left > chip.pes()) {
+      return std::nullopt;
+    }
+    layer.placement.emplace_back();
+    for (int tile = 0; left > 0; ++tile, left -= chip.spec.tile.pes) {
+      layer.placement.front().push_back(
+          {tile, 0, static_cast<int>(std::min(left, chip.spec.tile.pes))});
+    }
+    works.assign(stages.size(), {});
+    for (Load* load : {&bus, &vector_unit, &inject, &eject}) {
+      load->reset(endpoints);
+    }
+    LayerAlone out;
+    work_matrix(s, layer, out.analysis);
+    fill(*found, works[s], out.analysis);
+    std::int64_t arriving = 0;
+    for (const Part& part : parts) {
+      out.array_interval = std::max(out.array_interval, Cycles(part.interval));
+      out.in_bits += part.in_bits;
+      out.result_bits += part.elements * table_of(*found, layer).out_bits;
+      out.vector_ops += arch::tile::accumulate_ops(part.elements);
+      arriving += &part == &parts.front() ? 0 : part.covered;
+    }
+    out.vector_ops += found->final_ops + arch::tile::accumulate_ops(arriving);
+    return out;
+  }
+
   /// One operation after the other. Every fragment is written (when the network does not fit),
   /// fires for every position, and makes room for the next.
   Analysis serial(const Mapping& mapping) {
@@ -1360,6 +1400,10 @@ Analyzer& Analyzer::operator=(Analyzer&&) noexcept = default;
 Analysis Analyzer::analyze(const Mapping& mapping) {
   return impl_->granularity == Granularity::serial ? impl_->serial(mapping)
                                                    : impl_->pipelined(mapping);
+}
+
+std::optional<LayerAlone> Analyzer::alone(std::size_t index, int w_bits, int a_bits) {
+  return impl_->alone(index, w_bits, a_bits);
 }
 
 Analysis analyze(const Network& network,

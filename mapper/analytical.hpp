@@ -37,6 +37,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -87,6 +88,15 @@ struct Analysis {
   [[nodiscard]] Cycles lower_bound_cycles(std::int64_t images) const;
 };
 
+/// One replica of a matrix layer on tiles of its own, and what one position makes it do.
+struct LayerAlone {
+  LayerAnalysis analysis;
+  Cycles array_interval{0};      ///< of its slowest PE
+  std::int64_t in_bits = 0;      ///< over the tiles' buses into the PEs
+  std::int64_t result_bits = 0;  ///< and out of them
+  std::int64_t vector_ops = 0;   ///< accumulations, combination at home and the layer's end
+};
+
 /// Evaluates many mappings of one network on one chip; what does not depend on the mapping is
 /// worked out once. Keeps references to both. Not for several threads at once.
 class Analyzer {
@@ -98,6 +108,11 @@ class Analyzer {
 
   /// Precondition: check() accepts the mapping.
   Analysis analyze(const Mapping& mapping);
+
+  /// The `index`-th matrix layer with these widths, its fragments on consecutive PEs from an empty
+  /// tile on. Nothing when the PEs cannot hold the matrix or the chip has too few. Not for
+  /// `serial`, where nothing is placed.
+  std::optional<LayerAlone> alone(std::size_t index, int w_bits, int a_bits);
 
  private:
   struct Impl;

@@ -55,6 +55,9 @@ Evaluation evaluate(const Problem& problem, const Solution& solution) {
     out.loss += choice.loss;
     out.pes += replicas * choice.pes;
   }
+  if (problem.serial) {
+    out.interval = out.latency;
+  }
   out.energy += problem.static_power * out.interval;
   return out;
 }

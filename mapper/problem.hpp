@@ -8,7 +8,8 @@
 ///   busy = per_position * rounds(r)                  what it occupies its slowest replica for
 /// and the whole network
 ///   latency   = fixed_latency + sum of time
-///   interval  = max(fixed_interval, largest busy)    throughput = 1 / interval
+///   interval  = max(fixed_interval, largest busy)    throughput = 1 / interval; when one operation
+///               follows the other (serial), the latency
 ///   energy    = fixed_energy + sum of energy + static_power * interval
 ///   loss      = sum of loss                          of accuracy, in the unit of its source
 ///   pes       = sum of r * pes
@@ -71,6 +72,7 @@ struct Problem {
   std::vector<ProblemLayer> layers;  ///< one per matrix layer, in network order
   std::int64_t pes = 0;              ///< that the chip has
   bool whole_rounds = false;
+  bool serial = false;
   double fixed_latency = 0;
   double fixed_interval = 0;
   double fixed_energy = 0;

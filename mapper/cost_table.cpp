@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+#include "mapper/cost_table.hpp"
+
+#include "arch/chip/prices.hpp"
+#include "arch/tile/vector_unit.hpp"
+#include "mapper/analytical.hpp"
+#include "mapper/first_fit.hpp"
+#include "sim/base/math.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <iterator>
+#include <map>
+#include <vector>
+
+namespace tessera::mapper {
+namespace {
+
+std::vector<int> widths(int low, int high, int step) {
+  std::vector<int> out;
+  for (int bits = ceil_div(low, step) * step; bits <= high; bits += step) {
+    out.push_back(bits);
+  }
+  return out;
+}
+
+/// Joules of one firing of every PE of a replica.
+double pe_energy(const Model& model, const MatrixOp& matrix) {
+  const Layout layout = model.layout(matrix);
+  std::map<Op, std::int64_t> count;
+  for (const Fragment& fragment : layout.fragments) {
+    ++count[model.op(OpCode::mvm, matrix, fragment)];
+  }
+  double joules = 0;
+  for (const auto& [op, times] : count) {
+    const Cost cost = model.fire_cost(op);
+    for (std::size_t a = 0; a < model.actions().size(); ++a) {
+      joules += static_cast<double>(times * cost.did[a]) * model.actions()[a].energy.value;
+    }
+  }
+  return joules;
+}
+
+class Maker {
+ public:
+  Maker(const Network& n, const arch::chip::Chip& c, Granularity g, CostModel m)
+      : network_(n), chip_(c), model_(m), analyzer_(n, c, g), granularity_(g) {
+    const report::PriceList prices = arch::chip::prices(chip_);
+    bus_ = prices.bus_bit.value;
+    read_ = prices.buffer_read_bit.value;
+    write_ = prices.buffer_write_bit.value;
+    vector_ = prices.vector_op.value;
+    for (const report::Component& component : prices.components) {
+      leakage_ += component.leakage.value * static_cast<double>(component.instances);
+    }
+  }
+
+  Problem make(const WidthRules& rules, Diagnostics& diagnostics) {
+    Problem problem;
+    problem.network = network_.name;
+    problem.chip = chip_.spec.name;
+    problem.pes = chip_.pes();
+    problem.whole_rounds = model_ == CostModel::pipeline;
+    problem.serial = granularity_ == Granularity::serial;
+    problem.static_power = leakage_ * chip_.clock.seconds(Cycles(1)).value;
+    const std::vector<LayerId> matrices = matrix_layers(network_);
+    for (std::size_t l = 0; l < matrices.size(); ++l) {
+      const bool fixed = rules.first_last && (l == 0 || l + 1 == matrices.size());
+      ProblemLayer layer;
+      layer.layer = matrices[l];
+      layer.name = network_.layer(matrices[l]).name;
+      layer.positions = matrix_shape(network_, matrices[l]).positions;
+      layer.max_replicas = granularity_ == Granularity::serial ? 1 : layer.positions;
+      std::string why_not;
+      for (const int w : fixed ? std::vector<int>{*rules.first_last}
+                               : widths(rules.w_min, rules.w_max, rules.w_step)) {
+        for (const int a :
+             fixed ? std::vector<int>{*rules.first_last} : widths(rules.a_min, rules.a_max, 1)) {
+          add_choice(l, w, a, layer, why_not);
+        }
+      }
+      if (layer.choices.empty()) {
+        refuse(layer, why_not, diagnostics);
+      }
+      problem.layers.push_back(std::move(layer));
+    }
+    if (diagnostics.ok()) {
+      add_constants(problem);
+    }
+    return problem;
+  }
+
+ private:
+  void add_choice(
+      std::size_t index, int w_bits, int a_bits, ProblemLayer& layer, std::string& why_not) {
+    Choice choice;
+    choice.w_bits = w_bits;
+    choice.a_bits = a_bits;
+    const MatrixOp matrix = matrix_op(network_, layer.layer, w_bits, a_bits);
+    const auto positions = static_cast<double>(layer.positions);
+    if (granularity_ == Granularity::serial) {
+      const LayerAnalysis& one = serial_layer(index, w_bits, a_bits);
+      choice.pes = one.pes;
+      choice.per_position = static_cast<double>(one.total.value) / positions;
+      choice.energy = positions * pe_energy(*chip_.pe, matrix);
+      layer.choices.push_back(choice);
+      return;
+    }
+    const std::optional<LayerAlone> alone = analyzer_.alone(index, w_bits, a_bits);
+    if (!alone) {
+      why_not = chip_.pe->layout(matrix).why_not;
+      return;
+    }
+    const LayerAnalysis& one = alone->analysis;
+    const auto [fixed, per_position] = time_of(*alone);
+    choice.pes = one.pes;
+    choice.fixed = fixed;
+    choice.per_position = per_position;
+    const Layer& of = network_.layer(layer.layer);
+    const auto in = static_cast<double>(alone->in_bits);
+    const auto result = static_cast<double>(alone->result_bits);
+    const auto out = static_cast<double>(of.out.channels) * a_bits;
+    choice.energy = positions * (pe_energy(*chip_.pe, matrix) + (in + result) * bus_ + in * read_ +
+                                 out * write_ + static_cast<double>(alone->vector_ops) * vector_);
+    layer.choices.push_back(choice);
+  }
+
+  [[nodiscard]] std::pair<double, double> time_of(const LayerAlone& alone) const {
+    const LayerAnalysis& one = alone.analysis;
+    switch (model_) {
+      case CostModel::array:
+        return {0, static_cast<double>(alone.array_interval.value)};
+      case CostModel::sum:
+        return {static_cast<double>(one.weights.value),
+                static_cast<double>((one.input + one.array + one.output + one.vector).value)};
+      case CostModel::max:
+        return {
+            static_cast<double>(one.weights.value),
+            static_cast<double>(std::max({one.input, one.array, one.output, one.vector}).value)};
+      case CostModel::pipeline:
+      case CostModel::serial:
+        break;
+    }
+    return {static_cast<double>(
+                (one.weights + one.latency_per_position - one.interval_per_position).value),
+            static_cast<double>(one.interval_per_position.value)};
+  }
+
+  /// Of the network with these widths everywhere: what precedes a layer does not change its part.
+  const LayerAnalysis& serial_layer(std::size_t index, int w_bits, int a_bits) {
+    auto& layers = serial_[{w_bits, a_bits}];
+    if (layers.empty()) {
+      Mapping mapping = uniform_mapping(w_bits, a_bits);
+      const Analysis analysis = analyzer_.analyze(mapping);
+      for (const LayerAnalysis& layer : analysis.layers) {
+        if (network_.layer(layer.layer).is_matrix()) {
+          layers.push_back(layer);
+        }
+      }
+    }
+    return layers[index];
+  }
+
+  [[nodiscard]] Mapping uniform_mapping(int w_bits, int a_bits) const {
+    Mapping mapping;
+    for (const LayerId id : matrix_layers(network_)) {
+      mapping.layers.push_back({id, network_.layer(id).name, w_bits, a_bits, 1, {}});
+    }
+    for (const LayerId id : vector_layers(network_)) {
+      mapping.vector_layers.push_back({id, network_.layer(id).name, 0});
+    }
+    return mapping;
+  }
+
+  /// What the vector units and the ports do, whatever is chosen.
+  void add_constants(Problem& problem) const {
+    if (model_ == CostModel::array) {
+      return;
+    }
+    const arch::tile::VectorUnitSpec& unit = chip_.spec.tile.vector_unit;
+    const auto latency = chip_.clock.ceil_cycles(unit.latency) +
+                         chip_.clock.ceil_cycles(chip_.spec.tile.buffer.read_latency);
+    for (const LayerId id : vector_layers(network_)) {
+      const Layer& layer = network_.layer(id);
+      const std::int64_t ops = arch::tile::layer_ops(layer, unit);
+      const auto positions = static_cast<double>(layer.out.positions());
+      const auto cycles = static_cast<double>(arch::tile::vector_cycles(ops, unit).value);
+      const bool each = model_ == CostModel::sum || granularity_ == Granularity::serial;
+      problem.fixed_latency +=
+          positions * cycles + static_cast<double>(latency.value) * (each ? positions : 1);
+      problem.fixed_interval = std::max(problem.fixed_interval, positions * cycles);
+      problem.fixed_energy += positions * static_cast<double>(ops) * vector_;
+    }
+    if (problem.serial) {
+      problem.fixed_interval = 0;
+      return;
+    }
+    const auto port = [&](const Layer& layer) {
+      const std::int64_t bits = std::int64_t{layer.out.channels} * layer.out_bits;
+      const std::int64_t width = chip_.spec.io.width;
+      return width == 0 ? 0.0
+                        : static_cast<double>(
+                              ceil_div(bits * layer.out.positions(), width * chip_.spec.io.ports));
+    };
+    problem.fixed_interval = std::max(
+        {problem.fixed_interval, port(network_.layers.front()), port(network_.layers.back())});
+  }
+
+  void refuse(const ProblemLayer& layer, const std::string& why_not, Diagnostics& diagnostics) {
+    Diagnostic d;
+    d.path = "search.bits";
+    d.got = "layer " + layer.name;
+    if (why_not.empty()) {
+      d.code = "E-MAP-CAPACITY";
+      d.sentence = fmt::format(
+          "layer {} alone needs more PEs than the chip has at any allowed width", layer.name);
+      d.expected = fmt::format("at most {} PEs", chip_.pes());
+      d.hint = "allow fewer weight bits or give the chip more tiles";
+    } else {
+      d.code = "E-MAP-LAYOUT";
+      d.sentence = fmt::format(
+          "layer {} fits the PEs at none of the allowed widths: {}", layer.name, why_not);
+      d.expected = "a width that the PEs can hold";
+      d.hint = "tessera explain crossbar tells what limits a matrix";
+    }
+    diagnostics.error(std::move(d));
+  }
+
+  const Network& network_;
+  const arch::chip::Chip& chip_;
+  CostModel model_;
+  Analyzer analyzer_;
+  Granularity granularity_;
+  double bus_ = 0, read_ = 0, write_ = 0, vector_ = 0;  ///< joules
+  double leakage_ = 0;                                  ///< watts
+  std::map<std::pair<int, int>, std::vector<LayerAnalysis>> serial_;
+};
+
+}  // namespace
+
+CostModel natural_cost_model(Granularity granularity) {
+  return granularity == Granularity::serial ? CostModel::serial : CostModel::pipeline;
+}
+
+Problem make_problem(const Network& network,
+                     const arch::chip::Chip& chip,
+                     Granularity granularity,
+                     CostModel cost_model,
+                     const WidthRules& rules,
+                     Diagnostics& diagnostics) {
+  return Maker(network, chip, granularity, cost_model).make(rules, diagnostics);
+}
+
+std::string cost_table_csv(const Problem& problem, const Clock& clock) {
+  std::string out = "layer,w_bits,a_bits,cycles,seconds,joules,pes\n";
+  for (const ProblemLayer& layer : problem.layers) {
+    for (const Choice& choice : layer.choices) {
+      const double cycles = choice.fixed + choice.per_position * problem.rounds(layer, 1);
+      fmt::format_to(std::back_inserter(out),
+                     "{},{},{},{},{},{},{}\n",
+                     layer.name,
+                     choice.w_bits,
+                     choice.a_bits,
+                     cycles,
+                     cycles * clock.seconds(Cycles(1)).value,
+                     choice.energy,
+                     choice.pes);
+    }
+  }
+  return out;
+}
+
+}  // namespace tessera::mapper

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// Do the numbers that a search sees equal those of the closed form on a mapping?
+#include "mapper/analytical.hpp"
+#include "mapper/cost_table.hpp"
+#include "mapper/first_fit.hpp"
+#include "sim/base/config.hpp"
+#include "workloads/zoo.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace tessera::mapper {
+namespace {
+
+arch::chip::Chip chip_of(const std::string& name, const std::string& set = "") {
+  Diagnostics diagnostics;
+  config::Node root =
+      config::load(std::string(TESSERA_SOURCE_DIR) + "/configs/chips/" + name, diagnostics);
+  if (!set.empty()) {
+    config::apply_set(root, set, diagnostics);
+  }
+  arch::chip::Chip chip = arch::chip::make_chip(root.get("chip"), diagnostics);
+  EXPECT_TRUE(diagnostics.ok()) << diagnostics.render();
+  return chip;
+}
+
+Problem problem_of(const Network& network,
+                   const arch::chip::Chip& chip,
+                   Granularity granularity,
+                   CostModel model,
+                   const WidthRules& rules = {}) {
+  Diagnostics diagnostics;
+  Problem problem = make_problem(network, chip, granularity, model, rules, diagnostics);
+  EXPECT_TRUE(diagnostics.ok()) << diagnostics.render();
+  return problem;
+}
+
+TEST(CostTable, ArrayModelCountsLrmpsTileReads) {
+  const Network network = zoo("resnet18");
+  const arch::chip::Chip chip = chip_of("lrmp.yaml");
+  const Problem problem = problem_of(network, chip, Granularity::layer, CostModel::array);
+  const Evaluation at8 = evaluate(problem, uniform_solution(problem, 8, 8));
+  const Evaluation at6 = evaluate(problem, uniform_solution(problem, 6, 6));
+  EXPECT_EQ(at8.pes, 1608);
+  EXPECT_EQ(at6.pes, 201 * 6);
+  // conv1: 112 x 112 positions, 8 input bits, ceil(147 / 9) row groups, 64 columns over 8 ADCs.
+  // LRMP's own formula converts all 256 columns of an array, used or not.
+  const ProblemLayer& conv1 = problem.layers.front();
+  const Choice& choice = conv1.choices[static_cast<std::size_t>(conv1.find(8, 8))];
+  EXPECT_EQ(choice.per_position, 8 * 17 * 8);
+  EXPECT_EQ(choice.fixed, 0);
+  EXPECT_EQ(conv1.positions, 112 * 112);
+  // Activation bits divide the time, and nothing else does.
+  EXPECT_DOUBLE_EQ(at8.latency / at6.latency, 8.0 / 6.0);
+  EXPECT_EQ(problem.layers.size(), 21U);
+}
+
+TEST(CostTable, PipelineModelIsTheClosedFormOfALayerOnItsOwnTiles) {
+  const Network network = zoo("lenet5");
+  const arch::chip::Chip chip = chip_of("isaac.yaml");
+  const Problem problem = problem_of(network, chip, Granularity::pixel, CostModel::pipeline);
+  Analyzer analyzer(network, chip, Granularity::pixel);
+  for (std::size_t l = 0; l < problem.layers.size(); ++l) {
+    const ProblemLayer& layer = problem.layers[l];
+    for (const Choice& choice : layer.choices) {
+      const auto alone = analyzer.alone(l, choice.w_bits, choice.a_bits);
+      ASSERT_TRUE(alone);
+      const LayerAnalysis& one = alone->analysis;
+      EXPECT_EQ(choice.fixed + choice.per_position * problem.rounds(layer, 1),
+                static_cast<double>(one.total.value));
+      EXPECT_EQ(choice.pes, one.pes);
+      EXPECT_GT(choice.energy, 0);
+    }
+  }
+}
+
+/// Fewer activation bits save time and energy; fewer weight bits save PEs (time not always: slices
+/// that are packed side by side may cut a matrix into one more piece).
+TEST(CostTable, FewerBitsNeverCostMore) {
+  const Network network = zoo("resnet20");
+  for (const std::string name : {"lrmp.yaml", "isaac.yaml", "puma.yaml"}) {
+    const arch::chip::Chip chip = chip_of(name);
+    for (const CostModel model :
+         {CostModel::array, CostModel::sum, CostModel::max, CostModel::pipeline}) {
+      const Problem problem = problem_of(network, chip, Granularity::pixel, model);
+      for (const ProblemLayer& layer : problem.layers) {
+        for (const Choice& choice : layer.choices) {
+          const auto less = [&](int w_bits, int a_bits) -> const Choice& {
+            const int found = layer.find(w_bits, a_bits);
+            return found < 0 ? choice : layer.choices[static_cast<std::size_t>(found)];
+          };
+          const Choice& shorter = less(choice.w_bits, choice.a_bits - 1);
+          EXPECT_LE(shorter.per_position, choice.per_position) << name << ' ' << layer.name;
+          EXPECT_LE(shorter.energy, choice.energy) << name << ' ' << layer.name;
+          EXPECT_EQ(shorter.pes, choice.pes) << name << ' ' << layer.name;
+          EXPECT_LE(less(choice.w_bits - 1, choice.a_bits).pes, choice.pes)
+              << name << ' ' << layer.name;
+        }
+      }
+    }
+  }
+}
+
+/// RWTH: inner widths uniform, first and last layer 8/8, cell 4 (docs/facts.md).
+double rwth_speedup(const Problem& free, int w_bits, int a_bits) {
+  Solution solution = uniform_solution(free, w_bits, a_bits);
+  solution.choice.front() = free.layers.front().find(8, 8);
+  solution.choice.back() = free.layers.back().find(8, 8);
+  return evaluate(free, uniform_solution(free, 8, 8)).latency / evaluate(free, solution).latency;
+}
+
+TEST(CostTable, SerialModelIsRwthsSum) {
+  const arch::chip::Chip chip = chip_of("rwth_rram.yaml");
+  const Network resnet = zoo("resnet18");
+  const Problem a = problem_of(resnet, chip, Granularity::serial, CostModel::serial);
+  EXPECT_NEAR(rwth_speedup(a, 8, 4), 1.785, 0.001);
+  EXPECT_NEAR(rwth_speedup(a, 4, 8), 1.455, 0.001);
+  EXPECT_NEAR(rwth_speedup(a, 4, 4), 2.515, 0.001);
+  EXPECT_NEAR(rwth_speedup(a, 2, 2), 3.958, 0.001);
+  const Network vgg = zoo("vgg16");
+  const Problem b = problem_of(vgg, chip, Granularity::serial, CostModel::serial);
+  EXPECT_NEAR(rwth_speedup(b, 8, 4), 1.845, 0.001);
+  EXPECT_NEAR(rwth_speedup(b, 2, 2), 5.082, 0.001);
+  EXPECT_EQ(a.layers.front().max_replicas, 1);
+  const Evaluation whole = evaluate(a, uniform_solution(a, 8, 8));
+  EXPECT_EQ(whole.interval, whole.latency);
+}
+
+TEST(CostTable, RulesRestrictTheWidths) {
+  const Network network = zoo("lenet5");
+  const arch::chip::Chip chip = chip_of("isaac.yaml");
+  const Problem problem =
+      problem_of(network, chip, Granularity::pixel, CostModel::sum, {.w_step = 4, .first_last = 8});
+  EXPECT_EQ(problem.layers.front().choices.size(), 1U);
+  EXPECT_EQ(problem.layers.back().choices.size(), 1U);
+  EXPECT_EQ(problem.layers[1].choices.size(), 2U * 7U);
+  EXPECT_EQ(problem.layers[1].choices.front().w_bits, 4);
+  EXPECT_EQ(problem.layers[1].find(5, 4), -1);
+}
+
+TEST(CostTable, LayerLargerThanTheChipIsInfeasible) {
+  const Network network = zoo("resnet18");
+  const arch::chip::Chip chip = chip_of("lrmp.yaml", "chip.tile.pes=1");
+  Diagnostics diagnostics;
+  (void)make_problem(
+      network, chip, Granularity::pixel, CostModel::pipeline, {.w_min = 8}, diagnostics);
+  ASSERT_FALSE(diagnostics.ok());
+  EXPECT_EQ(diagnostics.errors().front().code, "E-MAP-CAPACITY");
+}
+
+}  // namespace
+}  // namespace tessera::mapper
