@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// From an experiment and a mapping to a report.
+///
+/// Errors   InputError: exit status 4 when nothing is wrong but the size of the chip, else 2
+#pragma once
+
+#include "sim/api/mapping.hpp"
+#include "sim/api/program.hpp"
+#include "sim/api/run.hpp"
+#include "sim/base/diagnostics.hpp"
+#include "sim/report/result.hpp"
+#include "tools/tessera/experiment.hpp"
+
+#include <functional>
+
+namespace tessera::tools {
+
+/// Throws when there are errors of the mapper in `diagnostics`; those that know no place get that
+/// of the deepest key of their path that somebody wrote.
+void throw_mapping_errors(const Diagnostics& diagnostics, const Experiment& experiment);
+
+/// The program of `mapping` for as many images as the experiment has.
+Program lower_mapping(const Experiment& experiment, const Mapping& mapping);
+
+/// What the experiment says of its execution; no trace, no waveform, no progress.
+RunOptions run_options(const Experiment& experiment);
+
+/// Simulates (once per process) and hands over the report, which refers to the arguments.
+void simulate_program(const Experiment& experiment,
+                      const Mapping& mapping,
+                      const Program& program,
+                      const RunOptions& options,
+                      const std::function<void(const report::Report&)>& use);
+
+}  // namespace tessera::tools
