@@ -3,6 +3,7 @@
 #include "sim/report/text.hpp"
 
 #include "sim/base/text.hpp"
+#include "sim/report/table.hpp"
 
 #include <fmt/format.h>
 
@@ -23,43 +24,6 @@ constexpr std::size_t kNone = static_cast<std::size_t>(Wait::none);
 constexpr std::size_t kNameWidth = 18;
 constexpr int kDigits = 3;
 constexpr double kShownShare = 0.01;  // smaller shares are one "other"
-
-enum class Align { left, right };
-
-/// Columns as wide as their widest cell, two spaces between.
-class Table {
- public:
-  Table(std::vector<std::string> header, std::vector<Align> align) : align_(std::move(align)) {
-    rows_.push_back(std::move(header));
-  }
-
-  void row(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
-
-  [[nodiscard]] std::string text() const {
-    std::vector<std::size_t> widths(align_.size());
-    for (const auto& cells : rows_) {
-      for (std::size_t c = 0; c < cells.size(); ++c) {
-        widths[c] = std::max(widths[c], cells[c].size());
-      }
-    }
-    std::string out;
-    for (const auto& cells : rows_) {
-      std::string line;
-      for (std::size_t c = 0; c < cells.size(); ++c) {
-        line += c > 0 ? "  " : "";
-        line += align_[c] == Align::left ? fmt::format("{:<{}}", cells[c], widths[c])
-                                         : fmt::format("{:>{}}", cells[c], widths[c]);
-      }
-      line.erase(line.find_last_not_of(' ') + 1);
-      out += line + "\n";
-    }
-    return out;
-  }
-
- private:
-  std::vector<std::vector<std::string>> rows_;
-  std::vector<Align> align_;
-};
 
 std::string si(double value, std::string_view unit) {
   return format_si(value, unit, kDigits);

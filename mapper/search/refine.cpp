@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+#include "mapper/search/refine.hpp"
+
+#include "sim/base/math.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <numeric>
+#include <vector>
+
+namespace tessera::mapper {
+namespace {
+
+const Choice& choice_of(const Problem& problem, const Solution& solution, std::size_t layer) {
+  return problem.layers[layer].choices[static_cast<std::size_t>(solution.choice[layer])];
+}
+
+/// The next higher number of replicas that saves a round, or the same number when there is none.
+std::int64_t more(const Problem& problem, const ProblemLayer& layer, std::int64_t replicas) {
+  if (replicas >= layer.max_replicas) {
+    return replicas;
+  }
+  if (!problem.whole_rounds) {
+    return replicas + 1;
+  }
+  const std::int64_t rounds = ceil_div(layer.positions, replicas);
+  return rounds == 1 ? replicas
+                     : std::min(layer.max_replicas, ceil_div(layer.positions, rounds - 1));
+}
+
+/// The next lower number that adds as few rounds as possible.
+std::int64_t fewer(const Problem& problem, const ProblemLayer& layer, std::int64_t replicas) {
+  if (replicas == 1 || !problem.whole_rounds) {
+    return std::max<std::int64_t>(1, replicas - 1);
+  }
+  return ceil_div(layer.positions, ceil_div(layer.positions, replicas - 1));
+}
+
+class Climb {
+ public:
+  Climb(const Problem& problem,
+        const Budget& budget,
+        const Solution& start,
+        const std::function<double(const Solution&)>& value,
+        std::int64_t evaluations)
+      : problem_(problem), budget_(budget), value_(value), left_(evaluations), best_(start) {
+    best_value_ = measure(best_);
+  }
+
+  Solution run() {
+    while (left_ > 0 && sweep()) {
+    }
+    return best_;
+  }
+
+ private:
+  double measure(const Solution& solution) {
+    --left_;
+    return value_(solution);
+  }
+
+  /// Keeps `solution` when it is allowed and better.
+  bool try_out(const Solution& solution) {
+    if (left_ <= 0 || !evaluate(problem_, solution).within(budget_)) {
+      return false;
+    }
+    const double value = measure(solution);
+    if (!(value < best_value_)) {
+      return false;
+    }
+    best_ = solution;
+    best_value_ = value;
+    return true;
+  }
+
+  /// Layers, the one that takes longest first.
+  [[nodiscard]] std::vector<std::size_t> by_time() const {
+    std::vector<double> busy;
+    for (std::size_t l = 0; l < problem_.layers.size(); ++l) {
+      const ProblemLayer& layer = problem_.layers[l];
+      busy.push_back(choice_of(problem_, best_, l).per_position *
+                     problem_.rounds(layer, best_.replicas[l]));
+    }
+    std::vector<std::size_t> order(problem_.layers.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+      return busy[a] > busy[b];
+    });
+    return order;
+  }
+
+  bool sweep() {
+    const std::vector<std::size_t> order = by_time();
+    return std::any_of(order.begin(), order.end(), [&](std::size_t l) {
+      return add_copies(l, order) || change_widths(l);
+    });
+  }
+
+  bool add_copies(std::size_t layer, const std::vector<std::size_t>& order) {
+    Solution next = best_;
+    next.replicas[layer] = more(problem_, problem_.layers[layer], best_.replicas[layer]);
+    if (next.replicas[layer] == best_.replicas[layer]) {
+      return false;
+    }
+    if (try_out(next)) {
+      return true;
+    }
+    for (std::size_t i = order.size(); i-- > 0;) {  // the quickest layer gives first
+      const std::size_t other = order[i];
+      if (other == layer || best_.replicas[other] == 1) {
+        continue;
+      }
+      Solution exchanged = next;
+      exchanged.replicas[other] = fewer(problem_, problem_.layers[other], best_.replicas[other]);
+      if (try_out(exchanged)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  bool change_widths(std::size_t layer) {
+    Solution next = best_;
+    for (std::size_t c = 0; c < problem_.layers[layer].choices.size(); ++c) {
+      next.choice[layer] = static_cast<int>(c);
+      const Choice& now = choice_of(problem_, best_, layer);
+      const Choice& then = problem_.layers[layer].choices[c];
+      if ((then.per_position < now.per_position || then.pes < now.pes) && try_out(next)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  const Problem& problem_;
+  const Budget& budget_;
+  const std::function<double(const Solution&)>& value_;
+  std::int64_t left_;
+  Solution best_;
+  double best_value_ = 0;
+};
+
+}  // namespace
+
+Solution refine(const Problem& problem,
+                const Budget& budget,
+                const Solution& start,
+                const std::function<double(const Solution&)>& value,
+                std::int64_t evaluations) {
+  return Climb(problem, budget, start, value, evaluations).run();
+}
+
+}  // namespace tessera::mapper
