@@ -109,16 +109,11 @@ void EndpointModule::trace_signals(sc_core::sc_trace_file* file) {
   }
 }
 
-std::int64_t EndpointModule::per_image(const ProgramPart& part) const {
-  const ProgramStage& stage = state_.program.stages[at(part.stage)];
-  const auto replicas = static_cast<std::int64_t>(stage.replicas.size());
-  return (stage.positions - part.replica + replicas - 1) / replicas;
-}
-
 std::int64_t EndpointModule::raster(const ProgramPart& part, std::int64_t ordinal) const {
   const ProgramStage& stage = state_.program.stages[at(part.stage)];
-  return ordinal % per_image(part) * static_cast<std::int64_t>(stage.replicas.size()) +
-         part.replica;
+  const auto replicas = static_cast<std::int64_t>(stage.replicas.size());
+  const std::int64_t per_image = (stage.positions - part.replica + replicas - 1) / replicas;
+  return ordinal % per_image * replicas + part.replica;
 }
 
 // ---- activation ---------------------------------------------------------------------------------
@@ -137,8 +132,11 @@ void EndpointModule::schedule(Event event) {
 
 void EndpointModule::run() {
   now_ = now_cycle().value;
-  wake_at_ = INT64_MAX;
+  wake_at_ = now_;  // what is scheduled meanwhile is asked for once, at the end
   state_.last_event = std::max(state_.last_event, now_);
+  for (; !landings_.empty() && landings_.front().at <= now_; landings_.pop_front()) {
+    show(landings_.front());
+  }
   while (true) {
     while (!queue_.empty() && queue_.top().at <= now_) {
       const Event event = queue_.top();
@@ -150,6 +148,7 @@ void EndpointModule::run() {
       break;
     }
   }
+  wake_at_ = INT64_MAX;
   if (!queue_.empty()) {
     request(queue_.top().at);
   }
@@ -157,13 +156,6 @@ void EndpointModule::run() {
 
 void EndpointModule::handle(const Event& event) {
   switch (event.kind) {
-    case EventKind::arrive: {
-      const Arrival arrival = std::move(arrivals_[at(event.subject)]);
-      arrivals_[at(event.subject)] = {};
-      free_arrivals_.push_back(event.subject);
-      arrive(arrival, now_);
-      break;
-    }
     case EventKind::pe_done:
       pe_done(event.subject, event.ordinal);
       break;
@@ -215,15 +207,17 @@ void EndpointModule::mark(int part) {
 /// Starts whatever can start, in an order that does not depend on who woke us.
 void EndpointModule::settle() {
   while (!dirty_.empty() || !resend_.empty()) {
-    std::vector<std::pair<int, int>> resend = std::exchange(resend_, {});
-    std::sort(resend.begin(), resend.end());
-    for (const auto& [stage, replica] : resend) {
+    sending_.clear();
+    sending_.swap(resend_);
+    std::sort(sending_.begin(), sending_.end());
+    for (const auto& [stage, replica] : sending_) {
       state_.replicas[at(stage)][at(replica)].retry = false;
       try_send(stage, replica);
     }
-    std::vector<int> dirty = std::exchange(dirty_, {});
-    std::sort(dirty.begin(), dirty.end());
-    for (const int part : dirty) {
+    settling_.clear();
+    settling_.swap(dirty_);
+    std::sort(settling_.begin(), settling_.end());
+    for (const int part : settling_) {
       state_.parts[at(part)].dirty = false;
       while (can_fire(part)) {
         fire(part);
@@ -234,26 +228,30 @@ void EndpointModule::settle() {
 
 // ---- firing -------------------------------------------------------------------------------------
 
-bool EndpointModule::inputs_ready(PartState& state, const ProgramPart& part) const {
-  const ProgramStage& stage = state_.program.stages[at(part.stage)];
-  const std::int64_t image = state.ordinal / per_image(part);
-  const std::int64_t p = raster(part, state.ordinal);
-  for (std::size_t e = 0; e < stage.in_edges.size(); ++e) {
-    const ProgramEdge& edge = state_.program.edges[at(stage.in_edges[e])];
-    const PortState& port = state_.ports[at(state.ports[e])];
-    if (port.watermark <= image * edge.positions + edge.last_needed[at(p)]) {
-      return false;
-    }
+bool EndpointModule::inputs_ready(const PartState& state) const {
+  return std::all_of(
+      state.inputs.begin(), state.inputs.end(), [this](const PartState::Input& input) {
+        return state_.ports[at(input.port)].watermark > input.needed;
+      });
+}
+
+/// Whether the part has a register for another firing, and its replica room for the result.
+bool EndpointModule::may_issue(const PartState& state, const ProgramPart& part) const {
+  const Program& program = state_.program;
+  if (state.outstanding >= program.input_registers) {
+    return false;
   }
-  return true;
+  const ProgramStage& stage = program.stages[at(part.stage)];
+  return stage.replicas[at(part.replica)].home != id_ ||
+         state.ordinal - state_.replicas[at(part.stage)][at(part.replica)].head <
+             program.output_slots * stage.burst;
 }
 
 /// Notes when the operands of the part's next firing were complete, and what the network added to
 /// that.
 void EndpointModule::note_inputs(int part, const PortState& port, std::int64_t when) {
   PartState& state = state_.parts[at(part)];
-  const ProgramPart& p = state_.program.parts[at(part)];
-  if (state.input_at >= 0 || state.ordinal >= state.firings || !inputs_ready(state, p)) {
+  if (state.input_at >= 0 || state.ordinal >= state.firings || !inputs_ready(state)) {
     return;
   }
   state.input_at = when;
@@ -276,25 +274,20 @@ bool EndpointModule::can_fire(int part) {
   }
   if (program.stages[at(p.stage)]
           .in_edges.empty()) {  // the source: images may come at a given rate
-    const std::int64_t due = state.ordinal / per_image(p) * state_.options.image_interval.value;
+    const std::int64_t due = state.walk.image() * state_.options.image_interval.value;
     if (due > now_) {
       schedule({due, EventKind::wake, part, 0});
       return false;
     }
     state.input_at = std::max(due, state.input_at);
   } else if (state.input_at < 0) {
-    if (!inputs_ready(state, p)) {
+    if (!inputs_ready(state)) {
+      await_landed(part);
       return false;
     }
     state.input_at = now_;
   }
-  if (state.outstanding >= program.input_registers) {
-    return false;
-  }
-  const ReplicaState& replica = state_.replicas[at(p.stage)][at(p.replica)];
-  const bool at_home = program.stages[at(p.stage)].replicas[at(p.replica)].home == id_;
-  const std::int64_t slots = program.output_slots * program.stages[at(p.stage)].burst;
-  return !at_home || state.ordinal - replica.head < slots;
+  return may_issue(state, p);
 }
 
 std::int64_t EndpointModule::take_bus(std::int64_t bits, std::int64_t when, int part) {
@@ -391,10 +384,10 @@ Operand EndpointModule::operand_reader(int part, std::int64_t image) {
     const ProgramPart& p = state_.program.parts[at(part)];
     const ProgramStage& stage = state_.program.stages[at(p.stage)];
     const ProgramEdge& edge = state_.program.edges[at(stage.in_edges[at(operand)])];
-    const PortState& port = state_.ports[at(state_.parts[at(part)].ports[at(operand)])];
+    const PortState& port = state_.ports[at(state_.parts[at(part)].inputs[at(operand)].port)];
     const std::int64_t index = image * edge.positions + position;
     if (position < 0 || position >= edge.positions || index < port.released ||
-        index > port.highest || !port.slots.at(index).arrived) {
+        index > port.highest || !port.slots.at(index).landed) {
       throw InternalError(
           path_,
           now_,
@@ -417,8 +410,8 @@ void EndpointModule::fire(int part) {
   const ProgramPart& p = state_.program.parts[at(part)];
   const ProgramStage& stage = state_.program.stages[at(p.stage)];
   const std::int64_t ordinal = state.ordinal;
-  const std::int64_t image = ordinal / per_image(p);
-  const std::int64_t pos = raster(p, ordinal);
+  const std::int64_t image = state.walk.image();
+  const std::int64_t pos = state.walk.position();
   StageStats& stage_stats = state_.stages[at(p.stage)].stats;
   if (state.image != image) {
     state.image = image;
@@ -451,7 +444,7 @@ void EndpointModule::fire(int part) {
     state.flights.push_back(std::move(flight));
     start_pes(part, ordinal, bus_end + read_latency_, false);
   } else {
-    flight.count = std::min(stage.burst, (image + 1) * per_image(p) - ordinal);
+    flight.count = stage.burst == 1 ? 1 : std::min(stage.burst, state.walk.left());
     if (state_.datapath != nullptr) {
       for (std::int64_t i = 0; i < flight.count; ++i) {
         const std::int64_t q = raster(p, ordinal + i);
@@ -504,6 +497,7 @@ void EndpointModule::fire(int part) {
   state.stats.firings += count;
   ++state.outstanding;
   state.ordinal += count;
+  state.walk.advance(count);
   state.input_at = -1;
   state.input_track = -1;
   state.slot_at = 0;
@@ -511,7 +505,7 @@ void EndpointModule::fire(int part) {
   if (stage.kind == StageKind::source && state_.stats.image_in[at(image)].value > now_) {
     state_.stats.image_in[at(image)] = Cycles(now_);
   }
-  if (state.ordinal < state.firings && inputs_ready(state, p)) {
+  if (state.ordinal < state.firings && inputs_ready(state)) {
     state.input_at = now_;
   }
 }
@@ -582,43 +576,45 @@ void EndpointModule::pe_finished(int part, std::int64_t ordinal, Cycles done) {
   throw InternalError(path_, done.value, "a PE finished a firing that nobody started");
 }
 
+/// After a firing: what the next one needs, and what nobody needs any more from cycle `when` on.
 void EndpointModule::release_inputs(int part, std::int64_t when) {
   PartState& state = state_.parts[at(part)];
   const ProgramPart& p = state_.program.parts[at(part)];
   const ProgramStage& stage = state_.program.stages[at(p.stage)];
-  const std::int64_t image = state.ordinal / per_image(p);
-  const std::int64_t pos = raster(p, state.ordinal);
+  const std::int64_t image = state.walk.image();
+  const std::int64_t pos = state.walk.position();
   for (std::size_t e = 0; e < stage.in_edges.size(); ++e) {
     const ProgramEdge& edge = state_.program.edges[at(stage.in_edges[e])];
+    PartState::Input& input = state.inputs[e];
+    input.needed = image * edge.positions + edge.last_needed[at(pos)];
     const bool is_weights = stage.in_edges[e] == stage.weight_edge;
     // A dynamic matrix is in the arrays once it is written; its line buffer is free again.
     const std::int64_t first =
         is_weights && state.written && state.image == image
             ? (image + 1) * edge.positions
             : image * edge.positions + (is_weights ? 0 : edge.first_needed[at(pos)]);
-    if (first <= state.first_needed[e]) {
+    if (first <= input.first_needed) {
       continue;
     }
-    state.first_needed[e] = first;
-    const int port_index = state.ports[e];
-    const ProgramPort& port = state_.program.ports[at(port_index)];
+    input.first_needed = first;
     std::int64_t released = INT64_MAX;
-    for (const int other : port.parts) {
-      released = std::min(released, state_.parts[at(other)].first_needed[e]);
+    for (const int other : state_.program.ports[at(input.port)].parts) {
+      released = std::min(released, state_.parts[at(other)].inputs[e].first_needed);
     }
-    PortState& port_state = state_.ports[at(port_index)];
+    PortState& port_state = state_.ports[at(input.port)];
     if (released <= port_state.released) {
       continue;
     }
     for (std::int64_t i = port_state.released; i < std::min(released, port_state.highest + 1);
          ++i) {
       PortState::Slot& slot = port_state.slots.at(i);
-      if (slot.arrived) {
+      if (slot.landed) {
         slot = {};
         --port_state.live;
       }
     }
-    port_state.released = released;
+    const std::int64_t before = std::exchange(port_state.released, released);
+    port_state.landed = std::max(port_state.landed, released);
     port_state.watermark = std::max(port_state.watermark, released);
     for (CreditChannel& channel : port_state.credits) {
       const std::int64_t seen_at = when + channel.delay;
@@ -627,10 +623,10 @@ void EndpointModule::release_inputs(int part, std::int64_t when) {
       } else {
         channel.pending.push_back({seen_at, released});
       }
-      if (channel.producer_waits) {
+      if (before < channel.awaited && channel.awaited <= released) {
         const ProgramReplica& producer =
             state_.program.stages[at(edge.from)].replicas[at(channel.replica)];
-        state_.endpoints[at(producer.home)]->wake_sender(edge.from, channel.replica, seen_at);
+        state_.endpoints[at(producer.home)]->room(edge.from, channel.replica, seen_at);
       }
     }
   }
@@ -685,7 +681,7 @@ void EndpointModule::result_taken(int part) {
     message.bits = stage.partial_bits;
     send(std::move(message), {replica.home});
   }
-  if (!state_.turns.empty() && (last + 1) % per_image(p) == 0) {
+  if (!state_.turns.empty() && (last + 1) % (state.firings / state_.options.images) == 0) {
     advance_turn();
   }
 }
@@ -767,75 +763,49 @@ void EndpointModule::position_done(
 void EndpointModule::try_send(int stage, int replica) {
   const ProgramStage& program = state_.program.stages[at(stage)];
   ReplicaState& state = state_.replicas[at(stage)][at(replica)];
-  const ProgramPart& part = state_.program.parts[at(program.replicas[at(replica)].parts.front())];
-  const auto stride = static_cast<std::int64_t>(program.replicas.size());
-  Message burst;  // positions of a burst that have not left yet
-  std::vector<EndpointId> burst_to;
+  const int home_part = program.replicas[at(replica)].parts.front();
+  Message burst;  // positions that have not left yet, for burst_to_
+  burst_to_.clear();
   const auto flush = [&] {
-    if (!burst_to.empty()) {
-      send(std::exchange(burst, {}), std::exchange(burst_to, {}));
+    if (!burst_to_.empty()) {
+      send(std::exchange(burst, {}), burst_to_);
+      burst_to_.clear();
     }
   };
   while (state.head <= state.highest && state.open.at(state.head).done) {
-    const std::int64_t image = state.head / per_image(part);
-    const std::int64_t pos = raster(part, state.head);
-    const std::int64_t index = image * program.positions + pos;
-    bool blocked = false;
-    std::vector<int> local;
-    std::vector<EndpointId> remote;
-    for (const int edge : program.out_edges) {
-      for (const int port_index : state_.program.edges[at(edge)].ports) {
-        const ProgramPort& port = state_.program.ports[at(port_index)];
-        if (!port.needed.empty() && !port.needed[at(pos)]) {
-          continue;
-        }
-        CreditChannel& channel = state_.ports[at(port_index)].credits[at(replica)];
-        while (!channel.pending.empty() && channel.pending.front().at <= now_) {
-          channel.seen = channel.pending.front().value;
-          channel.pending.pop_front();
-        }
-        if (index >= channel.seen + port.window) {
-          blocked = true;
-          channel.producer_waits = true;
-          if (!channel.pending.empty()) {
-            schedule({channel.pending.front().at,
-                      EventKind::send,
-                      program.replicas[at(replica)].parts.front(),
-                      0});
-          }
-        } else {
-          channel.producer_waits = false;
-        }
-        if (port.at == id_) {
-          local.push_back(port_index);
-        } else {
-          remote.push_back(port.at);
-        }
-      }
-    }
-    if (blocked) {
+    const std::int64_t pos = state.walk.position();
+    const std::int64_t index = state.walk.index();
+    if (!has_room(state, pos, index)) {
       state.blocked = true;
+      if (state.full == 0) {
+        schedule({state.room_at, EventKind::send, home_part, 0});
+      }
       break;
     }
     OpenPosition& open = state.open.at(state.head);
-    for (const int port_index : local) {
-      Arrival arrival;
-      arrival.port = port_index;
-      arrival.index = index;
-      arrival.data = open.value;
-      arrival.from_track = vector_track_;
-      arrival.sent_at = Cycles(open.shown);
-      arrival.from_memory = program.kind == StageKind::memory;
-      land(arrival, now_);
+    remote_.clear();
+    for (const ReplicaState::Outlet& outlet : state.outlets) {
+      if (!outlet.port->needed.empty() && !outlet.port->needed[at(pos)]) {
+        continue;
+      }
+      if (outlet.port->at == id_) {
+        Arrival arrival;
+        arrival.port = outlet.index;
+        arrival.from_track = vector_track_;
+        arrival.sent_at = Cycles(open.shown);
+        land(arrival, index, open.value, now_);
+      } else {
+        remote_.push_back(outlet.port->at);
+      }
     }
-    if (!remote.empty()) {
-      std::sort(remote.begin(), remote.end());
-      remote.erase(std::unique(remote.begin(), remote.end()), remote.end());
-      if (burst.count == program.burst || remote != burst_to ||
-          index != burst.index + burst.count * stride) {
+    if (!remote_.empty()) {
+      std::sort(remote_.begin(), remote_.end());
+      remote_.erase(std::unique(remote_.begin(), remote_.end()), remote_.end());
+      if (burst.count == program.burst || remote_ != burst_to_ ||
+          index != burst.index + burst.count * state.walk.stride()) {
         flush();
       }
-      if (burst_to.empty()) {
+      if (burst_to_.empty()) {
         burst.kind = Message::Kind::position;
         burst.stage = stage;
         burst.replica = replica;
@@ -843,7 +813,7 @@ void EndpointModule::try_send(int stage, int replica) {
         burst.count = 0;
         burst.from_track = vector_track_;
         burst.sent_at = Cycles(open.shown);
-        burst_to = std::move(remote);
+        burst_to_.swap(remote_);
       }
       ++burst.count;
       burst.bits += program.out_bits;
@@ -852,14 +822,15 @@ void EndpointModule::try_send(int stage, int replica) {
       }
     }
     const std::int64_t ordinal = state.head;
+    const std::int64_t image = state.walk.image();
     Position32 value = std::move(open.value);
     open = {};
     ++state.head;
+    state.walk.advance(1);
     if (state.head > state.highest) {
       state.highest = state.head - 1;
     }
     position_left(stage, ordinal, image, std::move(value));
-    const int home_part = program.replicas[at(replica)].parts.front();
     PartState& home = state_.parts[at(home_part)];
     if (home.ordinal - ordinal == state_.program.output_slots) {
       home.slot_at = now_;
@@ -869,6 +840,39 @@ void EndpointModule::try_send(int stage, int replica) {
     mark(home_part);
   }
   flush();
+}
+
+/// Whether every line buffer that needs the position has room for it. If not, notes how many of
+/// them have not even announced it, and when the producer sees what the others have.
+bool EndpointModule::has_room(ReplicaState& state, std::int64_t position, std::int64_t index) {
+  bool room = true;
+  state.full = 0;
+  state.room_at = now_;
+  for (const ReplicaState::Outlet& outlet : state.outlets) {
+    if (!outlet.port->needed.empty() && !outlet.port->needed[at(position)]) {
+      continue;
+    }
+    CreditChannel& channel = *outlet.credits;
+    while (!channel.pending.empty() && channel.pending.front().at <= now_) {
+      channel.seen = channel.pending.front().value;
+      channel.pending.pop_front();
+    }
+    channel.awaited = index - outlet.port->window + 1;
+    if (channel.seen >= channel.awaited) {
+      continue;
+    }
+    room = false;
+    const auto credit =
+        std::find_if(channel.pending.begin(), channel.pending.end(), [&](const Credit& announced) {
+          return announced.value >= channel.awaited;
+        });
+    if (credit == channel.pending.end()) {
+      ++state.full;
+    } else {
+      state.room_at = std::max(state.room_at, credit->at);
+    }
+  }
+  return room;
 }
 
 void EndpointModule::position_left(int stage,
@@ -900,11 +904,15 @@ void EndpointModule::position_left(int stage,
   }
 }
 
-void EndpointModule::wake_sender(int stage, int replica, std::int64_t when) {
-  schedule({when,
-            EventKind::send,
-            state_.program.stages[at(stage)].replicas[at(replica)].parts.front(),
-            0});
+void EndpointModule::room(int stage, int replica, std::int64_t when) {
+  ReplicaState& state = state_.replicas[at(stage)][at(replica)];
+  state.room_at = std::max(state.room_at, when);
+  if (--state.full == 0) {
+    schedule({state.room_at,
+              EventKind::send,
+              state_.program.stages[at(stage)].replicas[at(replica)].parts.front(),
+              0});
+  }
 }
 
 void EndpointModule::wake_part(int part, std::int64_t when) {
@@ -925,7 +933,7 @@ void EndpointModule::advance_turn() {
 
 // ---- messages -----------------------------------------------------------------------------------
 
-void EndpointModule::send(Message message, std::vector<EndpointId> to) {
+void EndpointModule::send(Message message, const std::vector<EndpointId>& to) {
   message.deliveries_left = static_cast<int>(to.size());
   ++state_.stages[at(message.stage)].stats.messages;
   const int bits = slot_bits(static_cast<int>(state_.endpoints.size()));
@@ -943,7 +951,7 @@ void EndpointModule::send(Message message, std::vector<EndpointId> to) {
   messages_[slot] = std::move(message);
   Message& stored = messages_[slot];
   if (state_.options.stall_probability > 0 && stall_.chance(state_.options.stall_probability)) {
-    stored.delayed_to = std::move(to);
+    stored.delayed_to = to;
     schedule({now_ + stall_.uniform(1, 64), EventKind::inject, static_cast<std::int32_t>(slot), 0});
     return;
   }
@@ -977,84 +985,123 @@ void EndpointModule::deliver(const Delivery& delivery, Message& message) {
   const ProgramStage& stage = state_.program.stages[at(message.stage)];
   for (const int port : found->ports) {
     const ProgramPort& program = state_.program.ports[at(port)];
+    Arrival arrival;
+    arrival.port = port;
+    arrival.link_wait = delivery.link_wait;
+    arrival.credit_wait = delivery.credit_wait;
+    arrival.from_track = message.from_track;
+    arrival.sent_at = message.sent_at;
     for (std::int64_t i = 0; i < message.count; ++i) {
-      Arrival arrival;
-      arrival.index = message.index + i * static_cast<std::int64_t>(stage.replicas.size());
-      if (!program.needed.empty() && !program.needed[at(arrival.index % stage.positions)]) {
-        continue;
+      const std::int64_t index =
+          message.index + i * static_cast<std::int64_t>(stage.replicas.size());
+      if (program.needed.empty() || program.needed[at(index % stage.positions)]) {
+        land(arrival,
+             index,
+             message.positions.empty() ? nullptr : message.positions[at(i)],
+             visible);
       }
-      arrival.port = port;
-      if (!message.positions.empty()) {
-        arrival.data = message.positions[at(i)];
-      }
-      arrival.link_wait = delivery.link_wait;
-      arrival.credit_wait = delivery.credit_wait;
-      arrival.from_track = message.from_track;
-      arrival.sent_at = message.sent_at;
-      arrival.from_memory = stage.kind == StageKind::memory;
-      land(arrival, visible);
     }
   }
 }
 
-/// A position has reached this endpoint's buffer: it can be read `write_latency_` later. Flits are
-/// written as they arrive, so the buffer's write bandwidth costs no extra time.
-void EndpointModule::land(const Arrival& arrival, std::int64_t visible) {
-  if (is_tile_) {
-    state_.stats.endpoints[at(id_)].buffer_write_bits +=
-        state_.program.edges[at(state_.program.ports[at(arrival.port)].edge)].bits.value;
-  }
-  if (write_latency_ == 0) {
-    arrive(arrival, visible);
-    return;
-  }
-  std::int32_t index = 0;
-  if (free_arrivals_.empty()) {
-    index = static_cast<std::int32_t>(arrivals_.size());
-    arrivals_.emplace_back();
-  } else {
-    index = free_arrivals_.back();
-    free_arrivals_.pop_back();
-  }
-  arrivals_[at(index)] = arrival;
-  schedule({visible + write_latency_, EventKind::arrive, index, 0});
-}
-
-void EndpointModule::arrive(const Arrival& arrival, std::int64_t when) {
+/// A position has reached this endpoint's buffer: it can be read `write_latency_` later, which
+/// takes an activation only if a firing waits for it. Flits are written as they arrive, so the
+/// buffer's write bandwidth costs no extra time.
+void EndpointModule::land(const Arrival& arrival,
+                          std::int64_t index,
+                          Position32 data,
+                          std::int64_t when) {
   PortState& port = state_.ports[at(arrival.port)];
   const ProgramPort& program = state_.program.ports[at(arrival.port)];
-  PortStats& stats = state_.stats.ports[at(arrival.port)];
-  ++stats.arrived;
-  if (arrival.index < port.released) {
+  const ProgramEdge& edge = state_.program.edges[at(program.edge)];
+  if (is_tile_) {
+    state_.stats.endpoints[at(id_)].buffer_write_bits += edge.bits.value;
+  }
+  ++state_.stats.ports[at(arrival.port)].arrived;
+  if (index < port.released) {
     throw InternalError(path_, when, "a position arrived that no firing needs any more");
   }
-  port.slots.reserve(port.released, port.highest, std::max(port.highest, arrival.index));
-  port.highest = std::max(port.highest, arrival.index);
-  PortState::Slot& slot = port.slots.at(arrival.index);
-  slot.arrived = true;
-  slot.data = arrival.data;
-  stats.peak = std::max(stats.peak, ++port.live);
-  if (arrival.index != port.watermark) {
+  port.slots.reserve(port.released, port.highest, std::max(port.highest, index));
+  port.highest = std::max(port.highest, index);
+  PortState::Slot& slot = port.slots.at(index);
+  slot.landed = true;
+  slot.data = std::move(data);
+  Landing landing{when + write_latency_, -1, arrival};
+  const std::int64_t before = port.landed;
+  if (index == before) {
+    do {
+      ++port.landed;
+    } while ((port.landed <= port.highest && port.slots.at(port.landed).landed) ||
+             (!program.needed.empty() && !program.needed[at(port.landed % edge.positions)]));
+    landing.watermark = port.landed;
+  }
+  if (write_latency_ == 0) {
+    show(landing);
     return;
   }
-  const std::int64_t positions = state_.program.edges[at(program.edge)].positions;
-  do {
-    ++port.watermark;
-  } while ((port.watermark <= port.highest && port.slots.at(port.watermark).arrived) ||
-           (!program.needed.empty() && !program.needed[at(port.watermark % positions)]));
+  landings_.push_back(landing);
+  state_.last_event = std::max(state_.last_event, landing.at);
+  if (port.landed == before) {
+    return;
+  }
+  for (const int part : program.parts) {
+    const std::int64_t needed = state_.parts[at(part)].inputs[at(port.operand)].needed;
+    if (needed >= before && needed < port.landed) {
+      await_landed(part);
+    }
+  }
+}
+
+/// Asks for an activation when the operands of the part's next firing have all landed, in the cycle
+/// in which the last of them can be read.
+void EndpointModule::await_landed(int part) {
+  PartState& state = state_.parts[at(part)];
+  if (landings_.empty() || state.ordinal >= state.firings ||
+      !may_issue(state, state_.program.parts[at(part)])) {
+    return;
+  }
+  std::int64_t when = -1;
+  for (const PartState::Input& input : state.inputs) {
+    const PortState& port = state_.ports[at(input.port)];
+    if (port.landed <= input.needed) {
+      return;
+    }
+    if (port.watermark <= input.needed) {
+      const auto last =
+          std::find_if(landings_.begin(), landings_.end(), [&input](const Landing& landing) {
+            return landing.arrival.port == input.port && landing.watermark > input.needed;
+          });
+      when = std::max(when, last->at);
+    }
+  }
+  if (when > state.wake_at) {
+    state.wake_at = when;
+    schedule({when, EventKind::wake, part, 0});
+  }
+}
+
+/// A position that has landed can be read now.
+void EndpointModule::show(const Landing& landing) {
+  const Arrival& arrival = landing.arrival;
+  PortState& port = state_.ports[at(arrival.port)];
+  PortStats& stats = state_.stats.ports[at(arrival.port)];
+  stats.peak = std::max(stats.peak, ++port.live);
+  if (landing.watermark < 0) {
+    return;
+  }
+  port.watermark = std::max(port.watermark, landing.watermark);
   port.link_wait = arrival.link_wait;
   port.credit_wait = arrival.credit_wait;
   port.from_track = arrival.from_track;
-  port.from_memory = arrival.from_memory;
   port.sent_at = arrival.sent_at;
-  for (const int part : program.parts) {
+  for (const int part : state_.program.ports[at(arrival.port)].parts) {
     PartState& state = state_.parts[at(part)];
-    note_inputs(part, port, when);
-    if (state.input_at == when && state.outstanding < state_.program.input_registers) {
-      if (when == now_ && now_cycle().value == now_ && now_ticks() % kTicksPerCycle == 0) {
+    note_inputs(part, port, landing.at);
+    if (state.input_at == landing.at && state.outstanding < state_.program.input_registers) {
+      if (landing.at <= now_) {
         mark(part);
       } else {
-        schedule({when, EventKind::wake, part, 0});
+        schedule({landing.at, EventKind::wake, part, 0});
       }
     }
   }
@@ -1072,7 +1119,7 @@ void EndpointModule::describe_waits(std::vector<std::string>& lines) const {
       for (const int edge : stage.out_edges) {
         for (const int port : state_.program.edges[at(edge)].ports) {
           const CreditChannel& channel = state_.ports[at(port)].credits[at(p.replica)];
-          if (channel.producer_waits) {
+          if (channel.awaited > state_.ports[at(port)].released) {
             lines.push_back(fmt::format(
                 "{} {}[{}]: waits for room in the line buffer of {} (edge {}, {} slots)",
                 path_,
@@ -1088,22 +1135,20 @@ void EndpointModule::describe_waits(std::vector<std::string>& lines) const {
     if (state.ordinal >= state.firings) {
       continue;
     }
-    const std::int64_t image = state.ordinal / per_image(p);
-    const std::int64_t pos = raster(p, state.ordinal);
     for (std::size_t e = 0; e < stage.in_edges.size(); ++e) {
       const ProgramEdge& edge = state_.program.edges[at(stage.in_edges[e])];
-      const PortState& port = state_.ports[at(state.ports[e])];
-      const std::int64_t need = image * edge.positions + edge.last_needed[at(pos)];
-      if (port.watermark <= need) {
+      const PartState::Input& input = state.inputs[e];
+      const PortState& port = state_.ports[at(input.port)];
+      if (port.landed <= input.needed) {
         lines.push_back(
             fmt::format("{} {}[{}]: firing {} waits for position {} of {}, has all before {}",
                         path_,
                         stage.name,
                         p.replica,
                         state.ordinal,
-                        need,
+                        input.needed,
                         state_.program.stages[at(edge.from)].name,
-                        port.watermark));
+                        port.landed));
       }
     }
   }

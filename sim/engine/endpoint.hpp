@@ -16,6 +16,7 @@
 #include "sim/base/rng.hpp"
 #include "sim/engine/state.hpp"
 
+#include <deque>
 #include <queue>
 #include <string>
 #include <systemc>
@@ -43,9 +44,9 @@ class EndpointModule : public sc_core::sc_module {
   void deliver(const Delivery& delivery, Message& message);
   /// Step mode: one PE of a part has finished a firing; called in the resources' phase.
   void pe_finished(int part, std::int64_t ordinal, Cycles done);
-  /// Tries the replica's blocked head again at `at`; called by a consumer that released a line
-  /// buffer.
-  void wake_sender(int stage, int replica, std::int64_t at);
+  /// A consumer released what the replica's blocked head waits for; seen here in cycle `at`. The
+  /// last of several such releases lets the head leave.
+  void room(int stage, int replica, std::int64_t at);
   /// Serial: it is this part's turn from cycle `at` on.
   void wake_part(int part, std::int64_t at);
 
@@ -59,21 +60,12 @@ class EndpointModule : public sc_core::sc_module {
   void finish(std::int64_t end);
 
  private:
-  enum class EventKind : std::uint8_t {
-    arrive,
-    pe_done,
-    taken,
-    combine,
-    combined,
-    send,
-    wake,
-    inject
-  };
+  enum class EventKind : std::uint8_t { pe_done, taken, combine, combined, send, wake, inject };
 
   struct Event {
     std::int64_t at;
     EventKind kind;
-    std::int32_t subject;  ///< part, or index into arrivals_, or message slot
+    std::int32_t subject;  ///< part, or message slot
     std::int64_t ordinal;
 
     bool operator>(const Event& o) const {
@@ -89,12 +81,16 @@ class EndpointModule : public sc_core::sc_module {
 
   struct Arrival {
     int port = 0;
-    std::int64_t index = 0;
-    Position32 data;
     Cycles link_wait{0}, credit_wait{0};
-    bool from_memory = false;
     TrackId from_track = -1;
     Cycles sent_at{0};
+  };
+
+  /// A position in the buffer that cannot be read before cycle `at`.
+  struct Landing {
+    std::int64_t at = 0;
+    std::int64_t watermark = -1;  ///< that it gives the port; -1: one before it is missing
+    Arrival arrival;
   };
 
   struct StagePorts {
@@ -113,7 +109,8 @@ class EndpointModule : public sc_core::sc_module {
   void settle();
   void mark(int part);
 
-  bool inputs_ready(PartState& state, const ProgramPart& part) const;
+  [[nodiscard]] bool inputs_ready(const PartState& state) const;
+  [[nodiscard]] bool may_issue(const PartState& state, const ProgramPart& part) const;
   void note_inputs(int part, const PortState& port, std::int64_t at);
   bool can_fire(int part);
   void fire(int part);
@@ -128,10 +125,12 @@ class EndpointModule : public sc_core::sc_module {
   void position_done(
       int stage, int replica, std::int64_t ordinal, std::int64_t shown, Position32 value);
   void try_send(int stage, int replica);
+  bool has_room(ReplicaState& state, std::int64_t position, std::int64_t index);
   void position_left(int stage, std::int64_t ordinal, std::int64_t image, Position32 value);
-  void arrive(const Arrival& arrival, std::int64_t at);
-  void land(const Arrival& arrival, std::int64_t visible);
-  void send(Message message, std::vector<EndpointId> to);
+  void land(const Arrival& arrival, std::int64_t index, Position32 data, std::int64_t at);
+  void show(const Landing& landing);
+  void await_landed(int part);
+  void send(Message message, const std::vector<EndpointId>& to);
   void inject(std::uint32_t slot, const std::vector<EndpointId>& to, Bits bits);
   std::int64_t take_bus(std::int64_t bits, std::int64_t at, int part);
   std::int64_t take_vector_unit(Cycles cycles, std::int64_t at, int part, std::int64_t index);
@@ -140,7 +139,6 @@ class EndpointModule : public sc_core::sc_module {
   void advance_turn();
   Operand operand_reader(int part, std::int64_t image);
 
-  [[nodiscard]] std::int64_t per_image(const ProgramPart& part) const;
   [[nodiscard]] std::int64_t raster(const ProgramPart& part, std::int64_t ordinal) const;
 
   State& state_;
@@ -152,13 +150,13 @@ class EndpointModule : public sc_core::sc_module {
   std::int64_t wake_at_ = INT64_MAX;
   std::int64_t now_ = 0;
   std::priority_queue<Event, std::vector<Event>, std::greater<>> queue_;
-  std::vector<Arrival> arrivals_;
-  std::vector<std::int32_t> free_arrivals_;
+  std::deque<Landing> landings_;  ///< oldest first
   std::vector<Message> messages_;
   std::vector<std::uint32_t> free_messages_;
   std::vector<StagePorts> stage_ports_;  ///< sorted by stage: line buffers here, by producer
-  std::vector<int> dirty_;
-  std::vector<std::pair<int, int>> resend_;
+  std::vector<int> dirty_, settling_;
+  std::vector<std::pair<int, int>> resend_, sending_;
+  std::vector<EndpointId> remote_, burst_to_;  ///< of try_send()
   std::int64_t bus_free_ = 0;
   std::int64_t vector_free_ = 0;
   std::int64_t bus_drawn_ = 0;

@@ -75,11 +75,10 @@ void set_up_state(State& state) {
     state.parts_at[at(part.at)].push_back(static_cast<int>(i));
     const ProgramStage& stage = program.stages[at(part.stage)];
     PartState& p = state.parts[i];
-    const auto replicas = static_cast<std::int64_t>(stage.replicas.size());
-    p.firings = (stage.positions - part.replica + replicas - 1) / replicas * images;
+    p.walk = Walk(stage, part.replica);
+    p.firings = p.walk.left() * images;
     p.groups.assign(part.groups.size(), Reservation(resources));
-    p.first_needed.assign(stage.in_edges.size(), 0);
-    p.ports.assign(stage.in_edges.size(), -1);
+    p.inputs.resize(stage.in_edges.size());
   }
   for (std::size_t i = 0; i < program.ports.size(); ++i) {
     const ProgramPort& port = program.ports[i];
@@ -90,12 +89,17 @@ void set_up_state(State& state) {
     const auto operand =
         std::find(to.in_edges.begin(), to.in_edges.end(), port.edge) - to.in_edges.begin();
     for (const int part : port.parts) {
-      state.parts[at(part)].ports[at(operand)] = static_cast<int>(i);
+      PartState& consumer = state.parts[at(part)];
+      consumer.inputs[at(operand)].port = static_cast<int>(i);
+      consumer.inputs[at(operand)].needed = edge.last_needed[at(consumer.walk.position())];
     }
     PortState& p = state.ports[i];
+    p.operand = static_cast<int>(operand);
+    p.from_memory = from.kind == StageKind::memory;
     while (!port.needed.empty() && p.watermark < edge.positions && !port.needed[at(p.watermark)]) {
       ++p.watermark;
     }
+    p.landed = p.watermark;
     p.credits.resize(from.replicas.size());
     for (std::size_t r = 0; r < from.replicas.size(); ++r) {
       p.credits[r].replica = static_cast<int>(r);
@@ -105,6 +109,19 @@ void set_up_state(State& state) {
           home == port.at ? 1
                           : std::max<std::int64_t>(
                                 1, state.fabric->zero_load_latency(port.at, home, Bits(1)).value);
+    }
+  }
+  for (std::size_t s = 0; s < program.stages.size(); ++s) {
+    const ProgramStage& stage = program.stages[s];
+    for (std::size_t r = 0; r < stage.replicas.size(); ++r) {
+      ReplicaState& replica = state.replicas[s][r];
+      replica.walk = Walk(stage, static_cast<int>(r));
+      for (const int edge : stage.out_edges) {
+        for (const int port : program.edges[at(edge)].ports) {
+          replica.outlets.push_back(
+              {port, &program.ports[at(port)], &state.ports[at(port)].credits[r]});
+        }
+      }
     }
   }
   if (program.granularity == Granularity::serial) {

@@ -56,6 +56,49 @@ class Ring {
   std::size_t mask_ = 0;
 };
 
+/// The positions of one replica in the order of its firings, image after image; no division.
+class Walk {
+ public:
+  Walk() = default;
+
+  Walk(const ProgramStage& stage, int replica)
+      : positions_(stage.positions),
+        stride_(static_cast<std::int64_t>(stage.replicas.size())),
+        first_(replica),
+        position_(replica) {}
+
+  [[nodiscard]] std::int64_t image() const { return image_; }
+
+  /// In the raster of the image.
+  [[nodiscard]] std::int64_t position() const { return position_; }
+
+  /// Of the position in an edge that leaves the stage, counted over all images.
+  [[nodiscard]] std::int64_t index() const { return image_ * positions_ + position_; }
+
+  [[nodiscard]] std::int64_t stride() const { return stride_; }
+
+  /// Positions of the image that are left.
+  [[nodiscard]] std::int64_t left() const {
+    return (positions_ - position_ + stride_ - 1) / stride_;
+  }
+
+  /// By at most left().
+  void advance(std::int64_t count) {
+    position_ += count * stride_;
+    if (position_ >= positions_) {
+      position_ = first_;
+      ++image_;
+    }
+  }
+
+ private:
+  std::int64_t positions_ = 1;
+  std::int64_t stride_ = 1;
+  std::int64_t first_ = 0;
+  std::int64_t image_ = 0;
+  std::int64_t position_ = 0;
+};
+
 /// What the consumer tells one producing replica: "everything below `value` is free from cycle `at`
 /// on".
 struct Credit {
@@ -68,24 +111,27 @@ struct CreditChannel {
   std::int64_t delay = 1;  ///< cycles until the producer sees a release
   std::int64_t seen = 0;   ///< released index as the producer knows it
   std::deque<Credit> pending;
-  bool producer_waits = false;
+  std::int64_t awaited = 0;  ///< released index that lets the producer's head leave
 };
 
-/// A line buffer (see program.hpp).
+/// A line buffer (see program.hpp). A position lands, and can be read the buffer's write latency
+/// later.
 struct PortState {
   struct Slot {
-    bool arrived = false;
+    bool landed = false;
     Position32 data;
   };
 
-  std::int64_t watermark = 0;  ///< first needed index that has not arrived
+  std::int64_t landed = 0;     ///< first needed index that has not landed
+  std::int64_t watermark = 0;  ///< first needed index that cannot be read yet
   std::int64_t released = 0;   ///< first index still needed by a later firing
-  std::int64_t highest = -1;   ///< highest index that arrived
+  std::int64_t highest = -1;   ///< highest index that landed
   Ring<Slot> slots;
   std::int64_t live = 0;  ///< slots in use
   Cycles link_wait{0};    ///< of the position that moved the watermark last
   Cycles credit_wait{0};
-  bool from_memory = false;
+  bool from_memory = false;  ///< the producer is a pass through off-chip memory
+  int operand = 0;           ///< of the consuming stage
   TrackId from_track = -1;
   Cycles sent_at{0};
   std::vector<CreditChannel> credits;  ///< one per replica of the producer
@@ -122,10 +168,18 @@ struct PartState {
     std::vector<Position32> positions;  ///< vector stages
   };
 
-  std::int64_t ordinal = 0;  ///< next firing, counted over all images
-  std::int64_t firings = 0;  ///< of the whole run
-  std::int64_t image = -1;   ///< of the last firing
-  std::vector<int> ports;    ///< line buffer of each operand
+  /// An operand of the next firing.
+  struct Input {
+    int port = -1;                  ///< its line buffer
+    std::int64_t needed = 0;        ///< last index that must be there
+    std::int64_t first_needed = 0;  ///< first index that it or a later firing needs
+  };
+
+  std::int64_t ordinal = 0;   ///< next firing, counted over all images
+  Walk walk;                  ///< to the next firing
+  std::int64_t firings = 0;   ///< of the whole run
+  std::int64_t image = -1;    ///< of the last firing
+  std::vector<Input> inputs;  ///< per in-edge of the stage
   int outstanding = 0;
   bool dirty = false;
   bool written = false;        ///< matrix of the current image (or turn) programmed
@@ -133,6 +187,7 @@ struct PartState {
   std::vector<Reservation> groups;
   std::int64_t drawn_to = 0;   ///< end of the last work span: its row is tiled up to here
   std::int64_t input_at = -1;  ///< when the operands of the next firing were complete; -1: not yet
+  std::int64_t wake_at = -1;   ///< when landed operands of the next firing can be read, if told
   Cycles input_link{0}, input_credit{0};
   bool input_memory = false;
   std::int64_t bus_until = 0;  ///< when the operands of the last firing were in the PEs
@@ -140,7 +195,6 @@ struct PartState {
   Cycles input_sent{0};
   std::int64_t slot_at = 0;  ///< when a register came free for the next firing
   Wait slot_reason = Wait::resource;
-  std::vector<std::int64_t> first_needed;  ///< per in-edge of the stage, absolute index
   PartStats stats;
   TrackId track = -1;
 };
@@ -155,11 +209,22 @@ struct OpenPosition {
 };
 
 struct ReplicaState {
+  /// A line buffer that positions leave for.
+  struct Outlet {
+    int index = 0;
+    const ProgramPort* port = nullptr;
+    CreditChannel* credits = nullptr;
+  };
+
+  std::vector<Outlet> outlets;
   std::int64_t head = 0;      ///< ordinal of the next position to leave
+  Walk walk;                  ///< to head
   std::int64_t highest = -1;  ///< highest ordinal opened
   Ring<OpenPosition> open;
-  bool blocked = false;  ///< head is done but a consumer's line buffer is full
-  bool retry = false;    ///< listed for another attempt
+  bool blocked = false;      ///< head is done but a consumer's line buffer is full
+  int full = 0;              ///< line buffers that have not released yet what head waits for
+  std::int64_t room_at = 0;  ///< when the producer sees the last of those releases
+  bool retry = false;        ///< listed for another attempt
 
   struct Combining {
     std::int64_t ordinal = 0;
