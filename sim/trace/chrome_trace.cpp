@@ -11,11 +11,13 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
-#include <iterator>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -26,9 +28,9 @@ namespace tessera::trace {
 
 namespace {
 
-constexpr std::size_t kFlushAt = std::size_t{1} << 20U;
-constexpr std::uint32_t kOther = 0;    // name of work that the filter left out
-constexpr std::uint32_t kSeveral = 1;  // name of merged work of several names
+constexpr std::size_t kFlushAt = std::size_t{1} << 18U;  // stays in the second-level cache
+constexpr std::uint32_t kOther = 0;                      // name of work that the filter left out
+constexpr std::uint32_t kSeveral = 1;                    // name of merged work of several names
 constexpr std::size_t kKinds = 6;
 constexpr double kPicosecondsPerSecond = 1e12;
 constexpr std::int64_t kPicosecondsPerMicrosecond = 1'000'000;
@@ -61,6 +63,73 @@ struct Arrow {
   std::int64_t used = 0;
   TrackId from = 0;
   TrackId to = 0;
+};
+
+/// Characters on their way to the file. Half a million spans are written in pieces of a few
+/// characters each, so a piece must cost no more than its copy.
+class Buffer {
+ public:
+  [[nodiscard]] std::string_view view() const { return {chars_.get(), size_}; }
+
+  [[nodiscard]] std::size_t size() const { return size_; }
+
+  void clear() { size_ = 0; }
+
+  void text(std::string_view piece) {
+    reserve(piece.size());
+    std::memcpy(chars_.get() + size_, piece.data(), piece.size());
+    size_ += piece.size();
+  }
+
+  /// A literal: its length is known, so the copy is a few instructions in place.
+  template <std::size_t N>
+  void text(const char (&piece)[N]) {  // NOLINT(*-avoid-c-arrays)
+    reserve(N - 1);
+    std::memcpy(chars_.get() + size_, piece, N - 1);
+    size_ += N - 1;
+  }
+
+  void number(std::int64_t value) {
+    reserve(kDigits);
+    char* const begin = chars_.get() + size_;
+    size_ =
+        static_cast<std::size_t>(std::to_chars(begin, begin + kDigits, value).ptr - chars_.get());
+  }
+
+  /// Microseconds with six decimals.
+  void microseconds(std::int64_t picoseconds) {
+    number(picoseconds / kPicosecondsPerMicrosecond);
+    reserve(7);
+    char* const begin = chars_.get() + size_;
+    auto rest = static_cast<std::uint32_t>(picoseconds % kPicosecondsPerMicrosecond);
+    *begin = '.';
+    for (std::size_t d = 6; d > 0; --d) {
+      begin[d] = static_cast<char>('0' + rest % 10);
+      rest /= 10;
+    }
+    size_ += 7;
+  }
+
+ private:
+  static constexpr std::size_t kDigits = 20;
+
+  void reserve(std::size_t more) {
+    if (size_ + more > capacity_) {
+      grow(more);
+    }
+  }
+
+  void grow(std::size_t more) {
+    capacity_ = 2 * (capacity_ + more);
+    auto bigger = std::make_unique<char[]>(capacity_);  // NOLINT(*-avoid-c-arrays)
+    std::memcpy(bigger.get(), chars_.get(), size_);
+    chars_ = std::move(bigger);
+  }
+
+  std::size_t capacity_ = 2 * kFlushAt;
+  std::size_t size_ = 0;
+  std::unique_ptr<char[]> chars_ =          // NOLINT(*-avoid-c-arrays)
+      std::make_unique<char[]>(capacity_);  // NOLINT(*-avoid-c-arrays)
 };
 
 std::string escaped(std::string_view text) {
@@ -280,12 +349,12 @@ class ChromeTrace::Impl {
 
   template <class... Args>
   void put(fmt::format_string<Args...> format, Args&&... args) {
-    fmt::format_to(std::back_inserter(buffer_), format, std::forward<Args>(args)...);
+    buffer_.text(fmt::format(format, std::forward<Args>(args)...));
   }
 
   void flush() {
     std::ostream& out = out_ ? static_cast<std::ostream&>(*out_) : file_;
-    out.write(buffer_.data(), static_cast<std::streamsize>(buffer_.size()));
+    out.write(buffer_.view().data(), static_cast<std::streamsize>(buffer_.size()));
     buffer_.clear();
     if (!out || !file_) {
       fail("cannot write the trace file");
@@ -296,37 +365,18 @@ class ChromeTrace::Impl {
     return std::llround(static_cast<double>(cycles) * picoseconds_per_cycle_);
   }
 
-  void put_text(std::string_view text) { buffer_.append(text.data(), text.data() + text.size()); }
-
-  /// Microseconds with six decimals.
-  void put_microseconds(std::int64_t ps) {
-    const fmt::format_int whole(ps / kPicosecondsPerMicrosecond);
-    std::array<char, 7> digits{'.'};
-    std::int64_t rest = ps % kPicosecondsPerMicrosecond;
-    for (std::size_t d = digits.size() - 1; d > 0; --d) {
-      digits[d] = static_cast<char>('0' + rest % 10);
-      rest /= 10;
-    }
-    buffer_.append(whole.data(), whole.data() + whole.size());
-    buffer_.append(digits.data(), digits.data() + digits.size());
-  }
-
   /// The trailing 5 (half a picosecond) is for viewers that cut to whole nanoseconds in binary
   /// arithmetic: 1.001 us would become 1000 ns, and the span before would reach into this one.
-  void put_time(std::int64_t cycles) {
-    put_microseconds(picoseconds(cycles));
-    buffer_.push_back('5');
-  }
-
-  void put_duration(std::int64_t start, std::int64_t end) {
-    put_microseconds(picoseconds(end) - picoseconds(start));
+  void put_instant(std::int64_t picoseconds) {
+    buffer_.microseconds(picoseconds);
+    buffer_.text("5");
   }
 
   void begin_event() {
     if (buffer_.size() >= kFlushAt) {
       flush();
     }
-    put_text(first_ ? "\n" : ",\n");
+    buffer_.text(std::string_view(first_ ? "\n" : ",\n"));
     first_ = false;
   }
 
@@ -365,24 +415,35 @@ class ChromeTrace::Impl {
   void write_row(std::size_t r) {
     const Row& row = rows_[r];
     const std::size_t pid = static_cast<std::size_t>(row.kind) + 1;
-    const std::string begin = fmt::format(R"({{"ph":"X","pid":{},"tid":{},"ts":)", pid, r + 1);
+    // Its declaration stands before it, so no span is the first event.
+    const std::string begin =
+        fmt::format(",\n{{\"ph\":\"X\",\"pid\":{},\"tid\":{},\"ts\":", pid, r + 1);
+    std::int64_t at = 0;  // end of the span before
+    std::int64_t at_picoseconds = 0;
     for (const Span& span : row.spans) {
-      begin_event();
-      put_text(begin);
-      put_time(span.start);
-      put_text(",\"dur\":");
-      put_duration(span.start, span.end);
+      const std::int64_t start = span.start == at ? at_picoseconds : picoseconds(span.start);
+      at = span.end;
+      at_picoseconds = picoseconds(at);
+      if (buffer_.size() >= kFlushAt) {
+        flush();
+      }
+      buffer_.text(begin);
+      put_instant(start);
+      buffer_.text(",\"dur\":");
+      buffer_.microseconds(at_picoseconds - start);
       if (span.count == 0) {
-        put_text(R"(,"cat":"wait","cname":"grey","name":"wait: )");
-        put_text(span.mixed ? std::string_view("several") : name_of(span.reason));
-        put_text("\"}");
+        buffer_.text(R"(,"cat":"wait","cname":"grey","name":"wait: )");
+        buffer_.text(span.mixed ? std::string_view("several") : name_of(span.reason));
+        buffer_.text("\"}");
       } else if (!span.merged) {
-        put_text(R"(,"cat":"work","name":")");
-        put_text(names_[span.what]);
+        buffer_.text(R"(,"cat":"work","name":")");
+        buffer_.text(names_[span.what]);
         if (span.index >= 0) {
-          put(R"(","args":{{"index":{}}}}})", span.index);
+          buffer_.text(R"(","args":{"index":)");
+          buffer_.number(span.index);
+          buffer_.text("}}");
         } else {
-          put_text("\"}");
+          buffer_.text("\"}");
         }
       } else {
         write_merged(span);
@@ -417,20 +478,24 @@ class ChromeTrace::Impl {
         continue;
       }
       begin_event();
-      put(R"({{"ph":"s","id":{},"cat":"flow","name":"data","pid":{},"tid":{},"ts":)",
-          i + 1,
-          static_cast<std::size_t>(from.kind) + 1,
-          arrow.from + 1);
-      put_time(arrow.sent);
-      put("}},\n");
-      put(R"({{"ph":"f","bp":"e","id":{},"cat":"flow","name":"data","pid":{},"tid":{},"ts":)",
-          i + 1,
-          static_cast<std::size_t>(to.kind) + 1,
-          arrow.to + 1);
-      put_time(arrow.used);
-      put("}}");
+      write_arrow_end(R"({"ph":"s","id":)", i, from, arrow.from, arrow.sent);
+      buffer_.text(",\n");
+      write_arrow_end(R"({"ph":"f","bp":"e","id":)", i, to, arrow.to, arrow.used);
       ++arrows_written_;
     }
+  }
+
+  void write_arrow_end(
+      std::string_view begin, std::size_t arrow, const Row& row, TrackId track, std::int64_t at) {
+    buffer_.text(begin);
+    buffer_.number(static_cast<std::int64_t>(arrow) + 1);
+    buffer_.text(R"(,"cat":"flow","name":"data","pid":)");
+    buffer_.number(static_cast<std::int64_t>(row.kind) + 1);
+    buffer_.text(",\"tid\":");
+    buffer_.number(std::int64_t{track} + 1);
+    buffer_.text(",\"ts\":");
+    put_instant(picoseconds(at));
+    buffer_.text("}");
   }
 
   void write_tail(Cycles end) {
@@ -498,7 +563,7 @@ class ChromeTrace::Impl {
   std::int64_t flows_told_ = 0;
   std::int64_t flow_step_ = 1;
 
-  fmt::memory_buffer buffer_;
+  Buffer buffer_;
   bool first_ = true;
   std::int64_t written_ = 0;
   std::int64_t merged_ = 0;
