@@ -13,6 +13,26 @@
 
 namespace tessera {
 
+std::vector<std::int32_t> synthetic_weights(const Network& network,
+                                            LayerId id,
+                                            std::uint64_t seed,
+                                            std::int64_t count) {
+  const Layer& layer = network.layer(id);
+  if (layer.has_dynamic_weights()) {
+    return {};
+  }
+  const MatrixShape m = matrix_shape(network, id);
+  const std::int64_t high = max_value(layer.w_bits, true);
+  const std::int64_t low = layer.w_bits == 1 ? -1 : -high;
+  Rng rng(seed, "weights/" + layer.name);
+  std::vector<std::int32_t> weights(
+      static_cast<std::size_t>(std::min(count, m.groups * m.cols * m.rows)));
+  for (std::int32_t& w : weights) {
+    w = static_cast<std::int32_t>(rng.uniform(low, high));
+  }
+  return weights;
+}
+
 LayerParameters synthetic_parameters(const Network& network, LayerId id, std::uint64_t seed) {
   const Layer& layer = network.layer(id);
   const MatrixShape m = matrix_shape(network, id);
@@ -25,14 +45,7 @@ LayerParameters synthetic_parameters(const Network& network, LayerId id, std::ui
     return p;
   }
 
-  const std::int64_t high = max_value(layer.w_bits, true);
-  const std::int64_t low = layer.w_bits == 1 ? -1 : -high;
-  Rng weights(seed, "weights/" + layer.name);
-  p.weights.resize(channels * rows);
-  for (std::int32_t& w : p.weights) {
-    w = static_cast<std::int32_t>(weights.uniform(low, high));
-  }
-
+  p.weights = synthetic_weights(network, id, seed, kMaxWeights);
   if (layer.has_bias || layer.has_batch_norm) {
     // About a twentieth of the spread of the sum.
     const int in_bits = std::min(layer.a_bits, network.layer(layer.inputs[0]).out_bits);

@@ -25,6 +25,12 @@ struct LayerParameters {
   std::vector<std::int32_t> multiplier;
 };
 
+/// The first `count` of a matrix layer's weights, all when it has fewer; none for a matmul.
+std::vector<std::int32_t> synthetic_weights(const Network& network,
+                                            LayerId layer,
+                                            std::uint64_t seed,
+                                            std::int64_t count);
+
 /// Parameters of one matrix layer of a quantized network.
 LayerParameters synthetic_parameters(const Network& network, LayerId layer, std::uint64_t seed);
 
