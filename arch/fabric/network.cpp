@@ -2,19 +2,24 @@
 // SPDX-FileCopyrightText: The Tessera authors
 /// Flit-level wormhole network: input-queued routers with virtual channels and credits.
 ///
-/// Everything with a fixed delay (a flit or credit on a wire, a pipeline stage) waits in a wheel,
-/// one slot per cycle. A router is walked only in cycles in which one of its virtual channels has a
-/// flit and a credit; a virtual channel is allocated only when a head arrives or a channel is
-/// released. So the cost of a run is proportional to flits times hops, and cycles without event are
-/// skipped.
+/// A flit is written into the buffer it travels to when it wins the switch, with the cycle in which
+/// it arrives; a buffer slot that a flit leaves holds the cycle in which its credit is back. So the
+/// flits of a packet that streams through a router cause no event at all: their virtual channel
+/// keeps asking for the switch as long as the next flit and the next credit are there in time.
+/// Only what somebody waits for (a head, a flit of an empty virtual channel, a credit of a full
+/// one, a pipeline stage) waits in a wheel, one slot per cycle. A router is walked only in cycles
+/// in which one of its virtual channels has a flit and a credit; a virtual channel is allocated
+/// only when a head arrives or a channel is released. So the cost of a run is proportional to flits
+/// times hops, and cycles without event are skipped.
 ///
-/// A virtual channel at the far end of link l has index l * num_vcs + v; the same index counts the
-/// credits that the near end holds for it. A *lane* leads a packet from a virtual channel to one
-/// output: lane i < links * num_vcs belongs to virtual channel i, further lanes are the branches of
-/// multicast packets.
+/// Links, their virtual channels and buffers are laid out in arrays, joined by pointers. A virtual
+/// channel belongs to the far end of its link; the near end sends to it. A *lane* leads a packet
+/// from a virtual channel to one output: every virtual channel has one, branches of multicast
+/// packets are further ones.
 ///
-/// Order within a cycle: wheel (flits, credits, stages), virtual-channel allocation, switch
-/// allocation, sources. No step reads what the same step wrote for another router.
+/// Order within a cycle: wheel (heads, flits and credits waited for, stages), virtual-channel
+/// allocation, switch allocation, sources. No step reads what the same step wrote for another
+/// router.
 #include "arch/fabric/models.hpp"
 #include "arch/fabric/packets.hpp"
 #include "arch/fabric/topology.hpp"
@@ -23,6 +28,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstdint>
+#include <deque>
 #include <limits>
 #include <queue>
 #include <vector>
@@ -40,52 +46,60 @@ constexpr std::size_t ix(std::int64_t i) {
 /// Lowest set bit at or after `from`, cyclically; without a branch, because none would be
 /// predicted. `mask` must not be 0.
 template <class Mask>
-int first_from(Mask mask, int from) {
-  constexpr int kLast = std::numeric_limits<Mask>::digits - 1;
-  return (std::countr_zero(std::rotr(mask, from)) + from) & kLast;
+unsigned first_from(Mask mask, unsigned from) {
+  constexpr unsigned kLast = std::numeric_limits<Mask>::digits - 1;
+  const Mask rotated = std::rotr(mask, static_cast<int>(from & kLast));
+  return (static_cast<unsigned>(__builtin_ctzll(rotated)) + from) & kLast;
 }
 
-/// Set of small integers with fast iteration in order.
+constexpr std::uint64_t bit(unsigned i) {
+  return std::uint64_t{1} << i;
+}
+
+/// Set of small integers with iteration in order; the cost is that of the members. A bit of a word
+/// of the upper level says that a word of the lower level is not empty.
 class Bitset {
  public:
-  explicit Bitset(int size = 0) : words_(ix(size + 63) / 64) {}
+  explicit Bitset(int size) : lower_(ix(size) / 64 + 1), upper_(lower_.size() / 64 + 1) {}
 
-  void set(int i) { words_[ix(i) >> 6] |= std::uint64_t{1} << (i & 63); }
+  void set(int i) {
+    const auto at = static_cast<unsigned>(i);
+    lower_[at >> 6] |= bit(at & 63);
+    upper_[at >> 12] |= bit(at >> 6 & 63);
+  }
 
-  void clear(int i) { words_[ix(i) >> 6] &= ~(std::uint64_t{1} << (i & 63)); }
+  void clear(int i) {
+    const auto at = static_cast<unsigned>(i);
+    lower_[at >> 6] &= ~bit(at & 63);
+    if (lower_[at >> 6] == 0) {
+      upper_[at >> 12] &= ~bit(at >> 6 & 63);
+    }
+  }
 
   [[nodiscard]] bool any() const {
-    return std::any_of(words_.begin(), words_.end(), [](std::uint64_t w) { return w != 0; });
+    return std::any_of(upper_.begin(), upper_.end(), [](std::uint64_t w) { return w != 0; });
   }
 
   /// Calls f(i) for each member; f may clear its own member and must not set others.
   template <class F>
   void each(F&& f) {
-    for (std::size_t w = 0; w < words_.size(); ++w) {
-      for (std::uint64_t bits = words_[w]; bits != 0; bits &= bits - 1) {
-        f(static_cast<int>(w * 64) + std::countr_zero(bits));
+    for (std::size_t u = 0; u < upper_.size(); ++u) {
+      for (std::uint64_t words = upper_[u]; words != 0; words &= words - 1) {
+        const std::size_t w = u * 64 + ix(std::countr_zero(words));
+        for (std::uint64_t bits = lower_[w]; bits != 0; bits &= bits - 1) {
+          f(static_cast<int>(w * 64) + std::countr_zero(bits));
+        }
       }
     }
   }
 
  private:
-  std::vector<std::uint64_t> words_;
+  std::vector<std::uint64_t> lower_;
+  std::vector<std::uint64_t> upper_;
 };
 
-/// Records that come due a bounded number of cycles ahead.
-template <class T>
-class Wheel {
- public:
-  void resize(std::size_t slots) { slots_.resize(slots); }
-
-  std::vector<T>& due(std::int64_t at) { return slots_[ix(at) & (slots_.size() - 1)]; }
-
- private:
-  std::vector<std::vector<T>> slots_;
-};
-
-/// A flit is the index of its packet and four flags. A packet is ordered when its message has
-/// others.
+/// A flit is the index of its packet and four flags. Head and tail are ordered when the message has
+/// other packets.
 using Flit = std::uint32_t;
 constexpr Flit kHead = 1;
 constexpr Flit kTail = 2;
@@ -100,10 +114,18 @@ constexpr std::uint32_t packet_of(Flit f) {
   return f >> 4U;
 }
 
-struct FlitAt {
-  std::int32_t where;  ///< virtual channel, or endpoint
+/// Cycles since the network's epoch.
+using Tick = std::uint32_t;
+constexpr std::int64_t kEpoch = std::int64_t{1} << 31U;  ///< cycles until the epoch moves
+constexpr Tick kUnknown = std::numeric_limits<Tick>::max();
+
+/// Place of one flit in a buffer.
+struct Slot {
   Flit flit;
+  Tick at;  ///< with a flit: when it arrives or arrived; without: when its credit is back
 };
+
+struct Lane;
 
 struct Packet {
   std::uint32_t message;
@@ -118,7 +140,7 @@ struct Packet {
   std::int32_t after = -1;   ///< next packet of the message
   std::int32_t entered = 0;  ///< routers in which the head has asked for a virtual channel
   std::int32_t left = 0;     ///< routers that the tail has left
-  std::int32_t at = -1;      ///< virtual channel in which the head waits
+  Lane* at = nullptr;        ///< virtual channel in which the head waits
 };
 
 struct Message {
@@ -157,57 +179,78 @@ enum class LaneState : std::uint8_t {
   active
 };
 
-/// What a lane and its virtual channel need in most cycles: half a cache line, because the state of
-/// a busy network does not fit into the first-level cache otherwise.
-struct alignas(32) Lane {
-  // The way of a packet to one output.
-  std::int32_t channel = -1;  ///< allocated virtual channel
-  std::int32_t link = -1;     ///< output
-  std::int32_t sibling = -1;  ///< branch: next branch of the packet; virtual channel: first branch
-  // The virtual channel.
-  std::int32_t pool = -1;    ///< the near end's allocator; half of it is the link
-  std::int32_t user = -1;    ///< lane of the near end that has it allocated
-  std::int16_t credits = 0;  ///< that the near end holds
-  std::uint16_t head = 0;    ///< slot of the front flit
-  std::uint16_t count = 0;
-  std::uint8_t port = 0;  ///< output port of the router
-  LaneState state = LaneState::idle;
-  std::uint8_t vc = 0;
-  bool wake = false;     ///< the user waits for a credit
-  bool ordered = false;  ///< the packet in front is
-
-  [[nodiscard]] std::int32_t at() const { return pool >> 1; }
-};
-
-static_assert(sizeof(Lane) == 32);
-
-/// The rest of a lane.
-struct Rest {
-  std::int64_t blocked = 0;  ///< cycle since when only a credit is missing
-  std::int32_t owner = -1;   ///< virtual channel that the packet waits in
-  std::int32_t next = -1;    ///< in an allocation queue
-  std::uint32_t packet = 0;  ///< branch: its copy
-  std::int32_t flits = 0;    ///< branch: of the packet; the copy is gone once it arrived
-  std::int32_t sent =
-      0;  ///< branch: flits sent; virtual channel: flits of the multicast packet gone
-};
-
 /// A link as an input port of the router it enters.
 struct Input {
+  std::uint64_t offers = 0;         ///< output ports that grant in this cycle
+  std::uint32_t* wishes = nullptr;  ///< [output port] virtual channels
+  Lane* channels = nullptr;
+  std::int32_t link = -1;
   std::int32_t router = -1;
-  std::int32_t port = -1;
-  std::int32_t wishes = 0;       ///< base into wishes_
-  std::int32_t next_vc = 0;      ///< priority among its virtual channels
-  std::int32_t next_output = 0;  ///< accept priority
+  std::int32_t source = -1;  ///< endpoint, or -1 when the link comes from a router
+  Tick credit_delay = 0;     ///< from the switch to a usable credit at the near end
+  std::uint8_t port = 0;
+  std::uint8_t next_output = 0;  ///< accept priority
+  std::uint8_t next_vc = 0;      ///< priority among its virtual channels
+};
+
+/// Waiting heads and free virtual channels of one link and dateline class.
+struct Pool {
+  Lane** free_channels = nullptr;  ///< ring of `size`
+  Lane* wait_head = nullptr;
+  Lane* wait_tail = nullptr;
+  std::int32_t size = 0;
+  std::int32_t oldest = 0;  ///< position of the channel released longest ago
+  std::int32_t free = 0;
+  bool listed = false;
 };
 
 /// A link as an output port of the router it leaves.
 struct Output {
-  std::uint64_t asking = 0;     ///< input ports with a flit and a credit for it
-  std::int64_t flits = 0;       ///< sent so far
-  std::int32_t next_input = 0;  ///< grant priority
-  std::int32_t router = -1;
+  std::uint64_t asking = 0;  ///< input ports with a flit and a credit for it
+  std::int64_t flits = 0;    ///< sent so far
+  Pool* pools = nullptr;     ///< [dateline class]
+  std::int32_t link = -1;
+  std::int32_t endpoint = -1;   ///< of an ejection link
+  std::uint8_t next_input = 0;  ///< grant priority
 };
+
+struct Router {
+  std::uint64_t busy = 0;  ///< output ports that somebody asks for
+  Input* inputs = nullptr;
+  Output* outputs = nullptr;
+};
+
+/// The way of a packet to one output, and the virtual channel it starts from. What most cycles need
+/// fills the first cache line.
+struct alignas(64) Lane {
+  Lane* channel = nullptr;  ///< virtual channel allocated at the far end
+  Output* out = nullptr;
+  Lane* sibling = nullptr;  ///< branch: next branch of the packet; virtual channel: first branch
+  // The virtual channel.
+  Slot* ring = nullptr;    ///< buffer; branch: none
+  Input* in = nullptr;     ///< port that it is part of
+  Lane* user = nullptr;    ///< lane of the near end that has it allocated
+  Pool* pool = nullptr;    ///< the near end's allocator
+  std::uint16_t head = 0;  ///< flits that left so far, modulo 2^16
+  std::uint16_t tail = 0;  ///< flits sent to it so far
+  std::uint8_t port = 0;   ///< output port of the router
+  LaneState state = LaneState::idle;
+  std::uint8_t vc = 0;
+  bool wanted = false;  ///< the near end waits for a credit of a flit that is still here
+  // The rest of the lane.
+  std::int64_t blocked = kNever;  ///< cycle since when only a credit is missing
+  Lane* owner = nullptr;          ///< branch: virtual channel that the packet waits in
+  Lane* next = nullptr;           ///< in an allocation queue
+  std::uint32_t packet = 0;       ///< branch: its copy
+  std::int32_t flits = 0;         ///< branch: of the packet; the copy is gone once it arrived
+  std::int32_t sent = 0;  ///< branch: flits sent; virtual channel: those of a multicast packet gone
+
+  [[nodiscard]] bool empty() const { return head == tail; }
+
+  [[nodiscard]] unsigned filled() const { return static_cast<std::uint16_t>(tail - head); }
+};
+
+static_assert(sizeof(Lane) == 128);
 
 struct Source {
   std::int32_t queue_head = -1;
@@ -215,20 +258,26 @@ struct Source {
   std::uint32_t packet = 0;
   std::int32_t flits = 0;  ///< of the packet under way; 0 when none is
   std::int32_t sent = 0;
-  std::int32_t channel = -1;
   Flit kind = 0;
+  Lane* channel = nullptr;
+  Lane* channels = nullptr;  ///< of the injection link
   std::int64_t blocked = kNever;
+  std::int64_t total = 0;  ///< flits sent
 };
 
-/// Waiting heads and free virtual channels of one link and dateline class.
-struct Pool {
-  std::int32_t first = 0;  ///< virtual channels first .. first + size - 1
-  std::int32_t size = 0;
-  std::int32_t oldest = 0;  ///< position of the channel released longest ago
-  std::int32_t free = 0;
-  std::int32_t wait_head = -1;
-  std::int32_t wait_tail = -1;
-  bool listed = false;
+struct Ejection {
+  std::int32_t endpoint;
+  std::uint32_t packet;
+};
+
+/// What comes due in one cycle.
+struct Due {
+  std::vector<Lane*> heads;           ///< virtual channels that a head reaches; multicast: any flit
+  std::vector<Lane*> resumptions;     ///< lanes whose flit or credit comes
+  std::vector<std::int32_t> sources;  ///< endpoints whose credit comes
+  std::vector<Lane*> routed;          ///< virtual channels
+  std::vector<Lane*> activations;     ///< lanes with a virtual channel
+  std::vector<Ejection> ejections;    ///< of tails
 };
 
 class Network final : public Fabric {
@@ -241,7 +290,7 @@ class Network final : public Fabric {
               MessageId id,
               Cycles now) override;
 
-  [[nodiscard]] bool idle() const override { return totals_.flits_in_flight == 0; }
+  [[nodiscard]] bool idle() const override { return owed_ == 0; }
 
   Cycles advance(Cycles first, Cycles last, std::vector<Delivery>& deliveries) override;
 
@@ -263,63 +312,66 @@ class Network final : public Fabric {
 
  private:
   void cycle();
+  void rebase();
   [[nodiscard]] std::int64_t next_event() const;
-  void take_flit(std::int32_t channel, Flit flit);
-  void take_credit(std::int32_t channel);
-  void take_source_credit(std::int32_t channel);
-  void starve(std::int32_t lane, std::int64_t from);
-  void take_ejected(std::int32_t endpoint, Flit flit);
+  void take_head(Lane& channel);
+  void resume(Lane& lane);
+  void starve(Lane& lane, Tick from);
   void finish(std::uint32_t packet, std::int32_t endpoint);
-  void route_head(std::int32_t channel);
-  void enter(std::int32_t channel, std::uint32_t packet);
-  void fork(std::int32_t channel, std::uint32_t packet);
-  void wait_for_channel(std::int32_t lane, Hop hop, int router);
-  void allocate(Pool& pool, std::int32_t lane);
-  void allocate_channels(std::int32_t index);
-  void activate(std::int32_t lane);
-  void let_send(std::int32_t channel, std::int64_t from);
-  void allocate_switch(int router);
-  void send(std::int32_t channel);
-  void send_branch(std::int32_t branch);
-  void free_slots(std::int32_t channel);
+  void route_or_delay(Lane& channel, std::int64_t from);
+  void route_head(Lane& channel);
+  void enter(Lane& channel, std::uint32_t packet);
+  void fork(Lane& channel, std::uint32_t packet);
+  [[nodiscard]] Hop route(const Lane& channel, EndpointId destination) const;
+  void wait_for_channel(Lane& lane, const Input& in, Hop hop);
+  void allocate(Pool& pool, Lane& lane);
+  void allocate_channels(Pool& pool);
+  void activate(Lane& lane);
+  void let_send(Lane& channel, Tick from);
+  void allocate_switch(Router& router);
+  void accept(Router& router, Input& in);
+  void send(Lane& channel);
+  void send_branch(Lane& branch);
+  void free_slots(Lane& channel);
   void run_source(int endpoint);
   bool start_packet(int endpoint);
-  void put_on_link(std::int32_t link, std::int32_t channel, Flit flit);
-  void release(std::int32_t channel);
-  void return_credit(std::int32_t link, std::int32_t channel);
-  void end_or_order(std::int32_t channel, Flit flit);
-  void next_packet(std::int32_t channel);
-  void ask(std::int32_t owner, const Lane& lane);
-  void stop_asking(std::int32_t owner, const Lane& lane);
-  void accept(int router, std::int32_t link, std::uint64_t offers);
-  [[nodiscard]] bool branch_ready(std::int32_t branch, std::int32_t channel) const;
-  void refresh_branches(std::int32_t channel);
-  std::int32_t new_lane();
+  void block_source(int endpoint);
+  void put_on_link(Output& out, Lane& channel, Flit flit);
+  void write(Lane& channel, Flit flit, int delay);
+  void release(Lane& channel);
+  void return_credit(Lane& channel);
+  void end_or_order(Lane& channel, Flit flit);
+  void next_packet(Lane& channel);
+  void ask(const Lane& owner, const Lane& lane);
+  void stop_asking(const Lane& owner, const Lane& lane);
+  [[nodiscard]] bool branch_ready(const Lane& branch, const Lane& channel) const;
+  void refresh_branches(Lane& channel);
+  Lane& new_branch();
   std::uint32_t new_packet(const Packet& packet);
   void drop_packet(std::uint32_t packet);
 
-  template <class T>
-  void schedule(Wheel<T>& wheel, std::int64_t at, T record) {
-    wheel.due(at).push_back(record);
-    mark_due(at);
-  }
-
-  void pop(Lane& c) const {
-    c.head = static_cast<std::uint16_t>((c.head + 1U) & ring_mask_);
-    --c.count;
-  }
-
-  [[nodiscard]] Flit front(std::int32_t channel, const Lane& c) const {
-    return flits_[(ix(channel) << ring_shift_) + c.head];
-  }
-
-  void mark_due(std::int64_t at) {
+  /// What comes due in cycle `at`, to be added to.
+  Due& due(std::int64_t at) {
     const std::size_t slot = ix(at) & wheel_mask_;
-    due_[slot >> 6] |= std::uint64_t{1} << (slot & 63);
+    due_[slot >> 6] |= bit(slot & 63);
+    return wheel_[slot];
   }
 
-  [[nodiscard]] std::int32_t link_of(std::int32_t channel) const {
-    return lanes_[ix(channel)].at();
+  /// Buffer slot of the flit that is the `count`-th ever sent to the channel.
+  [[nodiscard]] Slot& slot(const Lane& channel, unsigned count) const {
+    return channel.ring[count & ring_mask_];
+  }
+
+  [[nodiscard]] Slot& front(const Lane& channel) const { return slot(channel, channel.head); }
+
+  /// When the near end has a credit for the channel.
+  [[nodiscard]] Tick room_from(const Lane& channel) const {
+    return channel.filled() == buffer_ ? kUnknown : slot(channel, channel.tail - buffer_).at;
+  }
+
+  /// When the near end has all credits of the channel.
+  [[nodiscard]] Tick empty_from(const Lane& channel) const {
+    return channel.empty() ? slot(channel, channel.tail - 1U).at : kUnknown;
   }
 
   FabricSpec spec_;
@@ -327,40 +379,33 @@ class Network final : public Fabric {
   ZeroLoad zero_load_;
   LinkRecorder* recorder_;
   int vcs_;
-  int buffer_;
-  unsigned ring_shift_ = 0;  ///< log2 of the slots set aside per virtual channel
-  unsigned ring_mask_ = 0;
-  int wire_;           ///< switch allocation to arrival
-  int injection_;      ///< source to arrival
-  int credit_wire_;    ///< switch allocation to a credit usable upstream
-  int source_credit_;  ///< the same, upstream being a source
-  std::int32_t num_channels_ = 0;
-  std::int32_t first_router_link_ = 0;
+  unsigned buffer_;
+  unsigned ring_mask_;  ///< slots set aside per virtual channel, less one
+  int wire_;            ///< switch allocation to arrival
+  int injection_;       ///< source to arrival
+  int credit_wire_;     ///< switch allocation to a credit usable upstream
+  int source_credit_;   ///< the same, upstream being a source
   std::int64_t now_ = -1;
+  std::int64_t epoch_ = 0;
+  Tick tick_ = 0;  ///< now_ - epoch_
 
-  // Per virtual channel.
-  std::vector<Flit> flits_;  ///< [channel][slot]
-  std::vector<Lane> lanes_;
-  std::vector<Rest> rest_;  ///< [lane]
-  std::vector<std::int32_t> spare_lanes_;
-
-  // Per link.
-  std::vector<Input> inputs_;
-  std::vector<Output> outputs_;
-  std::vector<Pool> pools_;                ///< [link][class]
-  std::vector<std::int32_t> free_;         ///< [channel] positions of the pools' queues
-  std::vector<std::int32_t> allocations_;  ///< pools that may grant
-  std::int64_t allocation_cycle_ = 0;      ///< of the next virtual-channel allocation
-
-  // Per router.
-  std::vector<std::uint32_t> wishes_;        ///< [input port][output port] virtual channels
-  std::vector<std::uint64_t> busy_outputs_;  ///< output ports that somebody asks for
+  std::vector<Slot> slots_;            ///< [link][virtual channel][slot]
+  std::vector<Lane> lanes_;            ///< [link][virtual channel]
+  std::vector<Pool> pools_;            ///< [link][class]
+  std::vector<Lane*> free_;            ///< of the pools
+  std::vector<Input> inputs_;          ///< [router][port]
+  std::vector<Output> outputs_;        ///< [router][port]
+  std::vector<Router> routers_;        ///< [router]
+  std::vector<std::uint32_t> wishes_;  ///< of the inputs
+  std::vector<Source> sources_;        ///< [endpoint]
   Bitset busy_routers_;
-  std::vector<std::uint64_t> grants_;  ///< scratch [input port] of output ports
-
-  // Per endpoint.
-  std::vector<Source> sources_;
   Bitset ready_sources_;
+  std::deque<Lane> branches_;
+  std::vector<Lane*> spare_branches_;
+
+  std::vector<Pool*> allocations_;     ///< pools that may grant
+  std::int64_t allocation_cycle_ = 0;  ///< of the next virtual-channel allocation
+
   using Wake = std::pair<std::int64_t, std::int32_t>;
   std::priority_queue<Wake, std::vector<Wake>, std::greater<>> wakes_;
 
@@ -372,27 +417,13 @@ class Network final : public Fabric {
   std::vector<std::int32_t> spare_sets_;
   std::vector<std::pair<std::int32_t, EndpointId>> fork_scratch_;
 
-  Wheel<FlitAt> arrivals_;
-  Wheel<FlitAt> ejections_;
-  Wheel<std::int32_t> credits_due_;
-  Wheel<std::int32_t> source_credits_due_;
-  Wheel<std::int32_t> routed_;
-  Wheel<std::int32_t> activations_;
+  std::vector<Due> wheel_;  ///< a power of two of slots, one per cycle
   std::size_t wheel_mask_ = 0;
+  std::vector<std::uint64_t> due_;  ///< bit per slot of the wheel
 
-  /// Slots that what is sent in this cycle goes to; delays are the same for all.
-  struct Out {
-    std::vector<FlitAt>* arrivals;
-    std::vector<FlitAt>* injections;
-    std::vector<FlitAt>* ejections;
-    std::vector<std::int32_t>* credits;
-    std::vector<std::int32_t>* source_credits;
-    std::vector<std::int32_t>* sink_credits;
-  } out_{};
-
-  std::vector<std::uint64_t> due_;  ///< bit per slot
-
-  FabricTotals totals_;
+  std::int64_t injected_ = 0;  ///< flits
+  std::int64_t to_eject_ = 0;  ///< flits, once per destination
+  std::int64_t owed_ = 0;      ///< deliveries
   std::vector<Delivery>* deliveries_ = nullptr;
 };
 
@@ -402,65 +433,77 @@ Network::Network(const FabricSpec& spec, const FabricLayout& layout, LinkRecorde
       zero_load_(spec, layout),
       recorder_(recorder),
       vcs_(spec.num_vcs),
-      buffer_(spec.vc_buffer),
+      buffer_(static_cast<unsigned>(spec.vc_buffer)),
+      ring_mask_(std::bit_ceil(buffer_) - 1),
       wire_(spec.sw_alloc_delay + spec.st_final_delay + spec.link_latency),
       injection_(1 + spec.link_latency),
       credit_wire_(1 + spec.link_latency + spec.credit_delay),
-      source_credit_(1 + spec.link_latency) {
-  const std::size_t links = graph_.links.size();
-  const std::size_t channels = links * ix(vcs_);
-  const auto routers = ix(graph_.place.routers);
-  num_channels_ = static_cast<std::int32_t>(channels);
-  first_router_link_ = 2 * graph_.endpoints;
-  ring_shift_ = static_cast<unsigned>(std::bit_width(static_cast<unsigned>(buffer_ - 1)));
-  ring_mask_ = (1U << ring_shift_) - 1;
-  flits_.resize(channels << ring_shift_);
-  lanes_.resize(channels);
-  rest_.resize(channels);
-  inputs_.resize(links);
-  outputs_.resize(links);
-  busy_outputs_.assign(routers, 0);
-  busy_routers_ = Bitset(graph_.place.routers);
-  grants_.assign(64, 0);
-  sources_.resize(ix(graph_.endpoints));
-  ready_sources_ = Bitset(graph_.endpoints);
-  for (std::size_t l = 0; l < links; ++l) {
+      source_credit_(1 + spec.link_latency),
+      lanes_(graph_.links.size() * ix(vcs_)),
+      pools_(graph_.links.size() * 2),
+      inputs_(graph_.in_links.size()),
+      outputs_(graph_.out_links.size()),
+      routers_(ix(graph_.place.routers)),
+      sources_(ix(graph_.endpoints)),
+      busy_routers_(graph_.place.routers),
+      ready_sources_(graph_.endpoints) {
+  slots_.resize(lanes_.size() * (ring_mask_ + 1));
+  std::size_t wishes = 0;
+  for (std::size_t r = 0; r < routers_.size(); ++r) {
+    wishes += ix(graph_.in_base[r + 1] - graph_.in_base[r]) *
+              ix(graph_.out_base[r + 1] - graph_.out_base[r]);
+  }
+  wishes_.resize(wishes);
+  wishes = 0;
+  for (std::size_t r = 0; r < routers_.size(); ++r) {
+    const auto in_base = ix(graph_.in_base[r]);
+    const auto out_base = ix(graph_.out_base[r]);
+    const auto num_outputs = ix(graph_.out_base[r + 1]) - out_base;
+    routers_[r].inputs = inputs_.data() + in_base;
+    routers_[r].outputs = outputs_.data() + out_base;
+    for (std::size_t i = in_base; i < ix(graph_.in_base[r + 1]); ++i) {
+      Input& in = inputs_[i];
+      in.link = graph_.in_links[i];
+      in.channels = &lanes_[ix(in.link) * ix(vcs_)];
+      in.router = static_cast<std::int32_t>(r);
+      in.source = in.link < graph_.endpoints ? in.link : -1;
+      in.credit_delay = static_cast<Tick>(in.source < 0 ? credit_wire_ : source_credit_);
+      in.port = static_cast<std::uint8_t>(i - in_base);
+      in.wishes = wishes_.data() + wishes;
+      wishes += num_outputs;
+      for (int v = 0; v < vcs_; ++v) {
+        in.channels[v].in = &in;
+      }
+    }
+    for (std::size_t o = out_base; o < out_base + num_outputs; ++o) {
+      const int link = graph_.out_links[o];
+      outputs_[o].link = link;
+      outputs_[o].endpoint = link < 2 * graph_.endpoints ? link - graph_.endpoints : -1;
+      outputs_[o].pools = &pools_[ix(link) * 2];
+    }
+  }
+  free_.resize(lanes_.size());
+  for (std::size_t l = 0; l < graph_.links.size(); ++l) {
     const int low = graph_.links[l].ring ? vcs_ / 2 : vcs_;
-    for (const auto& [first, size] : {std::pair{0, low}, std::pair{low, vcs_ - low}}) {
-      Pool pool;
-      pool.first = static_cast<std::int32_t>(l) * vcs_ + first;
-      pool.size = pool.free = size;
-      pools_.push_back(pool);
-    }
-    const Link& link = graph_.links[l];
-    outputs_[l].router = link.from;
-    inputs_[l].router = link.to;
-    inputs_[l].port = link.in_port;
-    if (link.to >= 0) {
-      inputs_[l].wishes = static_cast<std::int32_t>(wishes_.size());
-      const auto to = ix(link.to);
-      wishes_.resize(wishes_.size() + ix(graph_.out_base[to + 1] - graph_.out_base[to]));
-    }
     for (int v = 0; v < vcs_; ++v) {
-      const auto c = static_cast<std::int32_t>(l) * vcs_ + v;
-      free_.push_back(c);
-      lanes_[ix(c)].pool = static_cast<std::int32_t>(l) * 2 + (v < low ? 0 : 1);
-      lanes_[ix(c)].credits = static_cast<std::int16_t>(buffer_);
-      lanes_[ix(c)].vc = static_cast<std::uint8_t>(v);
-      rest_[ix(c)].owner = c;
+      const std::size_t c = l * ix(vcs_) + ix(v);
+      Pool& pool = pools_[2 * l + (v < low ? 0 : 1)];
+      pool.free_channels = v == 0 || v == low ? &free_[c] : pool.free_channels;
+      pool.size = ++pool.free;
+      free_[c] = &lanes_[c];
+      lanes_[c].ring = slots_.data() + c * (ring_mask_ + 1);
+      lanes_[c].pool = &pool;
+      lanes_[c].vc = static_cast<std::uint8_t>(v);
     }
+  }
+  for (std::size_t e = 0; e < sources_.size(); ++e) {
+    sources_[e].channels = &lanes_[e * ix(vcs_)];
   }
   const int longest = std::max(
       {wire_ + credit_wire_ + 1, injection_, spec.routing_delay + 1, spec.vc_alloc_delay + 1});
-  const std::size_t slots = std::bit_ceil(ix(longest) + 1);
-  wheel_mask_ = slots - 1;
-  due_.assign((slots + 63) / 64, 0);
-  arrivals_.resize(slots);
-  ejections_.resize(slots);
-  credits_due_.resize(slots);
-  source_credits_due_.resize(slots);
-  routed_.resize(slots);
-  activations_.resize(slots);
+  wheel_.resize(std::bit_ceil(ix(longest) + 1));
+  wheel_mask_ = wheel_.size() - 1;
+  due_.resize((wheel_.size() + 63) / 64);
 }
 
 // ---- messages and sources -----------------------------------------------------------------------
@@ -492,8 +535,9 @@ void Network::inject(
     m.arrived_per.assign(to.size(), 0);
   }
   const std::int64_t flits = m.packets.flits();
-  totals_.flits_injected += flits;
-  totals_.flits_in_flight += flits * m.owed;
+  injected_ += flits;
+  to_eject_ += flits * m.owed;
+  owed_ += m.owed;
 
   // Behind everything that is older, and among messages of the same cycle in order of id.
   Source& s = sources_[ix(from)];
@@ -531,25 +575,22 @@ void Network::inject(
 bool Network::start_packet(int endpoint) {
   Source& s = sources_[ix(endpoint)];
   Message& m = messages_[ix(s.queue_head)];
-  Pool& pool = pools_[ix(endpoint) * 2];
+  Pool& pool = *s.channels->pool;
+  const auto at = [&](int i) -> Lane*& {
+    return pool.free_channels[(pool.oldest + i) % pool.size];
+  };
   // Channels in the order of their release; the first with room.
-  int position = -1;
-  for (int i = 0; i < pool.free && position < 0; ++i) {
-    const int p = (pool.oldest + i) % pool.size;
-    const std::int32_t room = lanes_[ix(free_[ix(pool.first + p)])].credits;
-    if (m.multicast ? room == buffer_ : room > 0) {
-      position = i;
-    }
+  int position = 0;
+  while (position < pool.free &&
+         (m.multicast ? empty_from(*at(position)) : room_from(*at(position))) > tick_) {
+    ++position;
   }
-  if (position < 0) {
+  if (position == pool.free) {
     return false;
   }
-  const auto slot = [&](int i) -> std::int32_t& {
-    return free_[ix(pool.first + (pool.oldest + i) % pool.size)];
-  };
-  s.channel = slot(position);
+  s.channel = at(position);
   for (int i = position; i > 0; --i) {
-    slot(i) = slot(i - 1);
+    at(i) = at(i - 1);
   }
   pool.oldest = (pool.oldest + 1) % pool.size;
   --pool.free;
@@ -588,6 +629,26 @@ bool Network::start_packet(int endpoint) {
   return true;
 }
 
+/// Sleeps until a credit comes that may let the source go on.
+void Network::block_source(int endpoint) {
+  Source& s = sources_[ix(endpoint)];
+  s.blocked = std::min(s.blocked, now_);
+  ready_sources_.clear(endpoint);
+  const bool starts = s.flits == 0;
+  const bool whole = starts && messages_[ix(s.queue_head)].multicast;
+  Lane* const first = starts ? s.channels : s.channel;
+  Lane* const last = first + (starts ? vcs_ : 1);
+  Tick earliest = kUnknown;
+  for (Lane* c = first; c != last; ++c) {
+    const Tick from = whole ? empty_from(*c) : room_from(*c);
+    c->wanted = from == kUnknown;
+    earliest = std::min(earliest, from);
+  }
+  if (earliest != kUnknown) {
+    due(epoch_ + earliest).sources.push_back(endpoint);
+  }
+}
+
 void Network::run_source(int endpoint) {
   Source& s = sources_[ix(endpoint)];
   if (s.queue_head < 0) {
@@ -600,27 +661,27 @@ void Network::run_source(int endpoint) {
     wakes_.emplace(m.injected + 1, endpoint);
     return;
   }
-  const bool can_send = s.flits == 0 ? start_packet(endpoint) : lanes_[ix(s.channel)].credits > 0;
+  const bool can_send = s.flits == 0 ? start_packet(endpoint) : room_from(*s.channel) <= tick_;
   if (!can_send) {
-    s.blocked = std::min(s.blocked, now_);
-    ready_sources_.clear(endpoint);
+    block_source(endpoint);
     return;
   }
   if (s.blocked != kNever) {
     m.stalled += now_ - s.blocked;
     s.blocked = kNever;
   }
+  const bool head = s.sent == 0;
   const bool tail = s.sent + 1 == s.flits;
-  const Flit flit = make_flit(s.packet, s.sent == 0, tail, s.kind);
+  const Flit kind = head || tail ? s.kind : s.kind & ~kOrdered;
+  const Flit flit = make_flit(s.packet, head, tail, kind);
   ++s.sent;
-  --lanes_[ix(s.channel)].credits;
-  ++outputs_[ix(endpoint)].flits;
+  ++s.total;
   if (recorder_ != nullptr) {
     recorder_->flit(endpoint, Cycles(now_), m.id);
   }
-  out_.injections->push_back(FlitAt{s.channel, flit});
+  write(*s.channel, flit, injection_);
   if (tail) {
-    release(s.channel);
+    release(*s.channel);
     s.flits = 0;
     if (m.next_packet == m.packets.count) {
       s.queue_head = static_cast<std::int32_t>(m.next);
@@ -661,70 +722,27 @@ void Network::drop_packet(std::uint32_t packet) {
 
 // ---- arrival ------------------------------------------------------------------------------------
 
-void Network::take_flit(std::int32_t channel, Flit flit) {
-  Lane& c = lanes_[ix(channel)];
-  flits_[(ix(channel) << ring_shift_) + ((c.head + c.count) & ring_mask_)] = flit;
-  ++c.count;
-  if (c.sibling >= 0) {
+/// A head, or any flit of a multicast packet, arrives.
+void Network::take_head(Lane& channel) {
+  if (channel.sibling != nullptr) {
     refresh_branches(channel);
-    return;
-  }
-  if (c.count > 1) {
-    return;
-  }
-  Lane& lane = lanes_[ix(channel)];
-  if (lane.state == LaneState::active) {
-    if (lanes_[ix(lane.channel)].credits > 0) {
-      ask(channel, lane);
-    } else {
-      starve(channel, now_);
-    }
-  } else if (lane.state == LaneState::idle) {
-    if (spec_.routing_delay == 0) {
-      route_head(channel);
-    } else {
-      lane.state = LaneState::routing;
-      schedule(routed_, now_ + spec_.routing_delay, channel);
-    }
+  } else if (channel.state == LaneState::idle) {
+    route_or_delay(channel, now_);
   }
 }
 
-void Network::take_credit(std::int32_t channel) {
-  Lane& c = lanes_[ix(channel)];
-  ++c.credits;
-  if (!c.wake) {
-    return;
+/// What the lane waited for is there: its next flit, or a credit.
+void Network::resume(Lane& lane) {
+  if (lane.blocked != kNever) {
+    const std::uint32_t packet = lane.ring != nullptr ? packet_of(front(lane).flit) : lane.packet;
+    packets_[packet].stalled += static_cast<std::int32_t>(now_ - lane.blocked);
+    lane.blocked = kNever;
   }
-  Lane& lane = lanes_[ix(c.user)];
-  const Rest& rest = rest_[ix(c.user)];
-  std::uint32_t packet = rest.packet;
   if (lane.state == LaneState::filling) {
-    if (c.credits < buffer_) {
-      return;
-    }
     lane.state = LaneState::active;
-    refresh_branches(rest.owner);
+    refresh_branches(*lane.owner);
   } else {
-    packet = packet_of(front(c.user, lane));
-    ask(c.user, lane);
-  }
-  c.wake = false;
-  packets_[packet].stalled += static_cast<std::int32_t>(now_ - rest.blocked);
-}
-
-void Network::take_source_credit(std::int32_t channel) {
-  Lane& c = lanes_[ix(channel)];
-  ++c.credits;
-  if (sources_[ix(c.at())].blocked != kNever) {
-    ready_sources_.set(c.at());
-  }
-}
-
-void Network::take_ejected(std::int32_t endpoint, Flit flit) {
-  ++totals_.flits_ejected;
-  --totals_.flits_in_flight;
-  if ((flit & kTail) != 0) {
-    finish(packet_of(flit), endpoint);
+    let_send(lane, tick_);
   }
 }
 
@@ -745,6 +763,7 @@ void Network::finish(std::uint32_t packet, std::int32_t endpoint) {
       now_ - m.injected - zero_load_.latency(m.from, endpoint, m.packets, m.multicast);
   const std::int64_t credit =
       std::clamp<std::int64_t>(stalled + m.stalled, 0, std::max<std::int64_t>(wait, 0));
+  --owed_;
   deliveries_->push_back({m.id, endpoint, Cycles(now_), Cycles(wait - credit), Cycles(credit)});
   if (--m.owed == 0) {
     spare_messages_.push_back(index);
@@ -753,20 +772,28 @@ void Network::finish(std::uint32_t packet, std::int32_t endpoint) {
 
 // ---- routing and virtual-channel allocation -----------------------------------------------------
 
-void Network::route_head(std::int32_t channel) {
-  const Lane& c = lanes_[ix(channel)];
-  const Flit flit = front(channel, c);
+/// The head in front is routed as soon as that can be from cycle `from` on.
+void Network::route_or_delay(Lane& channel, std::int64_t from) {
+  if (spec_.routing_delay == 0) {
+    route_head(channel);
+  } else {
+    channel.state = LaneState::routing;
+    due(from + spec_.routing_delay).routed.push_back(&channel);
+  }
+}
+
+void Network::route_head(Lane& channel) {
+  const Flit flit = front(channel).flit;
+  const std::uint32_t packet = packet_of(flit);
   if ((flit & kMulticast) != 0) {
-    fork(channel, packet_of(flit));
+    fork(channel, packet);
     return;
   }
-  const std::uint32_t packet = packet_of(flit);
-  lanes_[ix(channel)].ordered = (flit & kOrdered) != 0;
   if ((flit & kOrdered) != 0) {
     Packet& p = packets_[packet];
-    p.at = channel;
+    p.at = &channel;
     if (p.before >= 0 && packets_[ix(p.before)].entered <= p.entered) {
-      lanes_[ix(channel)].state = LaneState::behind;
+      channel.state = LaneState::behind;
       return;
     }
   }
@@ -774,42 +801,42 @@ void Network::route_head(std::int32_t channel) {
 }
 
 /// Queues the head for a virtual channel, and then those of later packets that waited for it.
-void Network::enter(std::int32_t channel, std::uint32_t packet) {
+void Network::enter(Lane& channel, std::uint32_t packet) {
+  Lane* c = &channel;
   while (true) {
-    const std::int32_t link = link_of(channel);
-    const int router = graph_.links[ix(link)].to;
-    const int in_class = channel - link * vcs_ >= vcs_ / 2 ? 1 : 0;
     Packet& p = packets_[packet];
-    wait_for_channel(channel, graph_.route(router, link, in_class, p.destination), router);
+    wait_for_channel(*c, *c->in, route(*c, p.destination));
     ++p.entered;
     if (p.after < 0) {
       return;
     }
     const Packet& next = packets_[ix(p.after)];
-    if (next.at < 0 || next.entered + 1 != p.entered ||
-        lanes_[ix(next.at)].state != LaneState::behind) {
+    if (next.at == nullptr || next.entered + 1 != p.entered ||
+        next.at->state != LaneState::behind) {
       return;
     }
     packet = static_cast<std::uint32_t>(p.after);
-    channel = next.at;
+    c = next.at;
   }
 }
 
+Hop Network::route(const Lane& channel, EndpointId destination) const {
+  const int vc_class = channel.vc >= vcs_ / 2 ? 1 : 0;
+  return graph_.route(channel.in->router, channel.in->link, vc_class, destination);
+}
+
 /// Makes one branch per output port that leads to a destination of the packet.
-void Network::fork(std::int32_t channel, std::uint32_t packet) {
-  const std::int32_t link = link_of(channel);
-  const int router = graph_.links[ix(link)].to;
-  const int in_class = channel - link * vcs_ >= vcs_ / 2 ? 1 : 0;
+void Network::fork(Lane& channel, std::uint32_t packet) {
   const Packet parent = packets_[packet];
   std::vector<EndpointId>& to = sets_[ix(parent.set)].to;
   fork_scratch_.clear();
   for (std::int32_t i = parent.set_from; i < parent.set_to; ++i) {
-    fork_scratch_.emplace_back(graph_.route(router, link, in_class, to[ix(i)]).port, to[ix(i)]);
+    fork_scratch_.emplace_back(route(channel, to[ix(i)]).port, to[ix(i)]);
   }
   std::sort(fork_scratch_.begin(), fork_scratch_.end());
-  rest_[ix(channel)].sent = 0;
-  lanes_[ix(channel)].state = LaneState::waiting;
-  std::int32_t first = -1;
+  channel.sent = 0;
+  channel.state = LaneState::waiting;
+  Lane* first = nullptr;
   for (std::size_t i = 0; i < fork_scratch_.size();) {
     const int port = fork_scratch_[i].first;
     Packet copy = parent;
@@ -821,125 +848,108 @@ void Network::fork(std::int32_t channel, std::uint32_t packet) {
     copy.set_to = parent.set_from + static_cast<std::int32_t>(i);
     copy.destination = to[ix(copy.set_from)];
     ++sets_[ix(copy.set)].copies;
-    const std::uint32_t child = new_packet(copy);
-    const std::int32_t branch = new_lane();
-    Rest& rest = rest_[ix(branch)];
-    rest.owner = channel;
-    rest.packet = child;
-    rest.flits = parent.flits;
-    rest.sent = 0;
-    lanes_[ix(branch)].sibling = first;
-    first = branch;
-    wait_for_channel(branch, graph_.route(router, link, in_class, copy.destination), router);
+    Lane& branch = new_branch();
+    branch.owner = &channel;
+    branch.packet = new_packet(copy);
+    branch.flits = parent.flits;
+    branch.sibling = first;
+    first = &branch;
+    wait_for_channel(branch, *channel.in, route(channel, copy.destination));
   }
-  lanes_[ix(channel)].sibling = first;
+  channel.sibling = first;
 }
 
-std::int32_t Network::new_lane() {
-  if (spare_lanes_.empty()) {
-    lanes_.emplace_back();
-    rest_.emplace_back();
-    return static_cast<std::int32_t>(lanes_.size() - 1);
+Lane& Network::new_branch() {
+  if (spare_branches_.empty()) {
+    return branches_.emplace_back();
   }
-  const std::int32_t lane = spare_lanes_.back();
-  spare_lanes_.pop_back();
-  return lane;
+  Lane* const branch = spare_branches_.back();
+  spare_branches_.pop_back();
+  return *branch;
 }
 
-void Network::wait_for_channel(std::int32_t lane, Hop hop, int router) {
-  Lane& l = lanes_[ix(lane)];
-  l.port = static_cast<std::uint8_t>(hop.port);
-  l.link = graph_.out_links[ix(graph_.out_base[ix(router)] + hop.port)];
-  l.state = LaneState::waiting;
-  rest_[ix(lane)].next = -1;
-  const std::int32_t index = l.link * 2 + hop.vc_class;
-  Pool& pool = pools_[ix(index)];
-  if (pool.wait_head < 0 && pool.free > 0) {
+void Network::wait_for_channel(Lane& lane, const Input& in, Hop hop) {
+  lane.port = static_cast<std::uint8_t>(hop.port);
+  lane.out = routers_[ix(in.router)].outputs + hop.port;
+  lane.state = LaneState::waiting;
+  Pool& pool = lane.out->pools[hop.vc_class];
+  if (pool.wait_head == nullptr && pool.free > 0) {
     allocate(pool, lane);  // nobody before it: what the next allocation would do
     return;
   }
-  if (pool.wait_tail < 0) {
-    pool.wait_head = lane;
-  } else {
-    rest_[ix(pool.wait_tail)].next = lane;
-  }
-  pool.wait_tail = lane;
+  lane.next = nullptr;
+  (pool.wait_head == nullptr ? pool.wait_head : pool.wait_tail->next) = &lane;
+  pool.wait_tail = &lane;
 }
 
-void Network::allocate(Pool& pool, std::int32_t lane) {
-  Lane& l = lanes_[ix(lane)];
-  l.channel = free_[ix(pool.first + pool.oldest)];
+void Network::allocate(Pool& pool, Lane& lane) {
+  lane.channel = pool.free_channels[pool.oldest];
   pool.oldest = pool.oldest + 1 == pool.size ? 0 : pool.oldest + 1;
   --pool.free;
-  lanes_[ix(l.channel)].user = lane;
-  l.state = LaneState::allocated;
-  schedule(activations_, allocation_cycle_ + spec_.vc_alloc_delay, lane);
+  lane.channel->user = &lane;
+  lane.state = LaneState::allocated;
+  due(allocation_cycle_ + spec_.vc_alloc_delay).activations.push_back(&lane);
 }
 
 /// Heads in the order in which they came, channels in the order in which they were released.
-void Network::allocate_channels(std::int32_t index) {
-  Pool& pool = pools_[ix(index)];
+void Network::allocate_channels(Pool& pool) {
   pool.listed = false;
-  while (pool.wait_head >= 0 && pool.free > 0) {
-    const std::int32_t lane = pool.wait_head;
-    pool.wait_head = rest_[ix(lane)].next;
-    if (pool.wait_head < 0) {
-      pool.wait_tail = -1;
-    }
+  while (pool.wait_head != nullptr && pool.free > 0) {
+    Lane& lane = *pool.wait_head;
+    pool.wait_head = lane.next;
     allocate(pool, lane);
   }
 }
 
-void Network::release(std::int32_t channel) {
-  lanes_[ix(channel)].user = -1;
-  const std::int32_t index = lanes_[ix(channel)].pool;
-  Pool& pool = pools_[ix(index)];
-  int position = pool.oldest + pool.free;
-  if (position >= pool.size) {
-    position -= pool.size;
-  }
-  free_[ix(pool.first + position)] = channel;
+void Network::release(Lane& channel) {
+  channel.user = nullptr;
+  Pool& pool = *channel.pool;
+  const int position = pool.oldest + pool.free;
+  pool.free_channels[position >= pool.size ? position - pool.size : position] = &channel;
   ++pool.free;
-  if (pool.wait_head >= 0 && !pool.listed) {
+  if (pool.wait_head != nullptr && !pool.listed) {
     pool.listed = true;
-    allocations_.push_back(index);
+    allocations_.push_back(&pool);
   }
 }
 
-void Network::activate(std::int32_t lane) {
-  Lane& l = lanes_[ix(lane)];
-  if (lane < num_channels_) {
-    if (l.ordered) {
-      const Packet& p = packets_[packet_of(front(lane, l))];
+void Network::activate(Lane& lane) {
+  if (lane.ring != nullptr) {
+    const Flit flit = front(lane).flit;
+    if ((flit & kOrdered) != 0) {
+      const Packet& p = packets_[packet_of(flit)];
       if (p.before >= 0 && packets_[ix(p.before)].left < p.entered) {
-        l.state = LaneState::held;
+        lane.state = LaneState::held;
         return;
       }
     }
-    let_send(lane, now_);
-    return;
-  }
-  if (lanes_[ix(l.channel)].credits == buffer_) {
-    l.state = LaneState::active;
-    refresh_branches(rest_[ix(lane)].owner);
+    let_send(lane, tick_);
+  } else if (empty_from(*lane.channel) <= tick_) {
+    lane.state = LaneState::active;
+    refresh_branches(*lane.owner);
   } else {
-    l.state = LaneState::filling;
-    starve(lane, now_);
+    lane.state = LaneState::filling;
+    starve(lane, tick_);
   }
 }
 
-/// From cycle `from` on the lane lacks nothing but credits.
-void Network::starve(std::int32_t lane, std::int64_t from) {
-  rest_[ix(lane)].blocked = from;
-  lanes_[ix(lanes_[ix(lane)].channel)].wake = true;
+/// From `from` on the lane lacks nothing but credits.
+void Network::starve(Lane& lane, Tick from) {
+  lane.blocked = epoch_ + from;
+  Lane& channel = *lane.channel;
+  const Tick until = lane.state == LaneState::filling ? empty_from(channel) : room_from(channel);
+  if (until == kUnknown) {
+    channel.wanted = true;
+  } else {
+    due(epoch_ + until).resumptions.push_back(&lane);
+  }
 }
 
-/// The head in `channel` may ask for the switch from cycle `from` on.
-void Network::let_send(std::int32_t channel, std::int64_t from) {
-  Lane& lane = lanes_[ix(channel)];
-  lane.state = LaneState::active;
-  if (lanes_[ix(lane.channel)].credits > 0) {
-    ask(channel, lane);
+/// The flit in front of `channel` may ask for the switch from `from` on.
+void Network::let_send(Lane& channel, Tick from) {
+  channel.state = LaneState::active;
+  if (room_from(*channel.channel) <= from) {
+    ask(channel, channel);
   } else {
     starve(channel, from);
   }
@@ -948,230 +958,231 @@ void Network::let_send(std::int32_t channel, std::int64_t from) {
 // ---- switch allocation and traversal ------------------------------------------------------------
 
 /// From now on the lane has a flit and a credit.
-[[gnu::always_inline]] inline void Network::ask(std::int32_t owner, const Lane& lane) {
-  const Lane& c = lanes_[ix(owner)];
-  const Input& in = inputs_[ix(c.at())];
-  std::uint32_t& vcs = wishes_[ix(in.wishes + lane.port)];
+[[gnu::always_inline]] inline void Network::ask(const Lane& owner, const Lane& lane) {
+  const Input& in = *owner.in;
+  std::uint32_t& vcs = in.wishes[lane.port];
   if (vcs == 0) {
-    outputs_[ix(lane.link)].asking |= std::uint64_t{1} << static_cast<unsigned>(in.port);
-    busy_outputs_[ix(in.router)] |= std::uint64_t{1} << static_cast<unsigned>(lane.port);
+    lane.out->asking |= bit(in.port);
+    routers_[ix(in.router)].busy |= bit(lane.port);
     busy_routers_.set(in.router);
   }
-  vcs |= 1U << c.vc;
+  vcs |= 1U << owner.vc;
 }
 
-[[gnu::always_inline]] inline void Network::stop_asking(std::int32_t owner, const Lane& lane) {
-  const Lane& c = lanes_[ix(owner)];
-  const Input& in = inputs_[ix(c.at())];
-  std::uint32_t& vcs = wishes_[ix(in.wishes + lane.port)];
-  vcs &= ~(1U << c.vc);
+[[gnu::always_inline]] inline void Network::stop_asking(const Lane& owner, const Lane& lane) {
+  const Input& in = *owner.in;
+  std::uint32_t& vcs = in.wishes[lane.port];
+  vcs &= ~(1U << owner.vc);
   if (vcs != 0) {
     return;
   }
-  std::uint64_t& asking = outputs_[ix(lane.link)].asking;
-  asking &= ~(std::uint64_t{1} << static_cast<unsigned>(in.port));
-  if (asking != 0) {
+  lane.out->asking &= ~bit(in.port);
+  if (lane.out->asking != 0) {
     return;
   }
-  std::uint64_t& busy = busy_outputs_[ix(in.router)];
-  busy &= ~(std::uint64_t{1} << static_cast<unsigned>(lane.port));
-  if (busy == 0) {
+  Router& router = routers_[ix(in.router)];
+  router.busy &= ~bit(lane.port);
+  if (router.busy == 0) {
     busy_routers_.clear(in.router);
   }
 }
 
-bool Network::branch_ready(std::int32_t branch, std::int32_t channel) const {
-  const Rest& rest = rest_[ix(branch)];
-  return lanes_[ix(branch)].state == LaneState::active && rest.sent < rest.flits &&
-         rest.sent < rest_[ix(channel)].sent + lanes_[ix(channel)].count;
+bool Network::branch_ready(const Lane& branch, const Lane& channel) const {
+  const auto behind = static_cast<unsigned>(branch.sent - channel.sent);  // the front flit
+  return branch.state == LaneState::active && branch.sent < branch.flits &&
+         behind < channel.filled() && slot(channel, channel.head + behind).at <= tick_;
 }
 
-void Network::refresh_branches(std::int32_t channel) {
-  const Lane& c = lanes_[ix(channel)];
-  for (std::int32_t b = c.sibling; b >= 0; b = lanes_[ix(b)].sibling) {
-    const Lane& lane = lanes_[ix(b)];
-    if (branch_ready(b, channel)) {
-      ask(channel, lane);
-    } else if (lane.state == LaneState::active) {
-      stop_asking(channel, lane);
+void Network::refresh_branches(Lane& channel) {
+  for (const Lane* b = channel.sibling; b != nullptr; b = b->sibling) {
+    if (branch_ready(*b, channel)) {
+      ask(channel, *b);
+    } else if (b->state == LaneState::active) {
+      stop_asking(channel, *b);
     }
   }
 }
 
-[[gnu::always_inline]] inline void Network::put_on_link(std::int32_t link,
-                                                        std::int32_t channel,
-                                                        Flit flit) {
-  --lanes_[ix(channel)].credits;
-  ++outputs_[ix(link)].flits;
-  if (recorder_ != nullptr) {
-    recorder_->flit(link, Cycles(now_), messages_[packets_[packet_of(flit)].message].id);
+/// Puts a flit into the buffer that it reaches in `delay` cycles.
+[[gnu::always_inline]] inline void Network::write(Lane& channel, Flit flit, int delay) {
+  if ((flit & (kHead | kMulticast)) != 0) {
+    due(now_ + delay).heads.push_back(&channel);
+  } else if (channel.empty()) {
+    due(now_ + delay).resumptions.push_back(&channel);
   }
-  if (link >= first_router_link_) {
-    out_.arrivals->push_back(FlitAt{channel, flit});
-  } else {
-    out_.ejections->push_back(FlitAt{link - graph_.endpoints, flit});
-    out_.sink_credits->push_back(channel);
+  slot(channel, channel.tail++) = {flit, tick_ + static_cast<Tick>(delay)};
+}
+
+[[gnu::always_inline]] inline void Network::put_on_link(Output& out, Lane& channel, Flit flit) {
+  ++out.flits;
+  if (recorder_ != nullptr) {
+    recorder_->flit(out.link, Cycles(now_), messages_[packets_[packet_of(flit)].message].id);
+  }
+  if (out.endpoint < 0) {
+    write(channel, flit, wire_);
+    return;
+  }
+  // The endpoint takes it when it comes.
+  slot(channel, channel.tail).at = tick_ + static_cast<Tick>(wire_ + credit_wire_);
+  channel.head = ++channel.tail;
+  if ((flit & kTail) != 0) {
+    due(now_ + wire_ - 1).ejections.push_back({out.endpoint, packet_of(flit)});
   }
 }
 
-/// `link` is the one whose buffer got a free slot.
-[[gnu::always_inline]] inline void Network::return_credit(std::int32_t link, std::int32_t channel) {
-  (link < graph_.endpoints ? out_.source_credits : out_.credits)->push_back(channel);
+/// The front flit leaves the buffer.
+[[gnu::always_inline]] inline void Network::return_credit(Lane& channel) {
+  const Input& in = *channel.in;
+  slot(channel, channel.head++).at = tick_ + in.credit_delay;
+  if (!channel.wanted) {
+    return;
+  }
+  if (in.source >= 0) {
+    due(now_ + in.credit_delay).sources.push_back(in.source);
+  } else if (channel.empty() || channel.user->state != LaneState::filling) {
+    due(now_ + in.credit_delay).resumptions.push_back(channel.user);
+  } else {
+    return;
+  }
+  channel.wanted = false;
 }
 
 /// The front flit of a unicast packet leaves.
-[[gnu::always_inline]] inline void Network::send(std::int32_t channel) {
-  Lane& lane = lanes_[ix(channel)];
-  const Flit flit = front(channel, lane);
-  pop(lane);
-  put_on_link(lane.link, lane.channel, flit);
-  return_credit(lane.at(), channel);
+[[gnu::always_inline]] inline void Network::send(Lane& channel) {
+  const Flit flit = front(channel).flit;
+  put_on_link(*channel.out, *channel.channel, flit);
+  return_credit(channel);
   if ((flit & (kTail | kOrdered)) != 0) {
     end_or_order(channel, flit);
     if ((flit & kTail) != 0) {
       return;
     }
   }
-  if (lane.count == 0) {
-    stop_asking(channel, lane);
-  } else if (lanes_[ix(lane.channel)].credits == 0) {
-    stop_asking(channel, lane);
-    starve(channel, now_ + 1);
+  if (channel.empty()) {
+    stop_asking(channel, channel);  // until the next flit is on its way
+    return;
+  }
+  const Tick next = front(channel).at;
+  if (next > tick_ + 1) {
+    stop_asking(channel, channel);
+    due(epoch_ + next).resumptions.push_back(&channel);
+  } else if (room_from(*channel.channel) > tick_ + 1) {
+    stop_asking(channel, channel);
+    starve(channel, tick_ + 1);
   }
 }
 
-/// What a tail, or a flit of a message of several packets, does when it leaves.
-void Network::end_or_order(std::int32_t channel, Flit flit) {
-  Lane& lane = lanes_[ix(channel)];
+/// What a tail, or the head of an ordered packet, does when it leaves.
+void Network::end_or_order(Lane& channel, Flit flit) {
+  const std::uint32_t packet = packet_of(flit);
   if ((flit & kOrdered) != 0 && (flit & kHead) != 0) {
-    packets_[packet_of(flit)].at = -1;
+    packets_[packet].at = nullptr;
   }
   if ((flit & kTail) == 0) {
     return;
   }
-  release(lane.channel);
-  lane.state = LaneState::idle;
-  stop_asking(channel, lane);
+  release(*channel.channel);
+  channel.state = LaneState::idle;
+  stop_asking(channel, channel);
   if ((flit & kOrdered) != 0) {
-    Packet& p = packets_[packet_of(flit)];
+    Packet& p = packets_[packet];
     ++p.left;
     if (p.after >= 0) {
       const Packet& next = packets_[ix(p.after)];
-      if (next.at >= 0 && next.entered == p.left && lanes_[ix(next.at)].state == LaneState::held) {
-        let_send(next.at, now_ + 1);
+      if (next.at != nullptr && next.entered == p.left && next.at->state == LaneState::held) {
+        let_send(*next.at, tick_ + 1);
       }
     }
   }
   next_packet(channel);
 }
 
-/// The packet in front is gone; the next one, if any, is routed from the next cycle on.
-void Network::next_packet(std::int32_t channel) {
-  if (lanes_[ix(channel)].count == 0) {
-    return;
-  }
-  if (spec_.routing_delay == 0) {
-    route_head(channel);
-  } else {
-    lanes_[ix(channel)].state = LaneState::routing;
-    schedule(routed_, now_ + 1 + spec_.routing_delay, channel);
+/// The packet in front is gone; the next one, if it is there, is routed from the next cycle on.
+void Network::next_packet(Lane& channel) {
+  if (!channel.empty() && front(channel).at <= tick_) {
+    route_or_delay(channel, now_ + 1);
   }
 }
 
-void Network::send_branch(std::int32_t branch) {
-  const Lane& lane = lanes_[ix(branch)];
-  Rest& rest = rest_[ix(branch)];
-  const bool tail = rest.sent + 1 == rest.flits;
-  const Flit flit = make_flit(rest.packet, rest.sent == 0, tail, kMulticast);
-  ++rest.sent;
-  put_on_link(lane.link, lane.channel, flit);
+void Network::send_branch(Lane& branch) {
+  const bool tail = branch.sent + 1 == branch.flits;
+  const Flit flit = make_flit(branch.packet, branch.sent == 0, tail, kMulticast);
+  ++branch.sent;
+  put_on_link(*branch.out, *branch.channel, flit);
   if (tail) {
-    release(lane.channel);
+    release(*branch.channel);
   }
 }
 
 /// Frees what all branches have sent; ends the packet when that was its tail.
-void Network::free_slots(std::int32_t channel) {
-  Lane& c = lanes_[ix(channel)];
+void Network::free_slots(Lane& channel) {
   std::int32_t sent = std::numeric_limits<std::int32_t>::max();
-  for (std::int32_t b = c.sibling; b >= 0; b = lanes_[ix(b)].sibling) {
-    sent = std::min(sent, rest_[ix(b)].sent);
+  for (const Lane* b = channel.sibling; b != nullptr; b = b->sibling) {
+    sent = std::min(sent, b->sent);
   }
-  const std::uint32_t packet = packet_of(front(channel, c));
-  std::int32_t& gone = rest_[ix(channel)].sent;
-  for (; gone < sent; ++gone) {
-    pop(c);
-    return_credit(c.at(), channel);
+  const std::uint32_t packet = packet_of(front(channel).flit);
+  for (; channel.sent < sent; ++channel.sent) {
+    return_credit(channel);
   }
   refresh_branches(channel);
-  if (gone < packets_[packet].flits) {
+  if (sent < packets_[packet].flits) {
     return;
   }
-  for (std::int32_t b = c.sibling; b >= 0;) {
-    const std::int32_t next = lanes_[ix(b)].sibling;
-    lanes_[ix(b)] = Lane{};
-    rest_[ix(b)] = Rest{};
-    spare_lanes_.push_back(b);
+  for (Lane* b = channel.sibling; b != nullptr;) {
+    Lane* const next = b->sibling;
+    *b = Lane{};
+    spare_branches_.push_back(b);
     b = next;
   }
-  c.sibling = -1;
+  channel.sibling = nullptr;
   drop_packet(packet);
-  lanes_[ix(channel)].state = LaneState::idle;
+  channel.state = LaneState::idle;
   next_packet(channel);
 }
 
 /// Separable, one iteration: every output grants one input, every input accepts one output, both
 /// round robin, priorities move on acceptance only. A multicast flit goes to all outputs that
 /// granted it.
-void Network::allocate_switch(int router) {
-  const std::int32_t* in_links = &graph_.in_links[ix(graph_.in_base[ix(router)])];
-  const std::int32_t* out_links = &graph_.out_links[ix(graph_.out_base[ix(router)])];
-  std::uint64_t outputs = busy_outputs_[ix(router)];
+void Network::allocate_switch(Router& router) {
   std::uint64_t granted = 0;
-  for (; outputs != 0; outputs &= outputs - 1) {
-    const int port = std::countr_zero(outputs);
-    const Output& out = outputs_[ix(out_links[port])];
-    const int input = first_from(out.asking, out.next_input);
-    grants_[ix(input)] |= std::uint64_t{1} << static_cast<unsigned>(port);
-    granted |= std::uint64_t{1} << static_cast<unsigned>(input);
+  for (std::uint64_t outputs = router.busy; outputs != 0; outputs &= outputs - 1) {
+    const auto port = static_cast<unsigned>(std::countr_zero(outputs));
+    const Output& out = router.outputs[port];
+    const unsigned input = first_from(out.asking, out.next_input);
+    router.inputs[input].offers |= bit(port);
+    granted |= bit(input);
   }
   for (; granted != 0; granted &= granted - 1) {
-    const int input = std::countr_zero(granted);
-    const std::uint64_t offers = grants_[ix(input)];
-    grants_[ix(input)] = 0;
-    accept(router, in_links[input], offers);
+    accept(router, router.inputs[std::countr_zero(granted)]);
   }
 }
 
-/// The input port that `link` enters takes one of the outputs that granted it.
-[[gnu::always_inline]] inline void Network::accept(int router,
-                                                   std::int32_t link,
-                                                   std::uint64_t offers) {
-  const std::int32_t* out_links = &graph_.out_links[ix(graph_.out_base[ix(router)])];
-  Input& in = inputs_[ix(link)];
-  const int output = first_from(offers, in.next_output);
-  const int vc = first_from(wishes_[ix(in.wishes + output)], in.next_vc);
-  const std::int32_t channel = link * vcs_ + vc;
-  const auto after = [](int port) { return (port + 1) & 63; };
-  in.next_output = after(output);
-  in.next_vc = vc + 1 == vcs_ ? 0 : vc + 1;
-  outputs_[ix(out_links[output])].next_input = after(in.port);
-  if (lanes_[ix(channel)].sibling < 0) {
+/// The input port takes one of the outputs that granted it.
+[[gnu::always_inline]] inline void Network::accept(Router& router, Input& in) {
+  const std::uint64_t offers = in.offers;
+  const unsigned output = first_from(offers, in.next_output);
+  const unsigned vc = first_from(in.wishes[output], in.next_vc);
+  const auto after_input = static_cast<std::uint8_t>(in.port + 1);
+  in.offers = 0;
+  in.next_output = static_cast<std::uint8_t>(output + 1);
+  in.next_vc = static_cast<std::uint8_t>(vc + 1);
+  router.outputs[output].next_input = after_input;
+  Lane& channel = in.channels[vc];
+  if (channel.sibling == nullptr) {
     send(channel);
     return;
   }
-  std::int32_t first = lanes_[ix(channel)].sibling;
-  while (lanes_[ix(first)].port != output) {
-    first = lanes_[ix(first)].sibling;
+  const Lane* first = channel.sibling;
+  while (first->port != output) {
+    first = first->sibling;
   }
-  const std::int32_t flit = rest_[ix(first)].sent;
-  for (std::int32_t b = lanes_[ix(channel)].sibling; b >= 0; b = lanes_[ix(b)].sibling) {
-    const Lane& lane = lanes_[ix(b)];
-    const bool asks = (wishes_[ix(in.wishes + lane.port)] >> static_cast<unsigned>(vc) & 1U) != 0;
-    const bool granted = (offers >> static_cast<unsigned>(lane.port) & 1U) != 0;
-    if (asks && granted && rest_[ix(b)].sent == flit) {
-      outputs_[ix(lane.link)].next_input = after(in.port);
-      send_branch(b);
+  const std::int32_t flit = first->sent;
+  for (Lane* b = channel.sibling; b != nullptr; b = b->sibling) {
+    const bool asks = (in.wishes[b->port] >> vc & 1U) != 0;
+    const bool granted = (offers >> b->port & 1U) != 0;
+    if (asks && granted && b->sent == flit) {
+      b->out->next_input = after_input;
+      send_branch(*b);
     }
   }
   free_slots(channel);
@@ -1180,55 +1191,50 @@ void Network::allocate_switch(int router) {
 // ---- time ---------------------------------------------------------------------------------------
 
 void Network::cycle() {
-  const std::size_t slot = ix(now_) & wheel_mask_;
+  if (now_ - epoch_ >= kEpoch) {
+    rebase();
+  }
+  tick_ = static_cast<Tick>(now_ - epoch_);
   allocation_cycle_ = now_;
   while (!wakes_.empty() && wakes_.top().first <= now_) {
     ready_sources_.set(wakes_.top().second);
     wakes_.pop();
   }
-  if ((due_[slot >> 6] >> (slot & 63) & 1U) != 0) {
-    due_[slot >> 6] &= ~(std::uint64_t{1} << (slot & 63));
-    const auto drain = [this](auto& wheel, auto&& each) {
-      auto& records = wheel.due(now_);
+  const std::size_t slot = ix(now_) & wheel_mask_;
+  if ((due_[slot >> 6] & bit(slot & 63)) != 0) {
+    due_[slot >> 6] &= ~bit(slot & 63);
+    const auto drain = [](auto& records, auto&& each) {
       for (const auto& record : records) {
         each(record);
       }
       records.clear();
     };
-    drain(arrivals_, [this](const FlitAt& f) { take_flit(f.where, f.flit); });
-    drain(credits_due_, [this](std::int32_t c) { take_credit(c); });
-    drain(source_credits_due_, [this](std::int32_t c) { take_source_credit(c); });
-    drain(routed_, [this](std::int32_t c) { route_head(c); });
-    drain(activations_, [this](std::int32_t l) { activate(l); });
-    drain(ejections_, [this](const FlitAt& f) { take_ejected(f.where, f.flit); });
+    Due& now = wheel_[slot];
+    drain(now.heads, [this](Lane* c) { take_head(*c); });
+    drain(now.resumptions, [this](Lane* l) { resume(*l); });
+    drain(now.sources, [this](std::int32_t e) { ready_sources_.set(e); });
+    drain(now.routed, [this](Lane* c) { route_head(*c); });
+    drain(now.activations, [this](Lane* l) { activate(*l); });
+    drain(now.ejections, [this](const Ejection& e) { finish(e.packet, e.endpoint); });
   }
   // Releases further down list pools for the next cycle, so take the present list only.
   const std::size_t listed = allocations_.size();
   for (std::size_t i = 0; i < listed; ++i) {
-    allocate_channels(allocations_[i]);
+    allocate_channels(*allocations_[i]);
   }
   allocations_.clear();
   allocation_cycle_ = now_ + 1;
-  const std::int64_t sink_credit = wire_ + credit_wire_;
-  out_.arrivals = &arrivals_.due(now_ + wire_);
-  out_.injections = &arrivals_.due(now_ + injection_);
-  out_.ejections = &ejections_.due(now_ + wire_ - 1);
-  out_.credits = &credits_due_.due(now_ + credit_wire_);
-  out_.source_credits = &source_credits_due_.due(now_ + source_credit_);
-  out_.sink_credits = &credits_due_.due(now_ + sink_credit);
-  busy_routers_.each([this](int r) { allocate_switch(r); });
+  busy_routers_.each([this](int r) { allocate_switch(routers_[ix(r)]); });
   ready_sources_.each([this](int e) { run_source(e); });
-  const auto mark = [this](const auto* records, std::int64_t delay) {
-    if (!records->empty()) {
-      mark_due(now_ + delay);
-    }
-  };
-  mark(out_.arrivals, wire_);
-  mark(out_.injections, injection_);
-  mark(out_.ejections, wire_ - 1);
-  mark(out_.credits, credit_wire_);
-  mark(out_.source_credits, source_credit_);
-  mark(out_.sink_credits, sink_credit);
+}
+
+/// Moves the epoch to the present; what lies before it becomes the epoch.
+void Network::rebase() {
+  const std::int64_t shift = now_ - epoch_;
+  for (Slot& s : slots_) {
+    s.at = s.at > shift ? s.at - static_cast<Tick>(shift) : 0;
+  }
+  epoch_ = now_;
 }
 
 /// The next cycle in which anything happens.
@@ -1277,17 +1283,31 @@ Cycles Network::advance(Cycles first, Cycles last, std::vector<Delivery>& delive
 }
 
 FabricTotals Network::totals() const {
-  FabricTotals t = totals_;
-  for (std::size_t l = ix(first_router_link_); l < outputs_.size(); ++l) {
-    t.flit_hops += outputs_[l].flits;
+  FabricTotals t;
+  t.flits_injected = injected_;
+  for (const Output& out : outputs_) {
+    (out.endpoint < 0 ? t.flit_hops : t.flits_ejected) += out.flits;
   }
+  // Of a flit that is still on the way to its endpoint, the credit takes more than its own way.
+  const std::size_t per_endpoint = ix(vcs_) * (ring_mask_ + 1);
+  for (std::size_t i = 0; i < sources_.size() * per_endpoint; ++i) {
+    const Slot& s = slots_[sources_.size() * per_endpoint + i];
+    t.flits_ejected -= epoch_ + s.at - credit_wire_ - 1 > now_ ? 1 : 0;
+  }
+  t.flits_in_flight = to_eject_ - t.flits_ejected;
   return t;
 }
 
 std::vector<LinkUse> Network::link_use() const {
   std::vector<LinkUse> use;
-  for (std::size_t l = 0; l < outputs_.size(); ++l) {
-    use.push_back({graph_.names[l], outputs_[l].flits});
+  for (const std::string& name : graph_.names) {
+    use.push_back({name, 0});
+  }
+  for (std::size_t e = 0; e < sources_.size(); ++e) {
+    use[e].flits = sources_[e].total;
+  }
+  for (const Output& out : outputs_) {
+    use[ix(out.link)].flits = out.flits;
   }
   return use;
 }
