@@ -65,7 +65,7 @@ struct LayerNoise {
 };
 
 /// Up to `max_bits`, for every matrix layer.
-std::vector<LayerNoise> noise_of(std::span<const LayerSignal> signals, int max_bits);
+std::vector<LayerNoise> noise_of(std::span<const LayerSignal> signals, int max_bits = 16);
 
 /// The proxy, in "noise-to-signal, %". `noise` goes up to the largest of the widths.
 Sensitivity sqnr_sensitivity(std::span<const LayerNoise> noise, const LayerWidths& widths);
