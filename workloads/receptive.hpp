@@ -30,6 +30,24 @@ class ReceptiveField {
   /// Whether output position p reads position q; exact: between first and last there are gaps.
   [[nodiscard]] bool needs(std::int64_t p, std::int64_t q) const;
 
+  /// Calls visit(q) for every position q that output position p reads, rising.
+  template <class Visit>
+  void for_each(std::int64_t p, const Visit& visit) const {
+    if (mode_ != Mode::window) {
+      for (std::int64_t q = first_needed(p); q <= last_needed(p); ++q) {
+        visit(q);
+      }
+      return;
+    }
+    const Range r = rows(p);
+    const Range c = columns(p);
+    for (std::int64_t row = r.first; row <= r.last; row += window_.dilation_h) {
+      for (std::int64_t column = c.first; column <= c.last; column += window_.dilation_w) {
+        visit(row * in_.width + column);
+      }
+    }
+  }
+
  private:
   enum class Mode { same, whole, window, shifted };
 

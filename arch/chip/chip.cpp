@@ -18,22 +18,6 @@
 namespace tessera::arch::chip {
 namespace {
 
-fabric::FabricLayout layout_of(const ChipSpec& spec) {
-  fabric::FabricLayout layout;
-  layout.tiles = static_cast<int>(spec.tiles);
-  const fabric::Placement place = fabric::place(spec.fabric, layout);
-  const bool tree = spec.fabric.topology == fabric::Topology::tree;
-  for (std::int64_t port = 0; port < spec.io.ports; ++port) {
-    // Middle of the port's share of the first column; a tree has its outside at the root.
-    const std::int64_t row = (2 * port + 1) * place.height / (2 * spec.io.ports);
-    layout.extra.push_back(tree ? place.routers - 1 : static_cast<int>(row) * place.width);
-  }
-  if (spec.memory.present) {
-    layout.extra.push_back(place.routers - 1);
-  }
-  return layout;
-}
-
 /// Null after reporting when there is no such kind.
 const Kind* find_kind(const config::Node& pe, Diagnostics& diagnostics) {
   const std::vector<Kind>& kinds = registry();
@@ -91,8 +75,24 @@ Chip make_chip(const config::Node& node, Diagnostics& diagnostics) {
   return chip;
 }
 
+fabric::FabricLayout fabric_layout(const ChipSpec& spec) {
+  fabric::FabricLayout layout;
+  layout.tiles = static_cast<int>(spec.tiles);
+  const fabric::Placement place = fabric::place(spec.fabric, layout);
+  const bool tree = spec.fabric.topology == fabric::Topology::tree;
+  for (std::int64_t port = 0; port < spec.io.ports; ++port) {
+    // Middle of the port's share of the first column; a tree has its outside at the root.
+    const std::int64_t row = (2 * port + 1) * place.height / (2 * spec.io.ports);
+    layout.extra.push_back(tree ? place.routers - 1 : static_cast<int>(row) * place.width);
+  }
+  if (spec.memory.present) {
+    layout.extra.push_back(place.routers - 1);
+  }
+  return layout;
+}
+
 std::unique_ptr<Fabric> make_fabric(const Chip& chip, fabric::LinkRecorder* recorder) {
-  return fabric::make_fabric(chip.spec.fabric, layout_of(chip.spec), recorder);
+  return fabric::make_fabric(chip.spec.fabric, fabric_layout(chip.spec), recorder);
 }
 
 }  // namespace tessera::arch::chip

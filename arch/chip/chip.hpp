@@ -30,8 +30,11 @@ struct Chip {
 /// Reads a `chip:` node. Problems are diagnostics; the result is usable only when there are none.
 Chip make_chip(const config::Node& node, Diagnostics& diagnostics);
 
-/// The chip's interconnect, fresh and idle. I/O ports sit at the routers of the first column,
-/// memory at the last router. `recorder`, if any, must outlive it.
+/// What the chip's interconnect connects: I/O ports sit at the routers of the first column (at the
+/// root of a tree), memory at the last router.
+fabric::FabricLayout fabric_layout(const ChipSpec& spec);
+
+/// The chip's interconnect, fresh and idle. `recorder`, if any, must outlive it.
 std::unique_ptr<Fabric> make_fabric(const Chip& chip, fabric::LinkRecorder* recorder = nullptr);
 
 }  // namespace tessera::arch::chip
