@@ -137,6 +137,9 @@ void EndpointModule::run() {
   for (; !landings_.empty() && landings_.front().at <= now_; landings_.pop_front()) {
     show(landings_.front());
   }
+  for (; !done_.empty() && done_.top().at <= now_; done_.pop()) {
+    take_result(done_.top());
+  }
   while (true) {
     while (!queue_.empty() && queue_.top().at <= now_) {
       const Event event = queue_.top();
@@ -156,11 +159,10 @@ void EndpointModule::run() {
 
 void EndpointModule::handle(const Event& event) {
   switch (event.kind) {
-    case EventKind::pe_done:
-      pe_done(event.subject, event.ordinal);
-      break;
     case EventKind::taken:
-      result_taken(event.subject);
+      if (state_.parts[at(event.subject)].flights.front().taken_at == now_) {
+        result_taken(event.subject);
+      }
       break;
     case EventKind::combine: {
       const ProgramPart& part = state_.program.parts[at(event.subject)];
@@ -290,8 +292,12 @@ bool EndpointModule::can_fire(int part) {
   return may_issue(state, p);
 }
 
+std::int64_t EndpointModule::bus_cycles(std::int64_t bits) const {
+  return bus_width_ == 0 ? 0 : ceil_div(bits, bus_width_);
+}
+
 std::int64_t EndpointModule::take_bus(std::int64_t bits, std::int64_t when, int part) {
-  const std::int64_t cycles = bus_width_ == 0 ? 0 : ceil_div(bits, bus_width_);
+  const std::int64_t cycles = bus_cycles(bits);
   const std::int64_t start = std::max(when, bus_free_);
   bus_free_ = start + cycles;
   EndpointStats& stats = state_.stats.endpoints[at(id_)];
@@ -468,6 +474,8 @@ void EndpointModule::fire(int part) {
         draw_arrow(state, vector_track_, start);
       }
     }
+    flight.taken_at = end + p.vector_latency.value;
+    schedule({flight.taken_at, EventKind::taken, part, ordinal});
     state.flights.push_back(std::move(flight));
     EndpointStats& stats = state_.stats.endpoints[at(id_)];
     stats.vector_ops += p.vector_ops;
@@ -492,7 +500,6 @@ void EndpointModule::fire(int part) {
     }
     draw_work(part, start, end, ordinal);
     inputs_free = end;
-    schedule({end + p.vector_latency.value, EventKind::taken, part, ordinal});
   }
   state.stats.firings += count;
   ++state.outstanding;
@@ -553,7 +560,7 @@ void EndpointModule::start_pes(int part, std::int64_t ordinal, std::int64_t when
   }
   ++state_.stats.pe_firings;
   if (step_ == nullptr) {
-    schedule({done, EventKind::pe_done, part, ordinal});
+    await_result({done, part, ordinal});
   } else {
     state.flights.back().pes_playing = pes;
   }
@@ -568,7 +575,7 @@ void EndpointModule::pe_finished(int part, std::int64_t ordinal, Cycles done) {
           throw InternalError(
               path_, now_cycle().value, "a firing ends in the cycle in which it is announced");
         }
-        schedule({flight.done, EventKind::pe_done, part, ordinal});
+        await_result({flight.done, part, ordinal});
       }
       return;
     }
@@ -634,20 +641,37 @@ void EndpointModule::release_inputs(int part, std::int64_t when) {
 
 // ---- results ------------------------------------------------------------------------------------
 
-void EndpointModule::pe_done(int part, std::int64_t ordinal) {
-  const ProgramPart& p = state_.program.parts[at(part)];
-  const std::int64_t bus_end = take_bus(p.out_bits.value, now_, part);
-  const std::int64_t start = take_vector_unit(p.vector_cycles, bus_end, part, ordinal);
-  if (p.vector_cycles.value > 0) {
-    for (PartState::Flight& flight : state_.parts[at(part)].flights) {
-      if (flight.ordinal == ordinal) {
-        flight.shown = start + p.vector_cycles.value - 1;
+/// Nothing outside sees that PEs are done, so that takes no activation of its own: the bus and the
+/// vector unit are given out afterwards, in the order of the requests, in time for the first cycle
+/// in which the vector unit can have the result.
+void EndpointModule::await_result(const Done& done) {
+  done_.push(done);
+  schedule({earliest_taken(done), EventKind::taken, done.part, done.ordinal});
+}
+
+/// When the vector unit has the result if neither it nor the bus is taken.
+std::int64_t EndpointModule::earliest_taken(const Done& done) const {
+  const ProgramPart& p = state_.program.parts[at(done.part)];
+  return done.at + bus_cycles(p.out_bits.value) + p.vector_cycles.value + p.vector_latency.value;
+}
+
+void EndpointModule::take_result(const Done& done) {
+  const ProgramPart& p = state_.program.parts[at(done.part)];
+  const std::int64_t bus_end = take_bus(p.out_bits.value, done.at, done.part);
+  const std::int64_t start = take_vector_unit(p.vector_cycles, bus_end, done.part, done.ordinal);
+  const std::int64_t end = start + p.vector_cycles.value;
+  for (PartState::Flight& flight : state_.parts[at(done.part)].flights) {
+    if (flight.ordinal == done.ordinal) {
+      flight.taken_at = end + p.vector_latency.value;
+      if (p.vector_cycles.value > 0) {
+        flight.shown = end - 1;
+      }
+      if (flight.taken_at > earliest_taken(done)) {
+        schedule({flight.taken_at, EventKind::taken, done.part, done.ordinal});
       }
     }
   }
   state_.stats.endpoints[at(id_)].vector_ops += p.vector_ops;
-  schedule(
-      {start + p.vector_cycles.value + p.vector_latency.value, EventKind::taken, part, ordinal});
 }
 
 /// The vector unit has taken in the oldest result of a part.

@@ -60,7 +60,7 @@ class EndpointModule : public sc_core::sc_module {
   void finish(std::int64_t end);
 
  private:
-  enum class EventKind : std::uint8_t { pe_done, taken, combine, combined, send, wake, inject };
+  enum class EventKind : std::uint8_t { taken, combine, combined, send, wake, inject };
 
   struct Event {
     std::int64_t at;
@@ -93,6 +93,20 @@ class EndpointModule : public sc_core::sc_module {
     Arrival arrival;
   };
 
+  /// The PEs of a part are done with a firing.
+  struct Done {
+    std::int64_t at;
+    int part;
+    std::int64_t ordinal;
+
+    bool operator>(const Done& o) const {
+      if (at != o.at) {
+        return at > o.at;
+      }
+      return part != o.part ? part > o.part : ordinal > o.ordinal;
+    }
+  };
+
   struct StagePorts {
     int stage;
     std::vector<int> ports;
@@ -117,7 +131,9 @@ class EndpointModule : public sc_core::sc_module {
   std::int64_t write_matrix(int part, std::int64_t at);
   void release_inputs(int part, std::int64_t at);
   void start_pes(int part, std::int64_t ordinal, std::int64_t at, bool write);
-  void pe_done(int part, std::int64_t ordinal);
+  void await_result(const Done& done);
+  void take_result(const Done& done);
+  [[nodiscard]] std::int64_t earliest_taken(const Done& done) const;
   void result_taken(int part);
   void contribute(
       int stage, int replica, PartState::Flight flight, bool in_fabric_phase, std::int64_t at);
@@ -132,6 +148,7 @@ class EndpointModule : public sc_core::sc_module {
   void await_landed(int part);
   void send(Message message, const std::vector<EndpointId>& to);
   void inject(std::uint32_t slot, const std::vector<EndpointId>& to, Bits bits);
+  [[nodiscard]] std::int64_t bus_cycles(std::int64_t bits) const;
   std::int64_t take_bus(std::int64_t bits, std::int64_t at, int part);
   std::int64_t take_vector_unit(Cycles cycles, std::int64_t at, int part, std::int64_t index);
   void draw_work(int part, std::int64_t start, std::int64_t end, std::int64_t index);
@@ -150,6 +167,7 @@ class EndpointModule : public sc_core::sc_module {
   std::int64_t wake_at_ = INT64_MAX;
   std::int64_t now_ = 0;
   std::priority_queue<Event, std::vector<Event>, std::greater<>> queue_;
+  std::priority_queue<Done, std::vector<Done>, std::greater<>> done_;
   std::deque<Landing> landings_;  ///< oldest first
   std::vector<Message> messages_;
   std::vector<std::uint32_t> free_messages_;

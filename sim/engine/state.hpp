@@ -160,9 +160,10 @@ class Reservation {
 struct PartState {
   struct Flight {
     std::int64_t ordinal = 0;
-    std::int64_t count = 1;   ///< positions (bursts of the source)
-    int pes_playing = 0;      ///< step mode: PEs that have not finished
-    std::int64_t done = 0;    ///< step mode: latest finish so far
+    std::int64_t count = 1;             ///< positions (bursts of the source)
+    std::int64_t taken_at = INT64_MAX;  ///< when the vector unit has its result, once known
+    int pes_playing = 0;                ///< step mode: PEs that have not finished
+    std::int64_t done = 0;              ///< step mode: latest finish so far
     std::int64_t shown = -1;  ///< a cycle in which the vector unit works on the result; -1: in none
     Partial64 result;
     std::vector<Position32> positions;  ///< vector stages
