@@ -40,6 +40,7 @@ class Search {
     double bound = -kInfinity;
     double least_interval = 0;
     double most_interval = kInfinity;
+    double outside = kInfinity;
   };
 
   template <typename Use>
@@ -48,9 +49,7 @@ class Search {
   [[nodiscard]] Selection selection(Weights weights, double interval) const;
   /// Costs are losses, without a budget of them.
   [[nodiscard]] Selection least_loss(double interval) const;
-  SelectionResult solve(const Selection& selection,
-                        double gap,
-                        std::optional<double> target = std::nullopt);
+  SelectionResult solve(const Selection& selection, const SelectionOptions& options);
 
   Outcome weighted(Weights weights);
   Outcome over_intervals(Weights weights);
@@ -129,13 +128,7 @@ Selection Search::least_loss(double interval) const {
   return out;
 }
 
-SelectionResult Search::solve(const Selection& selection,
-                              double gap,
-                              std::optional<double> target) {
-  SelectionOptions options;
-  options.gap = gap;
-  options.max_states = options_.max_states;
-  options.target = target;
+SelectionResult Search::solve(const Selection& selection, const SelectionOptions& options) {
   SelectionResult result = solve_selection(selection, options);
   evaluations_ += result.dual.evaluations;
   states_ += result.states;
@@ -147,7 +140,8 @@ Search::Outcome Search::weighted(Weights weights) {
     return over_intervals(weights);
   }
   Outcome out;
-  const SelectionResult result = solve(selection(weights, kInfinity), options_.gap);
+  const SelectionResult result = solve(selection(weights, kInfinity),
+                                       {.gap = options_.gap, .max_states = options_.max_states});
   out.bound = result.infeasible ? kInfinity : result.bound;
   if (!result.options.empty()) {
     out.solution = solution_of(result.options);
@@ -180,7 +174,11 @@ Search::Outcome Search::within(double interval) {
     out.value = 0;
     return out;
   }
-  const SelectionResult result = solve(least_loss(interval), 0, budget_.loss);
+  const SelectionResult result = solve(least_loss(interval),
+                                       {.gap = 0,
+                                        .max_states = options_.max_states,
+                                        .enough = budget_.loss,
+                                        .hopeless = budget_.loss});
   if (!result.options.empty() && result.cost <= budget_.loss) {
     return {solution_of(result.options), 0, 0};
   }
@@ -231,12 +229,16 @@ Search::Outcome Search::over_intervals(Weights weights) {
   }
   const double shortest = out.bound;
   out.value = value_of(evaluate(problem_, out.solution), weights);
-  double longest = shortest;
+  double longest = evaluate(problem_, out.solution).interval;
   const auto bound_of = [&](double low, double cost) {
     return cost + price * std::max(low, problem_.fixed_interval);
   };
   const auto look = [&](double low, double high) -> Range {
-    const SelectionResult result = solve(selection(weights, high), options_.gap / 2);
+    // What is worse than the best answer need not be known exactly.
+    const SelectionResult result = solve(selection(weights, high),
+                                         {.gap = options_.gap / 2,
+                                          .max_states = options_.max_states,
+                                          .hopeless = out.value - bound_of(low, 0)});
     if (!result.options.empty()) {
       Solution solution = solution_of(result.options);
       const Evaluation evaluation = evaluate(problem_, solution);
@@ -253,9 +255,10 @@ Search::Outcome Search::over_intervals(Weights weights) {
   const auto later = [](const Range& a, const Range& b) {
     return a.bound != b.bound ? a.bound > b.bound : a.low > b.low;
   };
-  // Unlimited first: it tells the longest interval that a cheapest answer has.
+  // Unlimited first: it tells how long an interval can be of use.
   const Range all = look(shortest, kInfinity);
-  std::vector<Range> open = {{shortest, std::max(longest, shortest), all.cost, all.bound}};
+  std::vector<Range> open = {{shortest, longest, all.cost, all.bound}};
+  out.outside = bound_of(longest, all.cost);
   for (int step = 0; step < options_.max_intervals; ++step) {
     const Range range = open.front();
     if (out.value - range.bound <= options_.gap * std::abs(out.value) ||
@@ -278,7 +281,7 @@ Search::Outcome Search::over_intervals(Weights weights) {
     }
   }
   const double interval = evaluate(problem_, out.solution).interval;
-  out.bound = out.value;
+  out.bound = std::min(out.value, out.outside);
   out.least_interval = out.most_interval = interval;
   for (const Range& range : open) {
     out.bound = std::min(out.bound, range.bound);
@@ -376,6 +379,7 @@ LagrangianResult Search::run(Objective objective) {
   }
   out.least_interval = found.least_interval;
   out.most_interval = found.most_interval;
+  out.outside = found.outside;
   SolverReport& report = out.report;
   report.solver = "lagrangian";
   report.nodes = evaluations_;
@@ -453,7 +457,7 @@ Candidates Search::candidates(Objective objective,
       }
     }
   }
-  const Dual dual = solve(selection, kInfinity).dual;
+  const Dual dual = solve(selection, {.gap = kInfinity}).dual;
   const double value = value_of(incumbent.evaluation, incumbent.weights);
   double slack = throughput
                      ? budget_.loss - dual.bound
@@ -461,6 +465,7 @@ Candidates Search::candidates(Objective objective,
                            dual.bound;
   slack = std::max(slack, 0.0) + kExact * std::abs(value);
   Candidates out;
+  out.outside = incumbent.outside;
   for (;;) {
     out.layers = options_within(selection, dual, slack);
     std::int64_t size = 0;
@@ -478,8 +483,9 @@ Candidates Search::candidates(Objective objective,
       return out;
     }
     slack /= 2;
-    out.outside =
-        dual.bound + slack + price * std::max(incumbent.least_interval, problem_.fixed_interval);
+    out.outside = std::min(
+        incumbent.outside,
+        dual.bound + slack + price * std::max(incumbent.least_interval, problem_.fixed_interval));
   }
 }
 

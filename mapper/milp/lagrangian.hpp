@@ -46,9 +46,10 @@ struct LagrangianResult {
   SolverReport report;
 
   /// What a MILP needs to look at only options that may still be part of a better answer.
-  Weights weights;            ///< of the objective; of the last weighted sum for edp
-  double least_interval = 0;  ///< no better answer has a smaller or larger one
+  Weights weights;  ///< of the objective; of the last weighted sum for edp
+  double least_interval = 0;
   double most_interval = kInfinity;
+  double outside = kInfinity;  ///< bound of answers whose interval is not between the two
 };
 
 LagrangianResult minimize(const Problem& problem,

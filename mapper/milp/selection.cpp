@@ -172,7 +172,7 @@ class Solver {
   bool least_loss();
 
   [[nodiscard]] bool good_enough() const {
-    if (options_.target && (out_.cost <= *options_.target || out_.bound > *options_.target)) {
+    if (out_.cost <= options_.enough || out_.bound > options_.hopeless) {
       return true;
     }
     return out_.cost < kInf &&
@@ -425,7 +425,7 @@ bool Solver::least_loss() {
   }
   SelectionOptions exact;
   exact.gap = 0;
-  exact.target = selection_.loss;
+  exact.enough = exact.hopeless = selection_.loss;
   const SelectionResult result = solve_selection(of_loss, exact);
   if (result.bound > selection_.loss) {
     return false;
@@ -482,7 +482,7 @@ SelectionResult Solver::solve() {
     offer(good);
   }
   maximize_dual();
-  if (options_.target && out_.bound > *options_.target) {
+  if (out_.bound > options_.hopeless) {
     return out_;
   }
   if (out_.options.empty() && selection_.loss < kInf && !least_loss()) {

@@ -24,7 +24,6 @@
 
 #include <cstdint>
 #include <limits>
-#include <optional>
 #include <vector>
 
 namespace tessera::mapper::milp {
@@ -69,10 +68,10 @@ struct Dual {
 
 struct SelectionOptions {
   double gap = 1e-3;
-  std::int64_t max_states = 20000;  ///< of the dynamic program, per layer
-  int max_rounds = 6;               ///< dynamic programs
-  /// Stop as soon as an answer costs at most this, or the bound proves that none does.
-  std::optional<double> target;
+  std::int64_t max_states = 20000;                            ///< of the dynamic program, per layer
+  int max_rounds = 6;                                         ///< dynamic programs
+  double enough = -std::numeric_limits<double>::infinity();   ///< stop at an answer of this cost
+  double hopeless = std::numeric_limits<double>::infinity();  ///< stop when the bound is above this
 };
 
 struct SelectionResult {
