@@ -216,7 +216,12 @@ class Lrmp : public TableEnvironment {
  private:
   [[nodiscard]] Solution replicated(const std::vector<LayerBits>& bits) const {
     Solution out = unreplicated(choice_of(bits));
-    if (std::vector<std::int64_t> replicas = replicate_(out.choice); !replicas.empty()) {
+    std::vector<std::int64_t> replicas = replicate_(out.choice);
+    if (!replicas.empty() && replicas.size() != out.choice.size()) {
+      throw InternalError(
+          "mapper/rl", -1, "the inner solver's answer has another number of layers");
+    }
+    if (!replicas.empty()) {
       out.replicas = std::move(replicas);
     }
     return out;

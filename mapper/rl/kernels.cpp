@@ -26,6 +26,7 @@ template <class T, int Lanes, int Vectors, int Cols>
                                         std::ptrdiff_t right,
                                         T* c) {
   using V = typename Vector<T, Lanes>::Type;
+  // NOLINTBEGIN(modernize-avoid-c-arrays): registers; std::array drops the attributes of V
   V sum[Cols][Vectors] = {};
   for (std::ptrdiff_t k = 0; k < inner; ++k) {
     V column[Vectors];
@@ -44,6 +45,7 @@ template <class T, int Lanes, int Vectors, int Cols>
       *reinterpret_cast<V*>(c + n * rows + v * Lanes) = sum[n][v];
     }
   }
+  // NOLINTEND(modernize-avoid-c-arrays)
 }
 
 /// c in panels of Vectors * Lanes rows, of which there are enough. The last panel overlaps the one
@@ -55,7 +57,7 @@ template <class T, int Lanes, int Vectors, int Cols>
                                           const T* a,
                                           const Operand<T>& b,
                                           T* c) {
-  constexpr std::ptrdiff_t kHeight = Vectors * Lanes;
+  constexpr std::ptrdiff_t kHeight = std::ptrdiff_t{Vectors} * Lanes;
   for (std::ptrdiff_t row = 0; row < rows; row += kHeight) {
     const std::ptrdiff_t top = row + kHeight <= rows ? row : rows - kHeight;
     std::ptrdiff_t col = 0;
@@ -80,7 +82,7 @@ template <class T, int Bytes, int Vectors, int Cols>
                                                 T* c) {
   constexpr int kLanes = Bytes / static_cast<int>(sizeof(T));
   constexpr int kFewLanes = 16 / static_cast<int>(sizeof(T));
-  if (rows >= Vectors * kLanes) {
+  if (rows >= std::ptrdiff_t{Vectors} * kLanes) {
     panels<T, kLanes, Vectors, Cols>(rows, cols, inner, a, b, c);
   } else if (rows >= kLanes) {
     panels<T, kLanes, 1, Cols>(rows, cols, inner, a, b, c);
