@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <numbers>
 #include <utility>
 
@@ -251,13 +252,37 @@ double squared_error(std::span<const double> signal, double scale, int lo, int h
   return sum / static_cast<double>(signal.size());
 }
 
-double best_squared_error(std::span<const double> signal, double limit, bool is_signed, int bits) {
+double clipping_point(double limit, int k) {
+  return limit * k / kClippingPoints;
+}
+
+/// Mean squared error of clipping alone, at [k].
+std::vector<double> clipping_errors(std::span<const double> signal, double limit) {
+  std::vector<double> out(kClippingPoints + 1);
+  for (int k = 1; k <= kClippingPoints; ++k) {
+    const double clip = clipping_point(limit, k);
+    double sum = 0;
+    for (const double v : signal) {
+      const double over = std::max(std::abs(v) - clip, 0.0);
+      sum += over * over;
+    }
+    out[static_cast<std::size_t>(k)] = sum / static_cast<double>(signal.size());
+  }
+  return out;
+}
+
+/// The least error of all clipping points; from the widest on, until clipping alone costs more.
+double best_squared_error(std::span<const double> signal,
+                          double limit,
+                          std::span<const double> clipping,
+                          bool is_signed,
+                          int bits) {
   const int hi = static_cast<int>(max_value(bits, is_signed));
   const int lo = !is_signed ? 0 : bits == 1 ? -1 : -hi;
-  double best = squared_error(signal, limit / std::max(hi, 1), lo, hi);
-  for (int k = 1; k < kClippingPoints; ++k) {
-    const double clip = limit * k / kClippingPoints;
-    best = std::min(best, squared_error(signal, clip / std::max(hi, 1), lo, hi));
+  double best = std::numeric_limits<double>::infinity();
+  for (int k = kClippingPoints; k > 0 && clipping[static_cast<std::size_t>(k)] < best; --k) {
+    const double scale = clipping_point(limit, k) / std::max(hi, 1);
+    best = std::min(best, squared_error(signal, scale, lo, hi));
   }
   return best;
 }
@@ -331,9 +356,11 @@ std::vector<double> noise_to_signal(std::span<const double> signal, bool is_sign
     power += v * v / static_cast<double>(signal.size());
     limit = std::max(limit, std::abs(v));
   }
+  const std::vector<double> clipping = clipping_errors(signal, limit);
   std::vector<double> out;
   for (int bits = 1; bits <= max_bits; ++bits) {
-    const double ratio = limit > 0 ? best_squared_error(signal, limit, is_signed, bits) / power : 0;
+    const double ratio =
+        limit > 0 ? best_squared_error(signal, limit, clipping, is_signed, bits) / power : 0;
     out.push_back(out.empty() ? ratio : std::min(ratio, out.back()));
   }
   return out;

@@ -203,6 +203,7 @@ class Reader {
           "E-ACC-HEADER", "the sensitivity file is empty", {source_, 0, 0}, kExpected, "nothing");
     }
     std::vector<std::string> known;
+    known.reserve(kColumns.size());
     for (const Column& c : kColumns) {
       known.emplace_back(c.name);
     }

@@ -37,7 +37,8 @@ class Annealer {
     keep_best(best, start);
     std::vector<State> chains(static_cast<std::size_t>(options.chains), start);
     const double first = start.value > 0 ? std::pow(10, std::floor(std::log10(start.value))) : 1;
-    for (double t = first; t > first * options.last_temperature; t *= options.cooling) {
+    double t = first;
+    while (t > first * options.last_temperature) {
       for (int move = 0; move < options.moves; ++move) {
         for (State& state : chains) {
           State next = neighbour(state);
@@ -48,6 +49,7 @@ class Annealer {
           }
         }
       }
+      t *= options.cooling;
     }
     return best.solution;
   }

@@ -21,7 +21,7 @@ struct FixedLayer {
 };
 
 struct FixedWidths {
-  FixedWidths(const Problem& problem, std::span<const int> choice, const Budget& budget);
+  FixedWidths(const Problem& problem, std::span<const int> choice, const Budget& limits);
 
   std::vector<FixedLayer> layers;
   std::int64_t budget = 0;  ///< PEs
