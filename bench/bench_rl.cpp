@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
 /// Speed of the reinforcement learning in the mapper: updates per second of an agent of HAQ's size,
-/// and what an episode of lrmp costs after the warm-up on a synthetic table. The inner solver is a
-/// rule of a few lines, so its time is not in these numbers.
+/// and what an episode of lrmp costs after the warm-up, inner solver included, on a synthetic
+/// table.
+#include "mapper/milp/replication.hpp"
 #include "mapper/rl/search.hpp"
 #include "tests/support/rl_toy.hpp"
 #include "workloads/zoo.hpp"
 
 #include <benchmark/benchmark.h>
 
-#include <algorithm>
-#include <cmath>
-#include <limits>
 #include <string>
 #include <vector>
 
@@ -46,32 +44,6 @@ void BM_Update(benchmark::State& state, const std::string& algorithm) {
   state.SetItemsProcessed(state.iterations());
 }
 
-/// Replicas in proportion to sqrt(time / PEs), which minimises the sum of times when fractions are
-/// allowed, scaled until they fit.
-std::vector<std::int64_t> square_root_rule(const Problem& problem, const std::vector<int>& choice) {
-  std::vector<double> share;
-  double total = 0;
-  for (std::size_t l = 0; l < choice.size(); ++l) {
-    const ProblemLayer& layer = problem.layers[l];
-    const Choice& c = layer.choices[static_cast<std::size_t>(choice[l])];
-    const double time = c.per_position * static_cast<double>(layer.positions);
-    share.push_back(std::sqrt(time / static_cast<double>(c.pes)));
-    total += std::sqrt(time * static_cast<double>(c.pes));
-  }
-  Solution out{choice, std::vector<std::int64_t>(choice.size(), 1)};
-  std::int64_t pes = std::numeric_limits<std::int64_t>::max();
-  for (double scale = static_cast<double>(problem.pes) / total; pes > problem.pes; scale *= 0.95) {
-    pes = 0;
-    for (std::size_t l = 0; l < choice.size(); ++l) {
-      const ProblemLayer& layer = problem.layers[l];
-      out.replicas[l] = std::clamp(
-          static_cast<std::int64_t>(scale * share[l]), std::int64_t{1}, layer.max_replicas);
-      pes += out.replicas[l] * layer.choices[static_cast<std::size_t>(choice[l])].pes;
-    }
-  }
-  return out.replicas;
-}
-
 void BM_Episode(benchmark::State& state, const std::string& name) {
   const Network network = zoo(name);
   const Problem problem = problem_of(network);
@@ -81,7 +53,7 @@ void BM_Episode(benchmark::State& state, const std::string& name) {
   options.budget.pes = problem.pes;
   const auto environment =
       make_lrmp(problem, source, options, {}, [&](const std::vector<int>& choice) {
-        return square_root_rule(problem, choice);
+        return milp::replicate_fast(problem, choice, options.budget, options.objective).replicas;
       });
   AgentOptions agent_options;
   agent_options.layers = static_cast<int>(problem.layers.size());
