@@ -30,6 +30,7 @@
 #include <cstdint>
 #include <deque>
 #include <limits>
+#include <numeric>
 #include <queue>
 #include <vector>
 
@@ -117,6 +118,8 @@ constexpr std::uint32_t packet_of(Flit f) {
 /// Cycles since the network's epoch.
 using Tick = std::uint32_t;
 constexpr std::int64_t kEpoch = std::int64_t{1} << 31U;  ///< cycles until the epoch moves
+constexpr unsigned kWorthwhile = 5;  ///< fewest buffered flits for which sending ahead pays
+constexpr int kAhead = 32;           ///< most flits sent ahead at once
 constexpr Tick kUnknown = std::numeric_limits<Tick>::max();
 
 /// Place of one flit in a buffer.
@@ -214,10 +217,20 @@ struct Output {
   std::uint8_t next_input = 0;  ///< grant priority
 };
 
+/// Flits of one virtual channel that leave in the cycles first .. last, one in each, and have been
+/// sent already because nobody else asks for anything in the router.
+struct Ahead {
+  Lane* channel = nullptr;
+  std::int64_t first = 0;
+  std::int64_t last = 0;
+  std::uint64_t outputs = 0;  ///< ports that all these flits take
+};
+
 struct Router {
   std::uint64_t busy = 0;  ///< output ports that somebody asks for
   Input* inputs = nullptr;
   Output* outputs = nullptr;
+  Ahead ahead;
 };
 
 /// The way of a packet to one output, and the virtual channel it starts from. What most cycles need
@@ -234,9 +247,10 @@ struct alignas(64) Lane {
   std::uint16_t head = 0;  ///< flits that left so far, modulo 2^16
   std::uint16_t tail = 0;  ///< flits sent to it so far
   std::uint8_t port = 0;   ///< output port of the router
-  LaneState state = LaneState::idle;
   std::uint8_t vc = 0;
-  bool wanted = false;  ///< the near end waits for a credit of a flit that is still here
+  LaneState state = LaneState::idle;
+  bool wanted : 1 = false;  ///< the near end waits for a credit of a flit that is still here
+  bool hungry : 1 = false;  ///< the packet in front waits for a flit that is not sent yet
   // The rest of the lane.
   std::int64_t blocked = kNever;  ///< cycle since when only a credit is missing
   Lane* owner = nullptr;          ///< branch: virtual channel that the packet waits in
@@ -262,7 +276,8 @@ struct Source {
   Lane* channel = nullptr;
   Lane* channels = nullptr;  ///< of the injection link
   std::int64_t blocked = kNever;
-  std::int64_t total = 0;  ///< flits sent
+  std::int64_t total = 0;   ///< flits sent
+  std::int64_t until = -1;  ///< last cycle for which a flit has been sent ahead
 };
 
 struct Ejection {
@@ -272,9 +287,9 @@ struct Ejection {
 
 /// What comes due in one cycle.
 struct Due {
-  std::vector<Lane*> heads;           ///< virtual channels that a head reaches; multicast: any flit
-  std::vector<Lane*> resumptions;     ///< lanes whose flit or credit comes
-  std::vector<std::int32_t> sources;  ///< endpoints whose credit comes
+  std::vector<Lane*> heads;           ///< virtual channels that a head reaches
+  std::vector<Lane*> resumptions;     ///< lanes that may go on
+  std::vector<std::int32_t> sources;  ///< endpoints that may go on
   std::vector<Lane*> routed;          ///< virtual channels
   std::vector<Lane*> activations;     ///< lanes with a virtual channel
   std::vector<Ejection> ejections;    ///< of tails
@@ -329,14 +344,19 @@ class Network final : public Fabric {
   void activate(Lane& lane);
   void let_send(Lane& channel, Tick from);
   void allocate_switch(Router& router);
-  void accept(Router& router, Input& in);
+  Lane& accept(Router& router, Input& in);
+  void send_ahead(Router& router, Lane& channel);
+  void end_ahead(Router& router);
+  [[nodiscard]] bool is_ahead(const Lane& channel);
+  [[nodiscard]] bool is_ready(Lane& channel, Tick from);
+  void source_ahead(int endpoint);
   void send(Lane& channel);
   void send_branch(Lane& branch);
   void free_slots(Lane& channel);
   void run_source(int endpoint);
   bool start_packet(int endpoint);
   void block_source(int endpoint);
-  void put_on_link(Output& out, Lane& channel, Flit flit);
+  void put_on_link(Output& out, Lane& channel, Flit flit, int later);
   void write(Lane& channel, Flit flit, int delay);
   void release(Lane& channel);
   void return_credit(Lane& channel);
@@ -344,11 +364,11 @@ class Network final : public Fabric {
   void next_packet(Lane& channel);
   void ask(const Lane& owner, const Lane& lane);
   void stop_asking(const Lane& owner, const Lane& lane);
-  [[nodiscard]] bool branch_ready(const Lane& branch, const Lane& channel) const;
   void refresh_branches(Lane& channel);
   Lane& new_branch();
   std::uint32_t new_packet(const Packet& packet);
   void drop_packet(std::uint32_t packet);
+  [[nodiscard]] std::vector<std::int64_t> link_flits() const;
 
   /// What comes due in cycle `at`, to be added to.
   Due& due(std::int64_t at) {
@@ -404,7 +424,7 @@ class Network final : public Fabric {
   std::vector<Lane*> spare_branches_;
 
   std::vector<Pool*> allocations_;     ///< pools that may grant
-  std::int64_t allocation_cycle_ = 0;  ///< of the next virtual-channel allocation
+  std::int64_t allocation_cycle_ = 0;  ///< of the next allocation of channels and switches
 
   using Wake = std::pair<std::int64_t, std::int32_t>;
   std::priority_queue<Wake, std::vector<Wake>, std::greater<>> wakes_;
@@ -501,7 +521,7 @@ Network::Network(const FabricSpec& spec, const FabricLayout& layout, LinkRecorde
   }
   const int longest = std::max(
       {wire_ + credit_wire_ + 1, injection_, spec.routing_delay + 1, spec.vc_alloc_delay + 1});
-  wheel_.resize(std::bit_ceil(ix(longest) + 1));
+  wheel_.resize(std::bit_ceil(ix(longest + kAhead) + 1));
   wheel_mask_ = wheel_.size() - 1;
   due_.resize((wheel_.size() + 63) / 64);
 }
@@ -655,6 +675,10 @@ void Network::run_source(int endpoint) {
     ready_sources_.clear(endpoint);
     return;
   }
+  if (s.until >= now_) {
+    ready_sources_.clear(endpoint);
+    return;
+  }
   Message& m = messages_[ix(s.queue_head)];
   if (s.flits == 0 && m.injected >= now_) {
     ready_sources_.clear(endpoint);
@@ -680,17 +704,42 @@ void Network::run_source(int endpoint) {
     recorder_->flit(endpoint, Cycles(now_), m.id);
   }
   write(*s.channel, flit, injection_);
-  if (tail) {
-    release(*s.channel);
-    s.flits = 0;
-    if (m.next_packet == m.packets.count) {
-      s.queue_head = static_cast<std::int32_t>(m.next);
-      if (m.next == UINT32_MAX) {
-        s.queue_head = s.queue_tail = -1;
-        ready_sources_.clear(endpoint);
-      }
+  if (!tail) {
+    source_ahead(endpoint);
+    return;
+  }
+  release(*s.channel);
+  s.flits = 0;
+  if (m.next_packet == m.packets.count) {
+    s.queue_head = static_cast<std::int32_t>(m.next);
+    if (m.next == UINT32_MAX) {
+      s.queue_head = s.queue_tail = -1;
+      ready_sources_.clear(endpoint);
     }
   }
+}
+
+/// Sends the flits up to the tail for which there are credits; nobody shares the link.
+void Network::source_ahead(int endpoint) {
+  Source& s = sources_[ix(endpoint)];
+  Lane& channel = *s.channel;
+  if (recorder_ != nullptr || s.flits - s.sent < 3 || is_ahead(channel)) {
+    return;
+  }
+  const int most = std::min(s.flits - s.sent - 1, kAhead);
+  int n = 0;
+  while (n < most && room_from(channel) <= tick_ + static_cast<Tick>(n) + 1) {
+    ++n;
+    write(channel, make_flit(s.packet, false, false, s.kind & ~kOrdered), injection_ + n);
+  }
+  if (n == 0) {
+    return;
+  }
+  s.sent += n;
+  s.total += n;
+  s.until = now_ + n;
+  ready_sources_.clear(endpoint);
+  due(s.until + 1).sources.push_back(endpoint);
 }
 
 std::uint32_t Network::new_packet(const Packet& packet) {
@@ -722,16 +771,13 @@ void Network::drop_packet(std::uint32_t packet) {
 
 // ---- arrival ------------------------------------------------------------------------------------
 
-/// A head, or any flit of a multicast packet, arrives.
 void Network::take_head(Lane& channel) {
-  if (channel.sibling != nullptr) {
-    refresh_branches(channel);
-  } else if (channel.state == LaneState::idle) {
+  if (channel.state == LaneState::idle) {
     route_or_delay(channel, now_);
   }
 }
 
-/// What the lane waited for is there: its next flit, or a credit.
+/// What the lane waited for is there, unless flits that were sent ahead have been taken back.
 void Network::resume(Lane& lane) {
   if (lane.blocked != kNever) {
     const std::uint32_t packet = lane.ring != nullptr ? packet_of(front(lane).flit) : lane.packet;
@@ -739,10 +785,11 @@ void Network::resume(Lane& lane) {
     lane.blocked = kNever;
   }
   if (lane.state == LaneState::filling) {
-    lane.state = LaneState::active;
-    refresh_branches(*lane.owner);
-  } else {
-    let_send(lane, tick_);
+    activate(lane);
+  } else if (lane.sibling != nullptr) {
+    refresh_branches(lane);
+  } else if (lane.state == LaneState::active && !is_ahead(lane) && is_ready(lane, tick_)) {
+    ask(lane, lane);
   }
 }
 
@@ -945,7 +992,7 @@ void Network::starve(Lane& lane, Tick from) {
   }
 }
 
-/// The flit in front of `channel` may ask for the switch from `from` on.
+/// The head in front of `channel` may ask for the switch from `from` on.
 void Network::let_send(Lane& channel, Tick from) {
   channel.state = LaneState::active;
   if (room_from(*channel.channel) <= from) {
@@ -955,6 +1002,24 @@ void Network::let_send(Lane& channel, Tick from) {
   }
 }
 
+/// Whether there are a flit and a credit at `from`; if not, their coming will resume the channel.
+[[gnu::always_inline]] inline bool Network::is_ready(Lane& channel, Tick from) {
+  if (channel.empty()) {
+    channel.hungry = true;
+    return false;
+  }
+  const Tick next = front(channel).at;
+  if (next > from) {
+    due(epoch_ + next).resumptions.push_back(&channel);
+    return false;
+  }
+  if (room_from(*channel.channel) > from) {
+    starve(channel, from);
+    return false;
+  }
+  return true;
+}
+
 // ---- switch allocation and traversal ------------------------------------------------------------
 
 /// From now on the lane has a flit and a credit.
@@ -962,8 +1027,12 @@ void Network::let_send(Lane& channel, Tick from) {
   const Input& in = *owner.in;
   std::uint32_t& vcs = in.wishes[lane.port];
   if (vcs == 0) {
+    Router& router = routers_[ix(in.router)];
+    if (router.ahead.channel != nullptr) {
+      end_ahead(router);
+    }
     lane.out->asking |= bit(in.port);
-    routers_[ix(in.router)].busy |= bit(lane.port);
+    router.busy |= bit(lane.port);
     busy_routers_.set(in.router);
   }
   vcs |= 1U << owner.vc;
@@ -987,43 +1056,61 @@ void Network::let_send(Lane& channel, Tick from) {
   }
 }
 
-bool Network::branch_ready(const Lane& branch, const Lane& channel) const {
-  const auto behind = static_cast<unsigned>(branch.sent - channel.sent);  // the front flit
-  return branch.state == LaneState::active && branch.sent < branch.flits &&
-         behind < channel.filled() && slot(channel, channel.head + behind).at <= tick_;
-}
-
+/// Branches ask for the switch when the flit that they send next is there.
 void Network::refresh_branches(Lane& channel) {
+  if (is_ahead(channel)) {
+    return;
+  }
+  const auto from = static_cast<Tick>(allocation_cycle_ - epoch_);
+  Tick arrival = kUnknown;
   for (const Lane* b = channel.sibling; b != nullptr; b = b->sibling) {
-    if (branch_ready(*b, channel)) {
-      ask(channel, *b);
-    } else if (b->state == LaneState::active) {
-      stop_asking(channel, *b);
+    if (b->state != LaneState::active) {
+      continue;
     }
+    const auto behind = static_cast<unsigned>(b->sent - channel.sent);  // the front flit
+    if (b->sent == b->flits) {
+      stop_asking(channel, *b);
+    } else if (behind == channel.filled()) {
+      channel.hungry = true;
+      stop_asking(channel, *b);
+    } else if (const Tick at = slot(channel, channel.head + behind).at; at > from) {
+      arrival = std::min(arrival, at);
+      stop_asking(channel, *b);
+    } else {
+      ask(channel, *b);
+    }
+  }
+  if (arrival != kUnknown) {
+    due(epoch_ + arrival).resumptions.push_back(&channel);
   }
 }
 
 /// Puts a flit into the buffer that it reaches in `delay` cycles.
 [[gnu::always_inline]] inline void Network::write(Lane& channel, Flit flit, int delay) {
-  if ((flit & (kHead | kMulticast)) != 0) {
+  if ((flit & kHead) != 0) {
     due(now_ + delay).heads.push_back(&channel);
-  } else if (channel.empty()) {
+  } else if (channel.hungry) {
+    channel.hungry = false;
     due(now_ + delay).resumptions.push_back(&channel);
   }
   slot(channel, channel.tail++) = {flit, tick_ + static_cast<Tick>(delay)};
 }
 
-[[gnu::always_inline]] inline void Network::put_on_link(Output& out, Lane& channel, Flit flit) {
+/// Sends a flit that wins the switch `later` cycles from now.
+[[gnu::always_inline]] inline void Network::put_on_link(Output& out,
+                                                        Lane& channel,
+                                                        Flit flit,
+                                                        int later) {
   ++out.flits;
   if (recorder_ != nullptr) {
     recorder_->flit(out.link, Cycles(now_), messages_[packets_[packet_of(flit)].message].id);
   }
   if (out.endpoint < 0) {
-    write(channel, flit, wire_);
+    write(channel, flit, later + wire_);
     return;
   }
   // The endpoint takes it when it comes.
-  slot(channel, channel.tail).at = tick_ + static_cast<Tick>(wire_ + credit_wire_);
+  slot(channel, channel.tail).at = tick_ + static_cast<Tick>(later + wire_ + credit_wire_);
   channel.head = ++channel.tail;
   if ((flit & kTail) != 0) {
     due(now_ + wire_ - 1).ejections.push_back({out.endpoint, packet_of(flit)});
@@ -1050,7 +1137,7 @@ void Network::refresh_branches(Lane& channel) {
 /// The front flit of a unicast packet leaves.
 [[gnu::always_inline]] inline void Network::send(Lane& channel) {
   const Flit flit = front(channel).flit;
-  put_on_link(*channel.out, *channel.channel, flit);
+  put_on_link(*channel.out, *channel.channel, flit, 0);
   return_credit(channel);
   if ((flit & (kTail | kOrdered)) != 0) {
     end_or_order(channel, flit);
@@ -1058,17 +1145,8 @@ void Network::refresh_branches(Lane& channel) {
       return;
     }
   }
-  if (channel.empty()) {
-    stop_asking(channel, channel);  // until the next flit is on its way
-    return;
-  }
-  const Tick next = front(channel).at;
-  if (next > tick_ + 1) {
+  if (!is_ready(channel, tick_ + 1)) {
     stop_asking(channel, channel);
-    due(epoch_ + next).resumptions.push_back(&channel);
-  } else if (room_from(*channel.channel) > tick_ + 1) {
-    stop_asking(channel, channel);
-    starve(channel, tick_ + 1);
   }
 }
 
@@ -1108,7 +1186,7 @@ void Network::send_branch(Lane& branch) {
   const bool tail = branch.sent + 1 == branch.flits;
   const Flit flit = make_flit(branch.packet, branch.sent == 0, tail, kMulticast);
   ++branch.sent;
-  put_on_link(*branch.out, *branch.channel, flit);
+  put_on_link(*branch.out, *branch.channel, flit, 0);
   if (tail) {
     release(*branch.channel);
   }
@@ -1152,13 +1230,20 @@ void Network::allocate_switch(Router& router) {
     router.inputs[input].offers |= bit(port);
     granted |= bit(input);
   }
+  if ((granted & (granted - 1)) == 0) {
+    Lane& channel = accept(router, router.inputs[std::countr_zero(granted)]);
+    if (channel.filled() >= kWorthwhile && router.busy != 0 && recorder_ == nullptr) {
+      send_ahead(router, channel);
+    }
+    return;
+  }
   for (; granted != 0; granted &= granted - 1) {
     accept(router, router.inputs[std::countr_zero(granted)]);
   }
 }
 
-/// The input port takes one of the outputs that granted it.
-[[gnu::always_inline]] inline void Network::accept(Router& router, Input& in) {
+/// The input port takes one of the outputs that granted it. Returns the virtual channel that sends.
+[[gnu::always_inline]] inline Lane& Network::accept(Router& router, Input& in) {
   const std::uint64_t offers = in.offers;
   const unsigned output = first_from(offers, in.next_output);
   const unsigned vc = first_from(in.wishes[output], in.next_vc);
@@ -1170,7 +1255,7 @@ void Network::allocate_switch(Router& router) {
   Lane& channel = in.channels[vc];
   if (channel.sibling == nullptr) {
     send(channel);
-    return;
+    return channel;
   }
   const Lane* first = channel.sibling;
   while (first->port != output) {
@@ -1186,6 +1271,131 @@ void Network::allocate_switch(Router& router) {
     }
   }
   free_slots(channel);
+  return channel;
+}
+
+// ---- sending ahead ------------------------------------------------------------------------------
+
+/// A virtual channel that has just sent and is the only one to ask for anything in the router will
+/// win the switch in every cycle until somebody else asks: its flits up to the tail are sent now,
+/// as far as their arrivals and credits are known not to change. Branches of a multicast packet do
+/// so together. The round-robin priorities follow in end_ahead().
+[[gnu::noinline]] void Network::send_ahead(Router& router, Lane& channel) {
+  const std::uint64_t asked = router.busy;
+  const Input& in = *channel.in;
+  for (std::uint64_t ports = asked; ports != 0; ports &= ports - 1) {
+    const int port = std::countr_zero(ports);
+    if (router.outputs[port].asking != bit(in.port) || in.wishes[port] != 1U << channel.vc) {
+      return;
+    }
+  }
+  for (const Lane* b = channel.sibling; b != nullptr; b = b->sibling) {
+    if (b->state != LaneState::active || b->sent != channel.sent) {
+      return;
+    }
+  }
+  if (channel.sibling == nullptr && channel.out->endpoint < 0 && is_ahead(*channel.channel)) {
+    return;  // its credits may be taken back
+  }
+  int n = 0;
+  while (n < kAhead && !channel.empty()) {
+    Slot& flit = front(channel);
+    const Tick at = tick_ + static_cast<Tick>(n) + 1;
+    if ((flit.flit & kTail) != 0 || flit.at > at) {
+      break;
+    }
+    if (channel.sibling == nullptr) {
+      if (room_from(*channel.channel) > at) {
+        break;
+      }
+      put_on_link(*channel.out, *channel.channel, flit.flit, n + 1);
+    }
+    for (Lane* b = channel.sibling; b != nullptr; b = b->sibling) {
+      put_on_link(*b->out, *b->channel, make_flit(b->packet, false, false, kMulticast), n + 1);
+      ++b->sent;
+    }
+    flit.at = at + in.credit_delay;
+    ++channel.head;
+    ++n;
+  }
+  if (n == 0) {
+    return;
+  }
+  if (channel.sibling == nullptr) {
+    stop_asking(channel, channel);
+  } else {
+    channel.sent += n;
+    for (const Lane* b = channel.sibling; b != nullptr; b = b->sibling) {
+      stop_asking(channel, *b);
+    }
+  }
+  router.ahead = {&channel, now_ + 1, now_ + n, asked};
+  due(now_ + n + 1).resumptions.push_back(&channel);
+}
+
+/// Takes back the flits whose turn has not come yet. Slots get the present as the cycle in which
+/// the flit or the credit came: none of these flits could have left earlier than it was to, and
+/// until then both had come.
+[[gnu::noinline]] void Network::end_ahead(Router& router) {
+  const Ahead ahead = router.ahead;
+  router.ahead.channel = nullptr;
+  Lane& channel = *ahead.channel;
+  Input& in = *channel.in;
+  for (auto gone = std::min(ahead.last + 1, allocation_cycle_) - ahead.first; gone > 0; --gone) {
+    in.next_output = static_cast<std::uint8_t>(first_from(ahead.outputs, in.next_output) + 1);
+  }
+  if (ahead.last < allocation_cycle_) {
+    return;  // all are gone
+  }
+  const auto present = static_cast<Tick>(allocation_cycle_ - epoch_);
+  const auto take_back = [&](Lane& lane) {
+    Lane& to = *lane.channel;
+    --lane.out->flits;
+    --to.tail;
+    to.head = lane.out->endpoint < 0 ? to.head : to.tail;
+    slot(to, to.tail).at = present;
+  };
+  const auto follow = [this](const Lane& lane) {
+    if (lane.out->endpoint < 0 && is_ahead(*lane.channel)) {
+      end_ahead(routers_[ix(lane.channel->in->router)]);
+    }
+  };
+  if (channel.sibling == nullptr) {
+    follow(channel);
+  }
+  for (const Lane* b = channel.sibling; b != nullptr; b = b->sibling) {
+    follow(*b);
+  }
+  for (auto n = ahead.last + 1 - std::max(ahead.first, allocation_cycle_); n > 0; --n) {
+    if (channel.sibling == nullptr) {
+      take_back(channel);
+    }
+    for (Lane* b = channel.sibling; b != nullptr; b = b->sibling) {
+      take_back(*b);
+      --b->sent;
+    }
+    channel.sent -= channel.sibling == nullptr ? 0 : 1;
+    --channel.head;
+    front(channel).at = present;
+  }
+  if (allocation_cycle_ > now_) {
+    due(allocation_cycle_).resumptions.push_back(&channel);
+  } else {
+    resume(channel);
+  }
+}
+
+/// Whether flits of the channel have been sent ahead whose turn has not come yet.
+bool Network::is_ahead(const Lane& channel) {
+  Router& router = routers_[ix(channel.in->router)];
+  if (router.ahead.channel != &channel) {
+    return false;
+  }
+  if (router.ahead.last < allocation_cycle_) {
+    end_ahead(router);
+    return false;
+  }
+  return true;
 }
 
 // ---- time ---------------------------------------------------------------------------------------
@@ -1282,11 +1492,32 @@ Cycles Network::advance(Cycles first, Cycles last, std::vector<Delivery>& delive
   return Cycles(now_);
 }
 
+/// Flits that have entered each link until now.
+std::vector<std::int64_t> Network::link_flits() const {
+  std::vector<std::int64_t> flits(graph_.links.size());
+  for (std::size_t e = 0; e < sources_.size(); ++e) {
+    flits[e] = sources_[e].total - std::max<std::int64_t>(0, sources_[e].until - now_);
+  }
+  for (const Output& out : outputs_) {
+    flits[ix(out.link)] = out.flits;
+  }
+  for (const Router& router : routers_) {
+    if (router.ahead.channel != nullptr && router.ahead.last > now_) {
+      for (std::uint64_t ports = router.ahead.outputs; ports != 0; ports &= ports - 1) {
+        flits[ix(router.outputs[std::countr_zero(ports)].link)] -= router.ahead.last - now_;
+      }
+    }
+  }
+  return flits;
+}
+
 FabricTotals Network::totals() const {
   FabricTotals t;
   t.flits_injected = injected_;
+  const std::vector<std::int64_t> flits = link_flits();
+  t.flit_hops = std::accumulate(flits.begin() + 2 * graph_.endpoints, flits.end(), std::int64_t{0});
   for (const Output& out : outputs_) {
-    (out.endpoint < 0 ? t.flit_hops : t.flits_ejected) += out.flits;
+    t.flits_ejected += out.endpoint < 0 ? 0 : out.flits;
   }
   // Of a flit that is still on the way to its endpoint, the credit takes more than its own way.
   const std::size_t per_endpoint = ix(vcs_) * (ring_mask_ + 1);
@@ -1300,14 +1531,9 @@ FabricTotals Network::totals() const {
 
 std::vector<LinkUse> Network::link_use() const {
   std::vector<LinkUse> use;
-  for (const std::string& name : graph_.names) {
-    use.push_back({name, 0});
-  }
-  for (std::size_t e = 0; e < sources_.size(); ++e) {
-    use[e].flits = sources_[e].total;
-  }
-  for (const Output& out : outputs_) {
-    use[ix(out.link)].flits = out.flits;
+  const std::vector<std::int64_t> flits = link_flits();
+  for (std::size_t l = 0; l < flits.size(); ++l) {
+    use.push_back({graph_.names[l], flits[l]});
   }
   return use;
 }
