@@ -256,6 +256,7 @@ void run(Call& call) {
 
 std::vector<const char*> pointers(const std::vector<std::string>& names) {
   std::vector<const char*> out;
+  out.reserve(names.size());
   for (const std::string& name : names) {
     out.push_back(name.c_str());
   }
@@ -265,6 +266,7 @@ std::vector<const char*> pointers(const std::vector<std::string>& names) {
 template <typename Named>
 std::vector<std::string> names_of(const std::vector<Named>& all) {
   std::vector<std::string> out;
+  out.reserve(all.size());
   for (const Named& one : all) {
     out.push_back(one.name);
   }

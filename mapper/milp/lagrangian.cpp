@@ -142,7 +142,10 @@ Search::Outcome Search::weighted(Weights weights) {
   Outcome out;
   const SelectionResult result = solve(selection(weights, kInfinity),
                                        {.gap = options_.gap, .max_states = options_.max_states});
-  out.bound = result.infeasible ? kInfinity : result.bound;
+  out.bound = kInfinity;
+  if (!result.infeasible) {
+    out.bound = result.bound;
+  }
   if (!result.options.empty()) {
     out.solution = solution_of(result.options);
     out.value = value_of(evaluate(problem_, out.solution), weights);
@@ -249,7 +252,10 @@ Search::Outcome Search::over_intervals(Weights weights) {
         out.solution = std::move(solution);
       }
     }
-    const double cost = result.infeasible ? kInfinity : result.bound;
+    double cost = kInfinity;
+    if (!result.infeasible) {
+      cost = result.bound;
+    }
     return {low, high, cost, bound_of(low, cost)};
   };
   const auto later = [](const Range& a, const Range& b) {
@@ -413,6 +419,7 @@ void drop_dominated(const Problem& problem,
                     bool with_interval,
                     std::vector<Option>& options) {
   std::vector<double> busy;
+  busy.reserve(options.size());
   for (const Option& option : options) {
     busy.push_back(with_interval ? busy_of(problem, layer, option) : 0);
   }
@@ -444,7 +451,10 @@ Candidates Search::candidates(Objective objective,
   const bool throughput = objective == Objective::throughput;
   const double price = incumbent.weights.energy * problem_.static_power;
   const bool with_interval = throughput || price > 0;
-  const double most = with_interval ? incumbent.most_interval : kInfinity;
+  double most = kInfinity;
+  if (with_interval) {
+    most = incumbent.most_interval;
+  }
   Selection selection = throughput ? least_loss(most) : this->selection(incumbent.weights, most);
   if (with_interval) {
     // A larger number of replicas than the shortest interval needs is no use.
@@ -469,8 +479,8 @@ Candidates Search::candidates(Objective objective,
   for (;;) {
     out.layers = options_within(selection, dual, slack);
     std::int64_t size = 0;
-    for (std::size_t l = 0; l < out.layers.size(); ++l) {
-      size += std::ssize(out.layers[l]);
+    for (const std::vector<Option>& layer : out.layers) {
+      size += std::ssize(layer);
     }
     if (size <= 4 * limit) {
       size = 0;

@@ -76,6 +76,7 @@ OneHot one_hot(const Problem& problem,
   Row loss{"loss", -kInfinity, budget.loss * kLossRounding, {}};
   std::vector<Row> slowest;
   std::vector<Row> resources;
+  resources.reserve(limits.size());
   for (const ResourceLimit& limit : limits) {
     resources.push_back({"limit_" + limit.name, -kInfinity, limit.capacity, {}});
   }

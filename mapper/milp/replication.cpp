@@ -179,6 +179,7 @@ Secants secants(const Problem& problem,
   model.name = problem.network;
   Row pes{"pes", -kInfinity, static_cast<double>(budget.pes), {}};
   std::vector<Row> resources;
+  resources.reserve(limits.size());
   for (const ResourceLimit& limit : limits) {
     resources.push_back({"limit_" + limit.name, -kInfinity, limit.capacity, {}});
   }

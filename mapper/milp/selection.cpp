@@ -159,9 +159,22 @@ class Solver {
   Solver(const Selection& selection, const SelectionOptions& options)
       : selection_(selection), options_(options), layers_(selection.layers.size()) {}
 
-  SelectionResult solve();
+  SelectionResult solve() {
+    if (start()) {
+      if (out_.options.empty() && selection_.loss < kInf && !least_loss()) {
+        out_.infeasible = true;
+      } else {
+        close();
+      }
+    }
+    return std::move(out_);
+  }
 
  private:
+  /// First answers and the dual; false when nothing is left to do.
+  bool start();
+  /// Improves the answer and the bound until their gap is small enough.
+  void close();
   /// Minimiser of the Lagrangian; records the bound, and the answer where it is feasible.
   Totals evaluate(double pes_price, double loss_price);
   void maximize_dual();
@@ -426,7 +439,11 @@ bool Solver::least_loss() {
   SelectionOptions exact;
   exact.gap = 0;
   exact.enough = exact.hopeless = selection_.loss;
-  const SelectionResult result = solve_selection(of_loss, exact);
+  Solver solver(of_loss, exact);
+  if (solver.start()) {
+    solver.close();
+  }
+  const SelectionResult& result = solver.out_;
   if (result.bound > selection_.loss) {
     return false;
   }
@@ -445,7 +462,7 @@ bool Solver::least_loss() {
   return true;
 }
 
-SelectionResult Solver::solve() {
+bool Solver::start() {
   // The ends of both budgets: what they show to be impossible is, and with one budget alone the
   // other end is a first answer.
   std::vector<Option> small;
@@ -466,14 +483,14 @@ SelectionResult Solver::solve() {
     }
     if (selection_.layers[l].empty()) {
       out_.infeasible = true;
-      return out_;
+      return false;
     }
   }
   const Totals smallest = totals_of(selection_, small);
   const Totals best = totals_of(selection_, good);
   if (smallest.pes > selection_.pes || best.loss > selection_.loss) {
     out_.infeasible = true;
-    return out_;
+    return false;
   }
   if (smallest.loss <= selection_.loss) {
     offer(small);
@@ -482,13 +499,10 @@ SelectionResult Solver::solve() {
     offer(good);
   }
   maximize_dual();
-  if (out_.bound > options_.hopeless) {
-    return out_;
-  }
-  if (out_.options.empty() && selection_.loss < kInf && !least_loss()) {
-    out_.infeasible = true;
-    return out_;
-  }
+  return out_.bound <= options_.hopeless;
+}
+
+void Solver::close() {
   if (!good_enough()) {
     improve();
   }
@@ -507,7 +521,6 @@ SelectionResult Solver::solve() {
     }
   }
   out_.bound = std::min(out_.bound, out_.cost);
-  return out_;
 }
 
 }  // namespace
