@@ -64,7 +64,7 @@ std::string_view describe(Method method) {
     case Method::quantize_replicate:
       return "those widths, then replicas by the MILP";
     case Method::balance:
-      return "widest uniform widths within the loss, replicas by ISAAC's balance rule";
+      return "narrowest uniform widths within the loss, replicas by ISAAC's balance rule";
     case Method::dynamic_program:
       return "the same widths, replicas by CIM-MLC's dynamic program";
     case Method::annealing:

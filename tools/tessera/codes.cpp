@@ -8,6 +8,38 @@ namespace tessera::tools {
 namespace {
 
 constexpr std::array kCodes{
+    CodeInfo{
+        "E-ACC-COMMAND",
+        "The command that measures the accuracy does not run or fails; the last lines of its log "
+        "are quoted.",
+        "accuracy: {source: command, command: no_such_program}"},
+    CodeInfo{"E-ACC-DUPLICATE",
+             "A table of losses speaks of the same layer and widths twice.",
+             "two rows for conv1"},
+    CodeInfo{"E-ACC-FIELDS",
+             "A row of a table of losses has more or fewer values than the header has columns.",
+             "conv1,8"},
+    CodeInfo{"E-ACC-HEADER",
+             "The header of a table of losses names unknown columns or leaves some out.",
+             "layer,bits"},
+    CodeInfo{"E-ACC-LAYER",
+             "A table of losses speaks of a layer that is no matrix layer of the network.",
+             "conv99,8,8,0.1"},
+    CodeInfo{
+        "E-ACC-MISSING",
+        "A table of losses leaves out a layer, or a pair of widths that the search may choose.",
+        "no row for conv1"},
+    CodeInfo{"E-ACC-OUTPUT",
+             "The command that measures the accuracy must print one number in percent, or "
+             "{\"accuracy\": number}.",
+             "echo fine"},
+    CodeInfo{
+        "E-ACC-TIMEOUT",
+        "The command that measures the accuracy took longer than accuracy.timeout, and was ended.",
+        "sleep 1000000"},
+    CodeInfo{"E-ACC-VALUE",
+             "A value in a table of losses is no number, or none that can be.",
+             "conv1,nan"},
     CodeInfo{"E-CFG-DUPLICATE-KEY",
              "A map has the same key twice. YAML readers differ in which one they take, so neither "
              "is taken: remove one.",
@@ -196,6 +228,36 @@ constexpr std::array kCodes{
     CodeInfo{"E-OUT-WRITE",
              "A result, trace or waveform cannot be written.",
              "--trace no/such/folder/t.json"},
+    CodeInfo{"E-SEARCH-ACCURACY",
+             "An accuracy source lacks what it needs: a table its file, a command its command.",
+             "accuracy: {source: command}"},
+    CodeInfo{
+        "E-SEARCH-ACCURACY-BUDGET",
+        "No widths keep to the loss of accuracy and to the PEs at the same time. The message says "
+        "how much is missing of either.",
+        "search: {pes: 100, loss: 0}"},
+    CodeInfo{"E-SEARCH-AREA",
+             "The PEs that a search may use do not hold one copy of every layer at the narrowest "
+             "weights.",
+             "search: {pes: 1}"},
+    CodeInfo{"E-SEARCH-BITS",
+             "A layer is left without a width to choose from.",
+             "bits: {w_min: 2, w_max: 3, w_step: 4}"},
+    CodeInfo{
+        "E-SEARCH-BUDGET",
+        "The budget of reinforcement learning is tightened over the episodes: it may not grow.",
+        "rl: {budget_start: 0.2, budget_end: 0.4}"},
+    CodeInfo{"E-SEARCH-CHECKPOINT",
+             "What an interrupted search left behind cannot be read, or is of another experiment. "
+             "--fresh starts anew.",
+             "another network than that of the checkpoint"},
+    CodeInfo{"E-SEARCH-LOSS", "The loss of accuracy is limited twice.", "loss: 1\nloss_of_bits: 6"},
+    CodeInfo{"E-SEARCH-NONE",
+             "A method found nothing that keeps to the budgets and that the simulator can run.",
+             "method: uniform4\nloss_of_bits: 7"},
+    CodeInfo{"E-SEARCH-PES",
+             "The PEs that a search may use are own_8bit, chip, or a number.",
+             "pes: all"},
 };
 
 }  // namespace

@@ -64,25 +64,51 @@ class Line {
   int end_ = 1;
 };
 
+/// Options that stand for a --set.
 struct Values {
   std::string images;
   std::string detail;
   std::string seed;
+  std::string method;
+  std::string objective;
+  std::string episodes;
+  std::string feedback;
 };
 
-void add_simulation_options(CLI::App& app, CommandLine& line, Values& values) {
+void add_experiment_options(CLI::App& app, CommandLine& line, Values& values) {
   app.add_option("EXPERIMENT", line.names, "experiment file (YAML)");
   app.add_option("--set", line.sets, "override a value, e.g. chip.tile.bus.width=128; repeatable")
       ->type_name("PATH=VALUE")
       ->expected(1)
       ->take_all();
+  app.add_option("--seed", values.seed, "of everything that is drawn")->type_name("N");
+  app.add_option("--out", line.out, "folder for the results")->type_name("DIR");
+  app.add_flag("--json", line.json, "print the result as JSON on standard output and nothing else");
+  app.add_flag("--quiet", line.quiet, "print nothing but errors");
+}
+
+void add_simulation_options(CLI::App& app, CommandLine& line, Values& values) {
+  add_experiment_options(app, line, values);
   app.add_option("--images", values.images, "images sent through the chip")->type_name("N");
   app.add_option("--detail", values.detail, "firing: to run; step: to watch every resource")
       ->type_name("firing|step");
-  app.add_option("--seed", values.seed, "of synthetic weights and images")->type_name("N");
-  app.add_option("--out", line.out, "folder for the results")->type_name("DIR");
-  app.add_flag("--json", line.json, "print result.json on standard output and nothing else");
-  app.add_flag("--quiet", line.quiet, "print nothing but errors");
+}
+
+void add_search_options(CLI::App& app, CommandLine& line, Values& values) {
+  add_experiment_options(app, line, values);
+  app.add_option("--objective", values.objective, "what is minimised (throughput: maximised)")
+      ->type_name("latency|throughput|energy|edp");
+  app.add_option("--search", values.method, "whose answer is the mapping; tessera list searches")
+      ->type_name("NAME");
+  app.add_option("--episodes", values.episodes, "of reinforcement learning")->type_name("N");
+  app.add_option("--feedback", values.feedback, "rounds of correcting the cost model by simulation")
+      ->type_name("N");
+  app.add_option("--export-lut",
+                 line.export_lut,
+                 "write cycles, energy and PEs of every layer at every pair of widths as CSV, and "
+                 "leave")
+      ->type_name("FILE");
+  app.add_flag("--fresh", line.fresh, "start anew, whatever an interrupted search left behind");
 }
 
 std::vector<std::string> option_names(const CLI::App& app) {
@@ -159,6 +185,13 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
       "Writes resolved.yaml, manifest.json, result.json, mapping.yaml and layers.csv into\n"
       "out/<experiment name>, or into --out.");
 
+  CLI::App* map = app.add_subcommand(
+      "map", "search widths, replicas and placement, and let the simulator decide");
+  add_search_options(*map, result, values);
+  map->footer(
+      "Writes mapping.yaml, search.csv, candidates.csv, pareto.csv, map.json and plots into\n"
+      "out/<experiment name>_map, or into --out. Interrupted, it goes on where it was.");
+
   CLI::App* validate =
       app.add_subcommand("validate", "compare closed form and simulation, layer by layer");
   add_simulation_options(*validate, result, values);
@@ -169,9 +202,9 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
       "WHAT", result.names, "crossbar, chip.tile.bus.width, E-CFG-UNKNOWN-KEY, ...");
   explain->add_flag("--schema", result.schema, "print the JSON schema of an experiment");
 
-  CLI::App* list = app.add_subcommand("list", "networks, kinds, chips or experiments");
-  list->add_option("WHAT", result.names, "networks | kinds | chips | experiments");
-  for (CLI::App* command : {run, validate, explain, list}) {
+  CLI::App* list = app.add_subcommand("list", "networks, kinds, chips, experiments or searches");
+  list->add_option("WHAT", result.names, "networks | kinds | chips | experiments | searches");
+  for (CLI::App* command : {run, map, validate, explain, list}) {
     command->allow_extras();
   }
 
@@ -196,7 +229,7 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
     std::vector<std::string> reversed(result.arguments.rbegin(), result.arguments.rend());
     app.parse(reversed);
   } catch (const CLI::CallForHelp&) {
-    for (CLI::App* command : {run, validate, explain, list}) {
+    for (CLI::App* command : {run, map, validate, explain, list}) {
       if (command->parsed()) {
         result.text = command->help();
         return result;
@@ -213,6 +246,7 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
 
   CLI::App* chosen = nullptr;
   const std::vector<std::pair<CLI::App*, Command>> commands = {{run, Command::run},
+                                                               {map, Command::map},
                                                                {validate, Command::validate},
                                                                {explain, Command::explain},
                                                                {list, Command::list}};
@@ -225,7 +259,7 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
 
   std::vector<std::string> rest = app.remaining(true);
   if (chosen == nullptr) {
-    const std::vector<std::string> names = {"run", "validate", "explain", "list"};
+    const std::vector<std::string> names = {"run", "map", "validate", "explain", "list"};
     if (rest.empty() && diagnostics.ok()) {
       report_missing(line, "no command is given", "one of: " + join_keys(names), diagnostics);
     }
@@ -258,13 +292,12 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
     }
   }
 
-  const bool simulates = result.command == Command::run || result.command == Command::validate;
+  const bool simulates = result.command == Command::run || result.command == Command::map ||
+                         result.command == Command::validate;
   if (simulates && result.names.empty()) {
     report_missing(line, "no experiment is given", "the path of an experiment file", diagnostics);
   }
-  if ((result.command == Command::run && result.names.size() > 1) ||
-      ((result.command == Command::explain || result.command == Command::list) &&
-       result.names.size() > 1)) {
+  if (result.command != Command::validate && result.names.size() > 1) {
     Diagnostic d;
     d.code = "E-CLI-ARGUMENT";
     d.sentence = fmt::format("one argument too many: {}", quote(result.names[1]));
@@ -276,12 +309,16 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
   }
   const auto assign = [&](const std::string& path, const std::string& value) {
     if (!value.empty()) {
-      result.sets.push_back(fmt::format("execution.{}={}", path, value));
+      result.sets.push_back(fmt::format("{}={}", path, value));
     }
   };
-  assign("images", values.images);
-  assign("detail", values.detail);
-  assign("seed", values.seed);
+  assign("execution.images", values.images);
+  assign("execution.detail", values.detail);
+  assign("execution.seed", values.seed);
+  assign("search.method", values.method);
+  assign("search.objective", values.objective);
+  assign("search.rl.episodes", values.episodes);
+  assign("search.simulate.feedback", values.feedback);
   return result;
 }
 

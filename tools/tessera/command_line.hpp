@@ -15,7 +15,7 @@
 
 namespace tessera::tools {
 
-enum class Command { none, run, validate, explain, list };
+enum class Command { none, run, map, validate, explain, list };
 
 struct CommandLine {
   Command command = Command::none;
@@ -26,6 +26,8 @@ struct CommandLine {
   std::string trace;
   std::vector<std::string> trace_layers;
   std::string vcd;
+  std::string export_lut;  ///< map: write the cost table there, and nothing else
+  bool fresh = false;      ///< map: no checkpoint is read
   bool json = false;
   bool quiet = false;
   bool schema = false;

@@ -276,6 +276,8 @@ Experiment load_experiment(const std::string& path,
   } else {
     file.mapping.mark_read();
   }
+  experiment.search = mapper::read_search(file.search, diagnostics);
+  experiment.maps_first = !file.search.is_null() && file.mapping.is_null();
   if (!file.chip.is_null()) {
     experiment.image_interval = interval_of(
         experiment.execution, experiment.root.get("execution"), experiment.chip.clock, diagnostics);

@@ -7,6 +7,9 @@
 ///   network: {zoo: resnet18}                   # or {file: ../networks/x.yaml}, or layers inline
 ///   mapping: {default: {w_bits: 8, a_bits: 8}} # see mapper/mapping_yaml.hpp
 ///   execution: {granularity: pixel, images: 1}
+///   search: {method: joint_milp}               # see mapper/search/spec.hpp
+///
+/// With `search:` and without `mapping:`, `tessera run` searches a mapping first.
 ///
 /// Paths    `include`, `network.file` and `mapping.file` are relative to the file they are written
 /// in
@@ -17,6 +20,7 @@
 
 #include "arch/chip/chip.hpp"
 #include "mapper/mapping_yaml.hpp"
+#include "mapper/search/spec.hpp"
 #include "sim/api/program.hpp"
 #include "sim/api/run.hpp"
 #include "sim/base/config.hpp"
@@ -86,6 +90,7 @@ struct ExperimentFile {
   config::Node chip;
   config::Node mapping;
   ExecutionSpec execution;
+  config::Node search;
 
   static constexpr auto fields() {
     using config::field;
@@ -99,7 +104,10 @@ struct ExperimentFile {
             .doc("what it runs on; usually by include: ../chips/<chip>.yaml"),
         field("mapping", &ExperimentFile::mapping)
             .doc("bit widths, replicas and placement; 8 bit and one replica when left out"),
-        field("execution", &ExperimentFile::execution).doc("how it is executed"));
+        field("execution", &ExperimentFile::execution).doc("how it is executed"),
+        field("search", &ExperimentFile::search)
+            .doc("how `tessera map` looks for a mapping; `tessera run` too, when `mapping` is left "
+                 "out"));
   }
 };
 
@@ -110,6 +118,8 @@ struct Experiment {
   arch::chip::Chip chip;
   mapper::MappingRequest request;
   ExecutionSpec execution;
+  mapper::SearchSpec search;
+  bool maps_first = false;  ///< a search is asked for, and no mapping is given
   Cycles image_interval{0};
   config::Node root;  ///< everything as read, --set included
   bool network_from_file = false;

@@ -76,6 +76,8 @@ std::vector<FieldInfo> experiment_fields() {
       field.children = network_fields();
     } else if (field.key == "mapping") {
       field.children = mapping_fields();
+    } else if (field.key == "search") {
+      field.children = config::describe<mapper::SearchSpec>();
     } else if (field.key == "chip") {
       field.children = config::describe<arch::chip::ChipSpec>();
       for (FieldInfo& part : field.children) {
@@ -324,7 +326,14 @@ std::string list(const std::string& what) {
   if (what == "experiments") {
     return list_files("experiments", "experiment");
   }
-  const std::vector<std::string> known = {"networks", "kinds", "chips", "experiments"};
+  if (what == "searches") {
+    std::string out;
+    for (const auto& [method, name] : mapper::enum_names(mapper::Method{})) {
+      out += fmt::format("{:<20}{}\n", name, mapper::describe(method));
+    }
+    return out;
+  }
+  const std::vector<std::string> known = {"networks", "kinds", "chips", "experiments", "searches"};
   throw_unknown("E-CLI-LIST", "there is no list of", what, "one of: " + join_keys(known), known);
 }
 

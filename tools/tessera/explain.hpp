@@ -19,8 +19,8 @@ std::string explain(const std::string& what);
 /// JSON schema of an experiment file; `pe` takes the fields of any kind.
 std::string experiment_schema();
 
-/// networks, kinds, chips or experiments; the last two from configs/ of the working directory or of
-/// the source tree.
+/// networks, kinds, chips, experiments or searches; the last two from configs/ of the working
+/// directory or of the source tree.
 std::string list(const std::string& what);
 
 }  // namespace tessera::tools

@@ -8,6 +8,7 @@
 #include "sim/engine/simulation.hpp"
 #include "tools/tessera/command_line.hpp"
 #include "tools/tessera/explain.hpp"
+#include "tools/tessera/map.hpp"
 #include "tools/tessera/run.hpp"
 
 #include <sys/wait.h>
@@ -31,6 +32,8 @@ int dispatch(const CommandLine& line, const Diagnostics& diagnostics) {
     case Command::run:
     case Command::validate:
       return run_experiment(line, diagnostics);
+    case Command::map:
+      return map_experiment(line, diagnostics);
     case Command::explain:
       diagnostics.throw_if_any();
       if (line.schema) {

@@ -11,6 +11,7 @@
 #include "sim/report/text.hpp"
 #include "sim/trace/chrome_trace.hpp"
 #include "tools/tessera/experiment.hpp"
+#include "tools/tessera/map.hpp"
 #include "tools/tessera/simulate.hpp"
 #include "tools/tessera/version.hpp"
 
@@ -109,6 +110,9 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
   diagnostics.throw_if_any();
 
   const ExecutionSpec& execution = experiment.execution;
+  if (experiment.maps_first) {
+    experiment.request.mapping = search_mapping(experiment, line);
+  }
   const Mapping mapping = mapper::make_mapping(
       experiment.network, experiment.chip, experiment.request, execution.granularity, diagnostics);
   throw_mapping_errors(diagnostics, experiment);

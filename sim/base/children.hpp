@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace tessera::tools {
+namespace tessera {
 
 struct ChildAnswer {
   bool ok = false;
@@ -30,4 +30,4 @@ struct ChildOptions {
 std::vector<ChildAnswer> run_in_children(const std::vector<std::function<std::string()>>& work,
                                          const ChildOptions& options);
 
-}  // namespace tessera::tools
+}  // namespace tessera

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-#include "tools/tessera/children.hpp"
+#include "sim/base/children.hpp"
 
 #include "sim/base/diagnostics.hpp"
 
@@ -18,7 +18,7 @@
 #include <exception>
 #include <string_view>
 
-namespace tessera::tools {
+namespace tessera {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -143,4 +143,4 @@ std::vector<ChildAnswer> run_in_children(const std::vector<std::function<std::st
   return answers;
 }
 
-}  // namespace tessera::tools
+}  // namespace tessera

@@ -1,0 +1,451 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+#include "mapper/search/search.hpp"
+
+#include "mapper/accuracy/command.hpp"
+#include "mapper/accuracy/sensitivity.hpp"
+#include "mapper/accuracy/sqnr.hpp"
+#include "mapper/accuracy/table.hpp"
+#include "mapper/cost_table.hpp"
+#include "mapper/milp/joint.hpp"
+#include "mapper/milp/replication.hpp"
+#include "mapper/milp/shortfall.hpp"
+#include "mapper/rl/agent.hpp"
+#include "mapper/rl/environment.hpp"
+#include "mapper/rl/haq.hpp"
+#include "mapper/search/baselines.hpp"
+#include "mapper/search/closed_form.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdlib>
+#include <filesystem>
+#include <utility>
+
+namespace tessera::mapper {
+namespace {
+
+constexpr int kReferenceBits = 8;
+
+WidthRules rules_of(const BitsSpec& bits) {
+  WidthRules rules;
+  rules.w_min = bits.w_min;
+  rules.w_max = bits.w_max;
+  rules.a_min = bits.a_min;
+  rules.a_max = bits.a_max;
+  rules.w_step = bits.w_step;
+  rules.first_last = bits.first_last;
+  return rules;
+}
+
+/// Of every layer the choice next to these widths, the narrower one of two.
+std::vector<int> nearest(const Problem& problem, int w_bits, int a_bits) {
+  std::vector<int> choice;
+  for (const ProblemLayer& layer : problem.layers) {
+    const auto distance = [&](const Choice& one) {
+      return std::abs(one.w_bits - w_bits) + std::abs(one.a_bits - a_bits);
+    };
+    const auto best = std::min_element(
+        layer.choices.begin(), layer.choices.end(), [&](const Choice& a, const Choice& b) {
+          return distance(a) < distance(b);
+        });
+    choice.push_back(static_cast<int>(best - layer.choices.begin()));
+  }
+  return choice;
+}
+
+Solution once_each(std::vector<int> choice) {
+  const std::size_t layers = choice.size();
+  return {std::move(choice), std::vector<std::int64_t>(layers, 1)};
+}
+
+Solution uniform(const Problem& problem, int bits) {
+  return once_each(nearest(problem, bits, bits));
+}
+
+LayerWidths widths_of(const Problem& problem) {
+  LayerWidths widths;
+  for (const ProblemLayer& layer : problem.layers) {
+    widths.emplace_back();
+    for (const Choice& choice : layer.choices) {
+      widths.back().push_back({choice.w_bits, choice.a_bits});
+    }
+  }
+  return widths;
+}
+
+void set_losses(Problem& problem, const Sensitivity& table, double scale) {
+  for (std::size_t l = 0; l < problem.layers.size(); ++l) {
+    for (Choice& choice : problem.layers[l].choices) {
+      choice.loss = scale * table.loss(l, {choice.w_bits, choice.a_bits});
+    }
+  }
+}
+
+/// What turns the noise of quantization into percentage points: equal at the widest uniform widths,
+/// counted from `bits` down, at which the command measures a loss.
+double calibrate(const Problem& problem,
+                 const Sensitivity& noise,
+                 AccuracySource& command,
+                 int bits,
+                 int least) {
+  for (; bits >= least; --bits) {
+    const std::vector<LayerBits> widths = bits_of(problem, nearest(problem, bits, bits));
+    const double measured = command.loss(widths);
+    double proxy = 0;
+    for (std::size_t l = 0; l < widths.size(); ++l) {
+      proxy += noise.loss(l, widths[l]);
+    }
+    if (measured > 0 && proxy > 0) {
+      return measured / proxy;
+    }
+  }
+  return 1;
+}
+
+/// Sets up `setup.accuracy` and the losses of all choices.
+void add_accuracy(SearchSetup& setup,
+                  const std::string& folder,
+                  const config::Node& at,
+                  Diagnostics& diagnostics) {
+  const AccuracySpec& spec = setup.spec.accuracy;
+  const Network& network = *setup.network;
+  const LayerWidths widths = widths_of(setup.problem);
+  const auto noise = [&] { return noise_of(synthetic_signals(network, setup.seed), kMaxBits); };
+  if (spec.source == AccuracyKind::table) {
+    const std::string path =
+        (std::filesystem::path(folder) / spec.file).lexically_normal().string();
+    std::optional<Sensitivity> table = load_sensitivity(path, network, widths, noise, diagnostics);
+    if (table) {
+      set_losses(setup.problem, *table, 1);
+      setup.accuracy = std::make_unique<Sensitivity>(std::move(*table));
+    }
+    return;
+  }
+  Sensitivity proxy = sqnr_sensitivity(noise(), widths);
+  double scale = 1;
+  if (spec.source == AccuracyKind::command) {
+    CommandOptions options;
+    options.command = spec.command;
+    options.timeout = spec.timeout.value;
+    options.at = at.get("accuracy").get("command").at();
+    setup.accuracy = std::make_unique<CommandAccuracy>(network, widths, options);
+    const BitsSpec& bits = setup.spec.bits;
+    const int start = setup.spec.loss_of_bits.value_or((bits.w_min + bits.w_max) / 2);
+    scale = calibrate(
+        setup.problem, proxy, *setup.accuracy, start, std::min({start, bits.w_min, bits.a_min}));
+  }
+  set_losses(setup.problem, proxy, scale);
+  if (setup.accuracy == nullptr) {
+    setup.accuracy = std::make_unique<Sensitivity>(std::move(proxy));
+  }
+}
+
+/// Exit status 4: what is missing, and the smallest change.
+void refuse_infeasible(const SearchSetup& setup, const config::Node& at) {
+  const std::optional<milp::Shortfall> shortfall =
+      milp::find_shortfall(setup.problem, setup.budget);
+  if (!shortfall) {
+    return;
+  }
+  const bool area = shortfall->constraint == milp::Constraint::pes;
+  Diagnostics diagnostics;
+  diagnostics.error(config::diagnose(
+      at.is_null() || !area ? at : at.get("pes"),
+      area ? "E-SEARCH-AREA" : "E-SEARCH-ACCURACY-BUDGET",
+      shortfall->sentence(),
+      area ? fmt::format("at least {} PEs", shortfall->least_pes)
+           : fmt::format("a loss that the widths can keep to, in {}", setup.accuracy->unit()),
+      shortfall->remedy()));
+  diagnostics.throw_if_any(4);
+}
+
+// ---- methods ------------------------------------------------------------------------------------
+
+milp::SolveOptions solve_options(const MilpSpec& spec) {
+  milp::SolveOptions options;
+  options.mip_gap = spec.gap;
+  options.time_limit_seconds = spec.time_limit.value;
+  return options;
+}
+
+/// Serial execution has no throughput of its own.
+Objective objective_of(const SearchSetup& setup) {
+  return setup.problem.serial && setup.spec.objective == Objective::throughput
+             ? Objective::latency
+             : setup.spec.objective;
+}
+
+void replicate(const SearchSetup& setup, const std::vector<int>& choice, MethodRun& run) {
+  milp::ReplicationOptions options;
+  options.solve = solve_options(setup.spec.milp);
+  const milp::Replication answer =
+      milp::replicate_milp(setup.problem, choice, setup.budget, objective_of(setup), options);
+  run.report = answer.report;
+  if (!answer.replicas.empty()) {
+    run.solutions.push_back({choice, answer.replicas});
+  }
+}
+
+void joint(const SearchSetup& setup, const Problem& problem, MethodRun& run) {
+  milp::JointOptions options;
+  options.solve = solve_options(setup.spec.milp);
+  const milp::JointResult answer =
+      milp::joint_milp(problem, setup.budget, objective_of(setup), options);
+  run.report = answer.report;
+  if (!answer.solution.choice.empty()) {
+    run.solutions.push_back(answer.solution);
+  }
+}
+
+Problem without_copies(const SearchSetup& setup) {
+  Problem problem = setup.problem;
+  for (ProblemLayer& layer : problem.layers) {
+    layer.max_replicas = 1;
+  }
+  return problem;
+}
+
+/// The narrowest uniform widths within the loss and on the PEs: what a heuristic for replicas
+/// alone starts from. Empty when there are none.
+std::vector<int> narrowest_uniform(const SearchSetup& setup) {
+  const BitsSpec& bits = setup.spec.bits;
+  for (int b = std::min(bits.w_min, bits.a_min); b <= std::max(bits.w_max, bits.a_max); ++b) {
+    Solution solution = uniform(setup.problem, b);
+    if (evaluate(setup.problem, solution).within(setup.budget)) {
+      return solution.choice;
+    }
+  }
+  return {};
+}
+
+void heuristic(const SearchSetup& setup, Method method, MethodRun& run) {
+  const std::vector<int> choice = narrowest_uniform(setup);
+  if (choice.empty()) {
+    run.note = "no uniform widths are within the budgets";
+    return;
+  }
+  const Problem& problem = setup.problem;
+  switch (method) {
+    case Method::balance:
+      run.solutions = {balance(problem, choice, setup.budget)};
+      return;
+    case Method::annealing:
+      run.solutions = {anneal(problem, choice, setup.budget, objective_of(setup), setup.seed)};
+      return;
+    case Method::genetic:
+      run.solutions = {evolve(problem, choice, setup.budget, objective_of(setup), setup.seed)};
+      return;
+    default: {
+      const milp::Replication answer = objective_of(setup) == Objective::throughput
+                                           ? milp::replicate_bisection(problem, choice, setup.budget)
+                                           : milp::replicate_dp(problem, choice, setup.budget);
+      run.report = answer.report;
+      if (!answer.replicas.empty()) {
+        run.solutions = {{choice, answer.replicas}};
+      }
+    }
+  }
+}
+
+/// A uniform network is a row of the table whether or not it is within the budget.
+void fixed_widths(const SearchSetup& setup, int bits, MethodRun& run) {
+  run.solutions = {uniform(setup.problem, bits)};
+}
+
+std::unique_ptr<rl::Environment> make_environment(const SearchSetup& setup) {
+  const RlSpec& spec = setup.spec.rl;
+  rl::EnvironmentOptions options;
+  options.objective = objective_of(setup);
+  options.widths.w_min = options.widths.a_min = 1;
+  options.widths.w_max = options.widths.a_max = kMaxBits;
+  options.widths.cell_bits = setup.spec.bits.w_step > 1 ? setup.spec.bits.w_step : 0;
+  options.widths.reference_bits = kReferenceBits;
+  options.budget = setup.budget;
+  switch (spec.environment) {
+    case RlEnvironment::lrmp: {
+      rl::LrmpOptions lrmp;
+      lrmp.lambda = spec.accuracy_weight;
+      lrmp.alpha = spec.speed_weight;
+      lrmp.first_target = spec.budget_start;
+      lrmp.last_target = spec.budget_end;
+      return rl::make_lrmp(
+          setup.problem, *setup.accuracy, options, lrmp, [&setup](const std::vector<int>& choice) {
+            return milp::replicate_fast(setup.problem,
+                                        choice,
+                                        setup.budget,
+                                        objective_of(setup),
+                                        setup.spec.milp.gap)
+                .replicas;
+          });
+    }
+    case RlEnvironment::haq: {
+      rl::HaqOptions haq;
+      haq.preserve_ratio = spec.preserve_ratio;
+      return rl::make_haq(setup.problem, *setup.accuracy, options, haq);
+    }
+    case RlEnvironment::cim_aq:
+      break;
+  }
+  rl::CimAqOptions cim_aq;
+  cim_aq.accuracy_drop = setup.budget.loss;
+  return rl::make_cim_aq(setup.problem, *setup.accuracy, options, cim_aq);
+}
+
+void reinforce(const SearchSetup& setup, const SearchHooks& hooks, MethodRun& run) {
+  const RlSpec& spec = setup.spec.rl;
+  rl::AgentOptions options;
+  options.layers = static_cast<int>(setup.problem.layers.size());
+  options.seed = setup.seed;
+  const std::unique_ptr<rl::Agent> agent =
+      spec.algorithm == RlAlgorithm::ddpg ? rl::make_ddpg(options) : rl::make_td3(options);
+  const std::unique_ptr<rl::Environment> environment = make_environment(setup);
+  rl::RlOptions episodes;
+  episodes.episodes = static_cast<int>(spec.episodes);
+  const auto types =
+      spec.environment == RlEnvironment::cim_aq ? rl::LayerTypes::cim_aq : rl::LayerTypes::haq;
+  rl::RlSearch search(setup.problem,
+                      rl::normalize(rl::count_features(*setup.network, types)),
+                      *environment,
+                      *agent,
+                      episodes);
+  if (hooks.resume) {
+    hooks.resume(search);
+  }
+  while (!search.is_done()) {
+    search.run_episode();
+    if (hooks.after_episode) {
+      hooks.after_episode(search);
+    }
+  }
+  run.episodes = search.outcome();
+  for (const int candidate : run.episodes.candidates) {
+    run.solutions.push_back(run.episodes.outcome(candidate).solution);
+  }
+  if (run.solutions.empty()) {
+    run.note = "no episode was within the budgets";
+    return;
+  }
+  if (spec.environment == RlEnvironment::lrmp) {  // the MILP confirms the replicas of the best
+    MethodRun confirmed;
+    replicate(setup, run.solutions.front().choice, confirmed);
+    run.report = confirmed.report;
+    if (!confirmed.solutions.empty()) {
+      run.solutions.front() = confirmed.solutions.front();
+    }
+  }
+}
+
+}  // namespace
+
+double SearchSetup::loss(const Solution& solution) const {
+  return accuracy->loss(bits_of(problem, solution.choice));
+}
+
+SearchSetup make_search(const Network& network,
+                        const arch::chip::Chip& chip,
+                        Granularity granularity,
+                        const SearchSpec& spec,
+                        std::uint64_t seed,
+                        const std::string& folder,
+                        const config::Node& at) {
+  SearchSetup setup;
+  setup.network = &network;
+  setup.spec = spec;
+  setup.seed = seed;
+  Diagnostics diagnostics;
+  const CostModel model = granularity == Granularity::serial
+                              ? CostModel::serial
+                              : spec.cost_model.value_or(natural_cost_model(granularity));
+  setup.problem = make_problem(network, chip, granularity, model, rules_of(spec.bits), diagnostics);
+  diagnostics.throw_if_any(4);
+  if (spec.milp.max_replicas > 0) {
+    for (ProblemLayer& layer : setup.problem.layers) {
+      layer.max_replicas = std::min(layer.max_replicas, spec.milp.max_replicas);
+    }
+  }
+  setup.reference = uniform(setup.problem, kReferenceBits);
+  add_accuracy(setup, folder, at, diagnostics);
+  diagnostics.throw_if_any();
+  // Under serial execution PEs are shared in time: any number will do.
+  setup.budget.pes =
+      setup.problem.serial
+          ? INT64_MAX
+          : pes_budget(spec, pes_of(setup.problem, setup.reference.choice), setup.problem.pes);
+  if (spec.loss) {
+    setup.budget.loss = *spec.loss;
+  } else if (spec.loss_of_bits) {
+    setup.budget.loss = evaluate(setup.problem, uniform(setup.problem, *spec.loss_of_bits)).loss;
+  }
+  refuse_infeasible(setup, at);
+  return setup;
+}
+
+MethodRun run_method(const SearchSetup& setup, Method method, const SearchHooks& hooks) {
+  MethodRun run;
+  run.method = method;
+  switch (method) {
+    case Method::uniform8:
+      fixed_widths(setup, 8, run);
+      break;
+    case Method::uniform6:
+      fixed_widths(setup, 6, run);
+      break;
+    case Method::uniform4:
+      fixed_widths(setup, 4, run);
+      break;
+    case Method::replication:
+      replicate(setup, setup.reference.choice, run);
+      break;
+    case Method::quantization:
+      joint(setup, without_copies(setup), run);
+      break;
+    case Method::quantize_replicate: {
+      MethodRun quantized;
+      joint(setup, without_copies(setup), quantized);
+      if (!quantized.solutions.empty()) {
+        replicate(setup, quantized.solutions.front().choice, run);
+      }
+      break;
+    }
+    case Method::balance:
+    case Method::dynamic_program:
+    case Method::annealing:
+    case Method::genetic:
+      heuristic(setup, method, run);
+      break;
+    case Method::rl:
+      reinforce(setup, hooks, run);
+      break;
+    case Method::joint_milp:
+      joint(setup, setup.problem, run);
+      break;
+  }
+  if (run.solutions.empty() && run.note.empty()) {
+    run.note = run.report.message.empty() ? "does not fit the PEs" : run.report.message;
+  }
+  return run;
+}
+
+std::vector<Solution> sweep_loss(const SearchSetup& setup, int count) {
+  const std::int64_t pes = setup.budget.pes;
+  const double most = evaluate(setup.problem, uniform(setup.problem, 1)).loss;
+  const double least = evaluate(setup.problem, setup.reference).loss;
+  std::vector<Solution> out;
+  for (int i = 1; i <= count; ++i) {
+    // Noise quadruples with every bit: budgets rise geometrically.
+    const double share = std::pow(4.0, i - count);
+    milp::LagrangianOptions options;
+    const milp::LagrangianResult answer = milp::minimize(
+        setup.problem, {pes, least + (most - least) * share}, objective_of(setup), options);
+    if (!answer.solution.choice.empty()) {
+      out.push_back(answer.solution);
+    }
+  }
+  return out;
+}
+
+}  // namespace tessera::mapper

@@ -1,0 +1,535 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+#include "tools/tessera/map.hpp"
+
+#include "mapper/check.hpp"
+#include "mapper/cost_table.hpp"
+#include "mapper/mapping_yaml.hpp"
+#include "mapper/place.hpp"
+#include "mapper/search/closed_form.hpp"
+#include "mapper/search/refine.hpp"
+#include "mapper/search/search.hpp"
+#include "sim/base/children.hpp"
+#include "sim/report/output_folder.hpp"
+#include "sim/report/progress.hpp"
+#include "tools/tessera/map_result.hpp"
+#include "tools/tessera/simulate.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <limits>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace tessera::tools {
+namespace {
+
+using mapper::Method;
+using mapper::SearchSetup;
+using mapper::Solution;
+using Steady = std::chrono::steady_clock;
+
+constexpr std::int64_t kRefinements = 400;  ///< closed forms that local search may ask for
+constexpr int kSweep = 24;                  ///< loss budgets of the Pareto front
+
+/// One line on the terminal that says what goes on.
+class StatusLine {
+ public:
+  explicit StatusLine(bool enabled) : enabled_(enabled) {}
+
+  void show(const std::string& text) {
+    const Steady::time_point now = Steady::now();
+    if (enabled_ && now >= next_) {
+      std::fprintf(stderr, "\r\x1b[K%s", text.c_str());
+      std::fflush(stderr);
+      next_ = now + std::chrono::milliseconds(100);
+      drawn_ = true;
+    }
+  }
+
+  void clear() {
+    if (drawn_) {
+      std::fputs("\r\x1b[K", stderr);
+      drawn_ = false;
+    }
+  }
+
+ private:
+  bool enabled_;
+  bool drawn_ = false;
+  Steady::time_point next_ = Steady::now() + std::chrono::milliseconds(300);
+};
+
+/// Checkpoints of reinforcement learning, one per round of feedback.
+class Checkpoints {
+ public:
+  explicit Checkpoints(const std::string& base, bool fresh) : base_(base) {
+    if (fresh) {
+      remove();
+    }
+  }
+
+  void resume(int round, mapper::rl::RlSearch& search) const {
+    std::ifstream in(path(round), std::ios::binary);
+    if (!in) {
+      return;
+    }
+    if (const std::optional<std::string> objection = search.load(in)) {
+      Diagnostic d;
+      d.code = "E-SEARCH-CHECKPOINT";
+      d.sentence = fmt::format("cannot go on from '{}': {}", path(round), *objection);
+      d.path = "checkpoint";
+      d.expected = "a checkpoint that an interrupted search of this experiment left behind";
+      d.got = path(round);
+      d.hint = "start anew with --fresh, or write to another folder with --out";
+      Diagnostics diagnostics;
+      diagnostics.error(std::move(d));
+      throw InputError(std::move(diagnostics), 2);
+    }
+  }
+
+  /// At most once a second, and whenever the search is done. Never half a file.
+  void save(int round, const mapper::rl::RlSearch& search) {
+    if (Steady::now() < next_ && !search.is_done()) {
+      return;
+    }
+    const std::string temporary = path(round) + ".partial";
+    {
+      std::ofstream out(temporary, std::ios::binary | std::ios::trunc);
+      search.save(out);
+    }
+    std::error_code ignored;  // a search that cannot be saved still ends
+    std::filesystem::rename(temporary, path(round), ignored);
+    next_ = Steady::now() + std::chrono::seconds(1);
+  }
+
+  void remove() const {
+    std::error_code ignored;
+    for (int round = 0; std::filesystem::remove(path(round), ignored); ++round) {
+    }
+  }
+
+ private:
+  [[nodiscard]] std::string path(int round) const {
+    return round == 0 ? base_ + ".checkpoint" : fmt::format("{}.checkpoint{}", base_, round);
+  }
+
+  std::string base_;
+  Steady::time_point next_ = Steady::now();
+};
+
+/// From a result.json, as the child wrote it.
+Simulated read_simulated(const std::string& text, const SearchSetup& setup) {
+  const nlohmann::json in = nlohmann::json::parse(text);
+  Simulated out;
+  out.first = in.at("latency").at("first_cycles").get<double>();
+  out.latency = in.at("latency").at("cycles").get<double>();
+  out.interval = in.at("throughput").at("interval_cycles").get<double>();
+  out.energy = in.at("energy").at("total_j").get<double>() / in.at("images").get<double>();
+  out.flit_hops = in.at("fabric").at("flit_hops").get<std::int64_t>();
+  std::map<std::string, double> spans;
+  for (const nlohmann::json& layer : in.at("layers")) {
+    spans[layer.at("name").get<std::string>()] = layer.at("simulated_cycles").get<double>();
+  }
+  for (const mapper::ProblemLayer& layer : setup.problem.layers) {
+    out.spans.push_back(spans[layer.name]);
+  }
+  if (out.interval <= 0) {  // one image has no interval
+    out.interval = out.first;
+  }
+  return out;
+}
+
+class Search {
+ public:
+  Search(Experiment& experiment, const CommandLine& line, bool baselines)
+      : experiment_(experiment),
+        line_(line),
+        baselines_(baselines && experiment.search.baselines),
+        status_(!line.quiet && report::is_terminal(stderr)),
+        checkpoints_(folder(), line.fresh),
+        setup_(mapper::make_search(experiment.network,
+                                   experiment.chip,
+                                   experiment.execution.granularity,
+                                   experiment.search,
+                                   static_cast<std::uint64_t>(experiment.execution.seed),
+                                   std::filesystem::path(experiment.path).parent_path().string(),
+                                   experiment.root.get("search"))),
+        closed_form_(experiment.network, experiment.chip, experiment.execution.granularity) {
+    result_.setup = &setup_;
+    result_.clock = experiment.chip.clock;
+    result_.granularity = granularity_name();
+  }
+
+  MapResult& run() {
+    add_reference();
+    if (baselines_) {
+      for (const auto& [method, name] : enum_names(Method{})) {
+        if (method != experiment_.search.method && method != Method::uniform8) {
+          add_method(method, 1, 0);
+        }
+      }
+    }
+    add_method(experiment_.search.method, experiment_.search.simulate.top, 0);
+    simulate();
+    choose();
+    for (int round = 1; round <= experiment_.search.simulate.feedback; ++round) {
+      correct_costs(round);
+      add_method(experiment_.search.method, experiment_.search.simulate.top, round);
+      simulate();
+      choose();
+    }
+    if (baselines_) {
+      for (Solution& solution : mapper::sweep_loss(setup_, kSweep)) {
+        result_.seen.push_back(std::move(solution));
+      }
+    }
+    status_.clear();
+    return result_;
+  }
+
+  [[nodiscard]] const MapCandidate& answer() const { return result_.candidates[result_.chosen]; }
+
+  void forget_checkpoints() const { checkpoints_.remove(); }
+
+  [[nodiscard]] std::string folder() const {
+    return line_.out.empty() ? "out/" + experiment_.info.name + "_map" : line_.out;
+  }
+
+  [[nodiscard]] const SearchSetup& setup() const { return setup_; }
+
+ private:
+  [[nodiscard]] std::string granularity_name() const {
+    for (const auto& [value, name] : enum_names(Granularity{})) {
+      if (value == experiment_.execution.granularity) {
+        return std::string(name);
+      }
+    }
+    return "";
+  }
+
+  void add_reference() {
+    MapCandidate one;
+    one.method = Method::uniform8;
+    one.solution = setup_.reference;
+    add(std::move(one));
+  }
+
+  void add_method(Method method, std::int64_t top, int round) {
+    const Steady::time_point start = Steady::now();
+    const std::string origin = round == 0 ? "" : fmt::format("feedback {}", round);
+    mapper::SearchHooks hooks;
+    hooks.resume = [&](mapper::rl::RlSearch& search) { checkpoints_.resume(round, search); };
+    hooks.after_episode = [&](const mapper::rl::RlSearch& search) {
+      checkpoints_.save(round, search);
+      show_episode(search);
+    };
+    status_.show(fmt::format("searching: {}", method_name(method)));
+    mapper::MethodRun run = mapper::run_method(setup_, method, hooks);
+    if (!run.episodes.episodes.empty()) {
+      result_.episodes = std::move(run.episodes);
+      for (const mapper::rl::Episode& episode : result_.episodes.episodes) {
+        result_.seen.push_back(episode.outcome.solution);
+      }
+    }
+    if (run.solutions.empty()) {
+      result_.notes.push_back(fmt::format("{}: {}", method_name(method), run.note));
+    }
+    const std::size_t count = std::min(run.solutions.size(), static_cast<std::size_t>(top));
+    for (std::size_t rank = 0; rank < count; ++rank) {
+      MapCandidate one;
+      one.method = method;
+      one.rank = static_cast<int>(rank);
+      one.origin = origin;
+      one.solution = run.solutions[rank];
+      one.note = run.note;
+      if (rank == 0) {
+        one.solver = run.report;
+      }
+      add(std::move(one));
+    }
+    if (method == experiment_.search.method && count > 0) {
+      refine(run.solutions.front(), method, round);
+    }
+    const double seconds = std::chrono::duration<double>(Steady::now() - start).count();
+    result_.seconds.emplace_back(
+        std::string(method_name(method)) + (round == 0 ? "" : fmt::format("_feedback{}", round)),
+        seconds);
+  }
+
+  static std::string_view method_name(Method method) {
+    for (const auto& [value, name] : enum_names(Method{})) {
+      if (value == method) {
+        return name;
+      }
+    }
+    return "";
+  }
+
+  /// What the sums and maxima of the cost model do not know: local search on the closed form.
+  void refine(const Solution& start, Method method, int round) {
+    if (setup_.problem.serial || !mapper::evaluate(setup_.problem, start).within(setup_.budget)) {
+      return;
+    }
+    status_.show("refining on the whole closed form");
+    MapCandidate one;
+    one.method = method;
+    one.origin = round == 0 ? "refined" : fmt::format("feedback {}, refined", round);
+    one.solution = mapper::refine(
+        setup_.problem,
+        setup_.budget,
+        start,
+        [&](const Solution& solution) {
+          const std::optional<mapper::Analysis> analysis =
+              closed_form_.analyze(setup_.problem, solution);
+          return analysis ? mapper::value_of(*analysis,
+                                             mapper::evaluate(setup_.problem, solution),
+                                             setup_.spec.objective)
+                          : std::numeric_limits<double>::infinity();
+        },
+        kRefinements);
+    add(std::move(one));
+  }
+
+  /// Places a candidate and evaluates it, unless the same solution is there already.
+  void add(MapCandidate one) {
+    const mapper::Evaluation evaluation = mapper::evaluate(setup_.problem, one.solution);
+    const bool of_chosen_method = one.method == experiment_.search.method;
+    const bool known = std::any_of(
+        result_.candidates.begin(), result_.candidates.end(), [&](const MapCandidate& other) {
+          return other.method == one.method && other.solution == one.solution;
+        });
+    if (known && of_chosen_method) {
+      return;
+    }
+    one.evaluation = evaluation;
+    one.loss = setup_.loss(one.solution);
+    mapper::Evaluation judged = evaluation;
+    judged.loss = one.loss;
+    one.within = judged.within(setup_.budget);
+    Diagnostics diagnostics;
+    const Network& network = closed_form_.network(setup_.problem, one.solution.choice);
+    one.mapping = mapper::place(network,
+                                experiment_.chip,
+                                mapper::request_of(setup_.problem, one.solution),
+                                experiment_.execution.granularity,
+                                diagnostics);
+    if (diagnostics.ok()) {
+      mapper::check(
+          one.mapping, network, experiment_.chip, experiment_.execution.granularity, diagnostics);
+    }
+    if (!diagnostics.ok()) {
+      one.note = diagnostics.errors().front().sentence;
+    } else {
+      const mapper::Analysis analysis =
+          closed_form_.analyze(setup_.problem, one.solution, one.mapping);
+      one.latency = analysis.latency;
+      one.interval = analysis.interval;
+      for (const mapper::ProblemLayer& layer : setup_.problem.layers) {
+        for (const mapper::LayerAnalysis& of : analysis.layers) {
+          if (of.layer == layer.layer) {
+            one.spans.push_back(static_cast<double>(of.span.value));
+          }
+        }
+      }
+    }
+    result_.candidates.push_back(std::move(one));
+  }
+
+  /// Simulates what was not simulated yet, each in a process of its own.
+  void simulate() {
+    const Steady::time_point start = Steady::now();
+    std::vector<std::function<std::string()>> work;
+    std::vector<std::size_t> whose;
+    for (std::size_t i = 0; i < result_.candidates.size(); ++i) {
+      const MapCandidate& one = result_.candidates[i];
+      if (!one.simulated && one.note.empty() && one.latency.value > 0) {
+        work.push_back([this, &one] { return simulation_of(one); });
+        whose.push_back(i);
+      }
+    }
+    ChildOptions options;
+    options.jobs = experiment_.search.simulate.jobs;
+    options.seconds = experiment_.search.simulate.timeout.value;
+    options.progress = [&](std::size_t done) {
+      status_.show(fmt::format("simulating: {} of {}", done, work.size()));
+    };
+    const std::vector<ChildAnswer> answers = run_in_children(work, options);
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+      MapCandidate& one = result_.candidates[whose[i]];
+      if (answers[i].ok) {
+        one.simulated = read_simulated(answers[i].text, setup_);
+      } else {
+        one.note = answers[i].text.substr(0, answers[i].text.find('\n'));
+      }
+    }
+    result_.seconds.emplace_back(fmt::format("simulation{}", result_.seconds.size()),
+                                 std::chrono::duration<double>(Steady::now() - start).count());
+  }
+
+  /// result.json. Runs in a child process, whose experiment nobody else sees.
+  [[nodiscard]] std::string simulation_of(const MapCandidate& one) {
+    quantize(experiment_.network, mapper::bits_of(setup_.problem, one.solution.choice));
+    experiment_.execution.images = experiment_.search.simulate.images;
+    const Program program = lower_mapping(experiment_, one.mapping);
+    std::string out;
+    simulate_program(experiment_,
+                     one.mapping,
+                     program,
+                     run_options(experiment_),
+                     [&](const report::Report& report) { out = report::result_json(report); });
+    return out;
+  }
+
+  /// The best of the search by simulation, by closed form when nothing could be simulated.
+  void choose() {
+    const auto value = [&](const MapCandidate& one) {
+      if (one.method != experiment_.search.method || !one.within) {
+        return std::numeric_limits<double>::infinity();
+      }
+      return one.simulated ? one.simulated->value(setup_.spec.objective)
+                           : std::numeric_limits<double>::max();
+    };
+    double best = std::numeric_limits<double>::infinity();
+    for (std::size_t i = 0; i < result_.candidates.size(); ++i) {
+      if (value(result_.candidates[i]) < best) {
+        best = value(result_.candidates[i]);
+        result_.chosen = i;
+      }
+    }
+  }
+
+  /// Every layer's time times how much longer the best candidate's span was than the closed form
+  /// said.
+  void correct_costs(int round) {
+    const MapCandidate& best = answer();
+    if (!best.simulated || best.spans.size() != setup_.problem.layers.size()) {
+      return;
+    }
+    status_.show(fmt::format("feedback: round {}", round));
+    for (std::size_t l = 0; l < best.spans.size(); ++l) {
+      const double ratio = best.spans[l] > 0 && best.simulated->spans[l] > 0
+                               ? std::clamp(best.simulated->spans[l] / best.spans[l], 0.25, 4.0)
+                               : 1.0;
+      for (mapper::Choice& choice : setup_.problem.layers[l].choices) {
+        choice.fixed *= ratio;
+        choice.per_position *= ratio;
+      }
+    }
+  }
+
+  void show_episode(const mapper::rl::RlSearch& search) {
+    const mapper::rl::RlOutcome& outcome = search.outcome();
+    const double reference =
+        mapper::evaluate(setup_.problem, setup_.reference).value(setup_.spec.objective);
+    const double best = outcome.candidates.empty()
+                            ? 0
+                            : reference / outcome.outcome(outcome.candidates.front()).value;
+    status_.show(fmt::format("learning: episode {} of {}, best so far {:.2f}x",
+                             outcome.episodes.size(),
+                             experiment_.search.rl.episodes,
+                             best));
+  }
+
+  Experiment& experiment_;
+  const CommandLine& line_;
+  bool baselines_;
+  StatusLine status_;
+  Checkpoints checkpoints_;
+  SearchSetup setup_;
+  mapper::ClosedForm closed_form_;
+  MapResult result_;
+};
+
+/// Throws when the search has no answer that was simulated.
+void require_answer(const Search& search, const Experiment& experiment) {
+  const MapCandidate& answer = search.answer();
+  const bool own = answer.method == experiment.search.method;
+  if (own && answer.within && answer.simulated) {
+    return;
+  }
+  Diagnostics diagnostics;
+  diagnostics.error(
+      config::diagnose(experiment.root.get("search"),
+                       "E-SEARCH-NONE",
+                       "the search found no mapping that keeps to the budgets and can be simulated",
+                       "at least one",
+                       own && !answer.note.empty()
+                           ? answer.note
+                           : "raise the budgets, or try another method: tessera list searches"));
+  diagnostics.throw_if_any(4);
+}
+
+Experiment load(const CommandLine& line, Diagnostics diagnostics) {
+  Experiment experiment;
+  if (!line.names.empty()) {
+    experiment = load_experiment(line.names.front(), line.sets, diagnostics);
+  }
+  diagnostics.throw_if_any();
+  return experiment;
+}
+
+void export_lut(const Experiment& experiment, const SearchSetup& setup, const std::string& path) {
+  const std::filesystem::path file(path);
+  report::OutputFolder folder(file.has_parent_path() ? file.parent_path().string() : ".");
+  folder.add(file.filename().string(),
+             mapper::cost_table_csv(setup.problem, experiment.chip.clock));
+  folder.commit();
+}
+
+}  // namespace
+
+int map_experiment(const CommandLine& line, Diagnostics diagnostics) {
+  Experiment experiment = load(line, std::move(diagnostics));
+  Search search(experiment, line, true);
+  if (!line.export_lut.empty()) {
+    export_lut(experiment, search.setup(), line.export_lut);
+    return 0;
+  }
+  report::OutputFolder folder(search.folder());
+  const MapResult& result = search.run();
+  require_answer(search, experiment);
+  folder.add("mapping.yaml", mapper::write_mapping(search.answer().mapping));
+  folder.add("search.csv", search_csv(result));
+  folder.add("candidates.csv", candidates_csv(result));
+  folder.add("pareto.csv", pareto_csv(result));
+  const std::string json = map_json(result);
+  folder.add("map.json", json);
+  for (auto& [name, svg] : map_plots(result)) {
+    folder.add(name, std::move(svg));
+  }
+  folder.commit();
+  search.forget_checkpoints();
+  if (line.json) {
+    std::fputs(json.c_str(), stdout);
+  } else if (!line.quiet) {
+    std::fputs(map_text(result).c_str(), stdout);
+    std::printf("\nResults in %s\n", folder.path().string().c_str());
+  }
+  return 0;
+}
+
+Mapping search_mapping(Experiment& experiment, const CommandLine& line) {
+  Search search(experiment, line, false);
+  (void)search.run();
+  require_answer(search, experiment);
+  search.forget_checkpoints();
+  Mapping mapping = search.answer().mapping;
+  quantize(experiment.network,
+           mapper::bits_of(search.setup().problem, search.answer().solution.choice));
+  return mapping;
+}
+
+}  // namespace tessera::tools
