@@ -3,6 +3,7 @@
 #include "mapper/accuracy/sqnr.hpp"
 
 #include "sim/base/diagnostics.hpp"
+#include "sim/base/math.hpp"
 #include "sim/base/rng.hpp"
 #include "workloads/parameters.hpp"
 #include "workloads/quantize.hpp"
@@ -10,8 +11,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <numeric>
 #include <string>
 
 namespace tessera::mapper {
@@ -117,6 +120,75 @@ TEST(Sqnr, DrawnSignalsResembleMeasuredOnes) {
       EXPECT_TRUE(w > 0.8 && w < 1.25) << m << " weights " << bits << ": " << w;
     }
   }
+}
+
+/// Outputs for four images of `wide` with the inputs of its matrix layers narrowed to `a_bits`;
+/// biases and shifts follow, so that nothing but the narrowing changes.
+std::vector<double> narrowed_outputs(const Network& wide, const std::vector<int>& a_bits) {
+  Network network = wide;
+  std::vector<int> cut(wide.layers.size(), 0);
+  const std::vector<LayerId> ids = matrix_layers(wide);
+  for (std::size_t m = 0; m < ids.size(); ++m) {
+    Layer& layer = network.layers[static_cast<std::size_t>(ids[m])];
+    const int from = std::min(layer.a_bits, network.layer(layer.inputs[0]).out_bits);
+    layer.a_bits = std::min(a_bits[m], from);
+    cut[static_cast<std::size_t>(ids[m])] = from - layer.a_bits;
+    layer.shift -= from - layer.a_bits;
+  }
+  Golden golden(network, [&](LayerId id) {
+    LayerParameters p = synthetic_parameters(wide, id, 1);
+    for (std::int64_t& b : p.bias) {
+      b = round_shift(b, cut[static_cast<std::size_t>(id)]);
+    }
+    return p;
+  });
+  std::vector<double> out;
+  for (int image = 0; image < 4; ++image) {
+    for (const std::int32_t v : golden.run(synthetic_input(wide, 1, image))) {
+      out.push_back(v);
+    }
+  }
+  return out;
+}
+
+/// Noise-to-signal ratio of y against x, whatever their scales: 1 - correlation^2.
+double noise_between(const std::vector<double>& x, const std::vector<double>& y) {
+  const auto n = static_cast<double>(x.size());
+  const double mx = std::accumulate(x.begin(), x.end(), 0.0) / n;
+  const double my = std::accumulate(y.begin(), y.end(), 0.0) / n;
+  double xx = 0;
+  double yy = 0;
+  double xy = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    xx += (x[i] - mx) * (x[i] - mx);
+    yy += (y[i] - my) * (y[i] - my);
+    xy += (x[i] - mx) * (y[i] - my);
+  }
+  return 1 - xy * xy / (xx * yy);
+}
+
+TEST(Sqnr, NoiseAtTheOutputAddsUpAndFollowsTheWidths) {
+  Network wide = zoo("lenet5");
+  quantize(wide, LayerBits{8, 16});
+  const std::size_t layers = matrix_layers(wide).size();
+  const std::vector<double> exact = narrowed_outputs(wide, std::vector<int>(layers, 16));
+  const auto sum_of_single = [&](int a_bits) {
+    double sum = 0;
+    for (std::size_t m = 0; m < layers; ++m) {
+      std::vector<int> widths(layers, 16);
+      widths[m] = a_bits;
+      sum += noise_between(exact, narrowed_outputs(wide, widths));
+    }
+    return sum;
+  };
+  for (const int a_bits : {5, 6}) {
+    const double all =
+        noise_between(exact, narrowed_outputs(wide, std::vector<int>(layers, a_bits)));
+    const double ratio = all / sum_of_single(a_bits);
+    EXPECT_TRUE(ratio > 0.6 && ratio < 1.7) << a_bits << ": " << ratio;
+  }
+  const double two_bits = sum_of_single(4) / sum_of_single(6);  // 16 in theory
+  EXPECT_TRUE(two_bits > 8 && two_bits < 32) << two_bits;
 }
 
 TEST(Sqnr, TableIsAdditiveAndZeroAtTheWidest) {
