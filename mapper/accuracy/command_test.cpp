@@ -139,9 +139,9 @@ TEST_F(Command, RubbishIsRefused) {
                            "100.5",
                            "71 72",
                            "[71]",
-                           "{\"acc\": 71}",
-                           "{\"accuracy\": \"71\"}",
-                           "{\"accuracy\": null}",
+                           R"({"acc": 71})",
+                           R"({"accuracy": "71"})",
+                           R"({"accuracy": null})",
                            "0.713"}) {
     std::ofstream(folder_ / "answer") << text;
     EXPECT_EQ(failure("cat " + (folder_ / "answer").string()).code, "E-ACC-OUTPUT") << text;

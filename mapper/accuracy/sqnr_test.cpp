@@ -27,7 +27,8 @@ LayerWidths all_widths(const Network& network, int low, int high) {
       layer.push_back({w, a});
     }
   }
-  return LayerWidths(matrix_layers(network).size(), layer);
+  LayerWidths widths(matrix_layers(network).size(), layer);
+  return widths;
 }
 
 TEST(Sqnr, UniformSignalLosesAFactorOfFourPerBit) {
@@ -105,6 +106,7 @@ TEST(Sqnr, DrawnSignalsResembleMeasuredOnes) {
   Network wide = network;
   quantize(wide, LayerBits{16, 16});
   std::vector<std::vector<std::int32_t>> images;
+  images.reserve(16);
   for (int image = 0; image < 16; ++image) {
     images.push_back(synthetic_input(wide, 1, image));
   }

@@ -117,7 +117,7 @@ TEST(Baselines, BalanceFollowsTheWork) {
   }
   const std::vector<int> choice(4, 0);
   // Copies 16 : 4 : 1 : 1, as the strides of the network have it.
-  const Solution s = balance(problem, choice, {2 * 22});
+  const Solution s = balance(problem, choice, {44});
   EXPECT_EQ(s.replicas, (std::vector<std::int64_t>{16, 4, 1, 1}));
   // Everything fits: one position per replica.
   const Solution all = balance(problem, choice, {1 << 20});
