@@ -260,37 +260,37 @@ std::vector<double> encode(const Secants& form,
 
 }  // namespace
 
-Replication replicate_milp(const Problem& given,
+Replication replicate_milp(const Problem& problem,
                            std::span<const int> choice,
                            const Budget& budget,
-                           Objective wanted,
+                           Objective objective,
                            const ReplicationOptions& options) {
   const auto began = std::chrono::steady_clock::now();
-  const Objective objective = effective(wanted);
-  const bool latency = objective == Objective::latency;
-  const bool form_b = !given.whole_rounds &&
+  const Objective effect = effective(objective);
+  const bool latency = effect == Objective::latency;
+  const bool form_b = !problem.whole_rounds &&
                       (options.form == Form::b || (options.form == Form::automatic && !latency));
   const std::string solver = fmt::format("glpk {}{}", form_b ? "B" : "A", latency ? "" : "-T");
-  if (pes_of(given, choice) > budget.pes) {
+  if (pes_of(problem, choice) > budget.pes) {
     return infeasible(solver);
   }
-  Problem problem = given;
+  Problem bounded = problem;
   for (std::size_t l = 0; l < options.upper.size(); ++l) {
-    problem.layers[l].max_replicas = std::min(problem.layers[l].max_replicas, options.upper[l]);
+    bounded.layers[l].max_replicas = std::min(bounded.layers[l].max_replicas, options.upper[l]);
   }
   LagrangianOptions lagrangian;
   lagrangian.fixed = choice;
-  LagrangianResult known = minimize(problem, budget, objective, lagrangian);
+  LagrangianResult known = minimize(bounded, budget, effect, lagrangian);
   const double free_bound = known.report.bound;
   if (known.solution.choice.empty()) {
     return infeasible(solver);
   }
   bool has_start = true;
   if (!hold(options.limits, known.solution.replicas)) {
-    known.solution.replicas = greedy(problem, choice, budget, objective, options.limits);
+    known.solution.replicas = greedy(bounded, choice, budget, effect, options.limits);
     has_start = !known.solution.replicas.empty();
     if (has_start) {
-      known.evaluation = evaluate(problem, known.solution);
+      known.evaluation = evaluate(bounded, known.solution);
       known.most_interval = known.evaluation.interval;
     }
   }
@@ -299,12 +299,12 @@ Replication replicate_milp(const Problem& given,
   if (options.reduce && has_start) {
     Budget free = budget;
     free.loss = kInfinity;
-    Candidates left = candidates(problem, free, objective, known, 20000, lagrangian);
+    Candidates left = candidates(bounded, free, effect, known, 20000, lagrangian);
     open = {std::move(left.layers), known.least_interval, left.outside, false};
   } else {
-    open = capped_counts(problem, choice, budget, options);
+    open = capped_counts(bounded, choice, budget, options);
   }
-  const double value = has_start ? known.evaluation.value(objective) : free_bound;
+  const double value = has_start ? known.evaluation.value(effect) : free_bound;
   const double unit = value > 0 ? value : 1;
   Budget area = budget;
   area.loss = kInfinity;
@@ -314,7 +314,7 @@ Replication replicate_milp(const Problem& given,
   SolveResult result;
   double constant = 0;
   if (form_b) {
-    const Secants form = secants(problem, choice, area, objective, unit, open, options.limits);
+    const Secants form = secants(bounded, choice, area, effect, unit, open, options.limits);
     constant = form.constant;
     if (start) {
       solve_options.start = encode(form, known.solution.replicas, known.evaluation);
@@ -326,7 +326,7 @@ Replication replicate_milp(const Problem& given,
     }
   } else {
     const OneHot form = one_hot(
-        problem, area, objective, {1, 0}, open.least_interval, unit, open.layers, options.limits);
+        bounded, area, effect, {1, 0}, open.least_interval, unit, open.layers, options.limits);
     constant = form.constant;
     if (start) {
       solve_options.start = form.encode(known.solution, known.evaluation);
@@ -353,7 +353,7 @@ Replication replicate_milp(const Problem& given,
     out.cap_binds = out.cap_binds || (std::ssize(open.layers[l]) == options.cap &&
                                       out.replicas[l] == open.layers[l].back().replicas);
   }
-  finish(problem, choice, wanted, options.solve.mip_gap, out);
+  finish(bounded, choice, objective, options.solve.mip_gap, out);
   report.seconds = seconds_since(began);
   return out;
 }
@@ -361,16 +361,16 @@ Replication replicate_milp(const Problem& given,
 Replication replicate_fast(const Problem& problem,
                            std::span<const int> choice,
                            const Budget& budget,
-                           Objective wanted,
+                           Objective objective,
                            double gap) {
   LagrangianOptions options;
   options.gap = gap;
   options.fixed = choice;
-  LagrangianResult result = minimize(problem, budget, effective(wanted), options);
+  LagrangianResult result = minimize(problem, budget, effective(objective), options);
   Replication out;
   out.replicas = std::move(result.solution.replicas);
   out.report = std::move(result.report);
-  finish(problem, choice, wanted, gap, out);
+  finish(problem, choice, objective, gap, out);
   return out;
 }
 

@@ -92,15 +92,15 @@ std::string Shortfall::remedy() const {
   return out;
 }
 
-std::optional<Shortfall> find_shortfall(const Problem& given,
+std::optional<Shortfall> find_shortfall(const Problem& problem,
                                         const Budget& budget,
                                         std::span<const int> fixed) {
-  Problem problem = given;
+  Problem open = problem;
   Shortfall out;
   out.budget = budget;
   std::vector<Counts> counts;
-  for (std::size_t l = 0; l < problem.layers.size(); ++l) {
-    std::vector<Choice>& choices = problem.layers[l].choices;
+  for (std::size_t l = 0; l < open.layers.size(); ++l) {
+    std::vector<Choice>& choices = open.layers[l].choices;
     if (!fixed.empty()) {
       choices = {choices[static_cast<std::size_t>(fixed[l])]};
       choices.front().loss = 0;
@@ -113,13 +113,13 @@ std::optional<Shortfall> find_shortfall(const Problem& given,
     }
     out.least_pes += pes;
     out.least_loss += loss;
-    counts.emplace_back(problem, problem.layers[l]);
+    counts.emplace_back(open, open.layers[l]);
   }
   const bool area = out.least_pes > budget.pes;
   const bool accuracy = out.least_loss > budget.loss * kLossRounding;
   if (!accuracy) {
     if (budget.loss < kInf) {
-      if (const std::optional<double> pes = least(problem, counts, budget, false)) {
+      if (const std::optional<double> pes = least(open, counts, budget, false)) {
         out.pes_at_loss = std::llround(*pes);
       }
     } else {
@@ -127,7 +127,7 @@ std::optional<Shortfall> find_shortfall(const Problem& given,
     }
   }
   if (!area) {
-    out.loss_at_pes = least(problem, counts, budget, true);
+    out.loss_at_pes = least(open, counts, budget, true);
   }
   if (!area && !accuracy) {
     if (out.pes_at_loss && *out.pes_at_loss <= budget.pes) {
