@@ -235,6 +235,10 @@ bool Routes::unicast_only() const {
   return spec_.topology == arch::fabric::Topology::ideal;
 }
 
+std::string Routes::name(int link) const {
+  return fabric_->link_use()[ix(link)].name;
+}
+
 std::int64_t Routes::flits(Bits bits, bool multicast) const {
   return arch::fabric::split(spec_, bits, multicast).flits();
 }
@@ -253,20 +257,40 @@ int Routes::route(EndpointId from, std::span<const EndpointId> to, std::vector<i
   }
   ++routes_;
   int taken = 0;
+  const std::vector<int>& into = ways_from(from);
+  const int source = graph_.place.router_of[ix(from)];
   for (const EndpointId end : to) {
-    const int last = graph_.place.router_of[ix(end)];
-    int link = from;
-    for (int router = graph_.place.router_of[ix(from)]; router != last;) {
-      const arch::fabric::Hop hop = graph_.route(router, link, 0, end);
-      link = graph_.out_links[ix(graph_.out_base[ix(router)] + hop.port)];
-      if (std::exchange(seen_[ix(link)], routes_) != routes_) {
-        links.push_back(link);
-        ++taken;
+    for (int router = graph_.place.router_of[ix(end)]; router != source;) {
+      const int link = into[ix(router)];
+      if (std::exchange(seen_[ix(link)], routes_) == routes_) {
+        break;  // the rest of the way is taken, too
       }
-      router = graph_.links[ix(link)].to;
+      links.push_back(link);
+      ++taken;
+      router = graph_.links[ix(link)].from;
     }
   }
   return taken;
+}
+
+const std::vector<int>& Routes::ways_from(EndpointId endpoint) {
+  into_.resize(ix(graph_.place.routers));
+  const int source = graph_.place.router_of[ix(endpoint)];
+  std::vector<int>& into = into_[ix(source)];
+  if (into.empty()) {
+    into.assign(ix(graph_.place.routers), -1);
+    for (EndpointId end = 0; end < graph_.endpoints; ++end) {
+      const int last = graph_.place.router_of[ix(end)];
+      int link = endpoint;
+      for (int router = source; router != last;) {
+        const int port = graph_.route(router, link, 0, end).port;
+        link = graph_.out_links[ix(graph_.out_base[ix(router)] + port)];
+        router = graph_.links[ix(link)].to;
+        into[ix(router)] = link;
+      }
+    }
+  }
+  return into;
 }
 
 void Routes::load_ends(EndpointId from,

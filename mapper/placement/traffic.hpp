@@ -28,6 +28,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace tessera::mapper {
@@ -55,6 +56,9 @@ class Routes {
 
   [[nodiscard]] int links() const { return links_; }
 
+  /// As in Fabric::link_use().
+  [[nodiscard]] std::string name(int link) const;
+
   /// Links below this one carry what a single endpoint injects or ejects: no placement of the other
   /// endpoints changes that. The medium of a bus is shared.
   [[nodiscard]] int first_shared_link() const { return first_shared_; }
@@ -74,17 +78,20 @@ class Routes {
                  std::int64_t flits,
                  std::vector<std::int64_t>& link_flits) const;
 
-  [[nodiscard]] const arch::fabric::Graph& graph() const { return graph_; }
-
   /// Whether each destination of a multicast costs hops of its own (`ideal`).
   [[nodiscard]] bool unicast_only() const;
 
  private:
+  const std::vector<int>& ways_from(EndpointId endpoint);
+
   arch::fabric::FabricSpec spec_;
   std::unique_ptr<Fabric> fabric_;
   arch::fabric::Graph graph_;  ///< empty for bus and ideal
   int links_ = 0;
   int first_shared_ = 0;
+  /// [router][router] the link by which messages from the one arrive at the other; found when
+  /// first asked for. The ways from a router are a tree.
+  std::vector<std::vector<int>> into_;
   std::vector<int> seen_;  ///< [link] the route that took it last
   int routes_ = 0;
 };
