@@ -249,12 +249,6 @@ void scatter(Board& board, const Routes& routes, Rng& rng) {
 
 // ---- annealing ----------------------------------------------------------------------------------
 
-/// Many parts need many moves, and moves of many flows take long.
-std::int64_t default_moves(const Board& board) {
-  return std::clamp<std::int64_t>(
-      2000 * static_cast<std::int64_t>(board.movable().size()), 50'000, 400'000);
-}
-
 /// Mean of what legal moves from here cost that cost anything.
 double mean_ascent(Board& board, Mover& mover) {
   constexpr int kSamples = 200;
@@ -391,8 +385,7 @@ Mapping optimise_placement(const Network& network,
     } else {
       order(board, guard, chip);
       if (options.method == PlacementMethod::annealing) {
-        const std::int64_t moves = options.moves > 0 ? options.moves : default_moves(board);
-        anneal(board, routes, guard, rng, moves, out);
+        anneal(board, routes, guard, rng, options.moves, out);
       }
     }
     mapping = board.mapping();

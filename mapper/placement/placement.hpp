@@ -47,8 +47,8 @@ constexpr auto enum_names(PlacementMethod) {
 struct PlacementOptions {
   PlacementMethod method = PlacementMethod::annealing;
   std::uint64_t seed = 1;
-  std::int64_t moves = 0;     ///< of annealing; 0 is as many as the number of parts suggests
-  double busiest_weight = 4;  ///< flit-hops that one flit less on the busiest link is worth
+  std::int64_t moves = 400'000;  ///< that annealing tries
+  double busiest_weight = 4;     ///< flit-hops that one flit less on the busiest link is worth
 };
 
 /// Of one image.
@@ -60,7 +60,7 @@ struct PlacementReport {
   std::string busiest_link;        ///< as in Fabric::link_use(); empty when there is none
   std::int64_t bound = 0;          ///< on flit_hops, however the tiles' contents change places
   std::int64_t bound_any = 0;      ///< on flit_hops, however the parts are distributed
-  std::int64_t moves = 0;          ///< tried
+  std::int64_t moves = 0;          ///< tried, legal or not
   std::int64_t accepted = 0;       ///< of those
   double seconds = 0;
 
