@@ -206,6 +206,7 @@ class Mover {
     std::vector<int>& list = near_[ix(endpoint)];
     if (list.empty()) {
       std::vector<std::pair<int, int>> all;  // hops, tile
+      all.reserve(ix(board_.tiles()));
       for (int tile = 0; tile < board_.tiles(); ++tile) {
         all.emplace_back(tile == endpoint ? 0 : routes_.hops(endpoint, tile), tile);
       }

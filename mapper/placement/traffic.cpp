@@ -71,6 +71,7 @@ class FlowFinder {
 
   [[nodiscard]] std::vector<int> things(const std::vector<int>& parts) const {
     std::vector<int> list;
+    list.reserve(parts.size());
     for (const int part : parts) {
       list.push_back(thing_of_[ix(part)]);
     }
