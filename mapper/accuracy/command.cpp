@@ -52,7 +52,7 @@ std::string meaning(int status) {
   diagnostics.error({std::move(code),
                      std::move(sentence),
                      at,
-                     {},
+                     "search.accuracy.command",
                      std::move(expected),
                      std::move(got),
                      std::move(hint),

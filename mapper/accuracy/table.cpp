@@ -150,7 +150,7 @@ class Reader {
     diagnostics_.error({std::move(code),
                         std::move(sentence),
                         at,
-                        {},
+                        "search.accuracy.file",
                         std::move(expected),
                         std::move(got),
                         std::move(hint),

@@ -199,6 +199,7 @@ class Lrmp : public TableEnvironment {
       return evaluate(problem(), replicated(lower)).value(options().objective) <= target;
     };
     walk_until(widths(), Lower::activations_and_weights, bits, is_fast);
+    keep_to_loss(bits);
     Outcome out = judge(bits, replicated(bits));
     out.target = target;
     out.reward =
@@ -225,6 +226,53 @@ class Lrmp : public TableEnvironment {
       out.replicas = std::move(replicas);
     }
     return out;
+  }
+
+  /// The counterpart of the budget walk: while the choices lose more than the budget, the width
+  /// whose next larger one gains most is raised, as far as the PEs allow.
+  void keep_to_loss(std::vector<LayerBits>& bits) const {
+    const Budget& budget = options().budget;
+    Evaluation now = evaluate(problem(), unreplicated(choice_of(bits)));
+    while (now.loss > budget.loss) {
+      double most = 0;
+      std::vector<LayerBits> best;
+      for (std::size_t l = 0; l < bits.size(); ++l) {
+        for (int LayerBits::*which : {&LayerBits::a_bits, &LayerBits::w_bits}) {
+          const std::vector<int>& allowed =
+              which == &LayerBits::a_bits ? widths()[l].a_bits : widths()[l].w_bits;
+          const auto wider = std::upper_bound(allowed.begin(), allowed.end(), bits[l].*which);
+          if (wider == allowed.end()) {
+            continue;
+          }
+          std::vector<LayerBits> next = bits;
+          next[l].*which = *wider;
+          const double gain = loss_of(l, bits[l]) - loss_of(l, next[l]);
+          if (gain > most &&
+              now.pes - pes_of_layer(l, bits[l]) + pes_of_layer(l, next[l]) <= budget.pes) {
+            most = gain;
+            best = std::move(next);
+          }
+        }
+      }
+      if (best.empty()) {
+        return;
+      }
+      bits = std::move(best);
+      now = evaluate(problem(), unreplicated(choice_of(bits)));
+    }
+  }
+
+  [[nodiscard]] const Choice& choice_at(std::size_t layer, LayerBits bits) const {
+    const ProblemLayer& of = problem().layers[layer];
+    return of.choices[static_cast<std::size_t>(of.find(bits.w_bits, bits.a_bits))];
+  }
+
+  [[nodiscard]] double loss_of(std::size_t layer, LayerBits bits) const {
+    return choice_at(layer, bits).loss;
+  }
+
+  [[nodiscard]] std::int64_t pes_of_layer(std::size_t layer, LayerBits bits) const {
+    return choice_at(layer, bits).pes;
   }
 
   LrmpOptions lrmp_;

@@ -3,14 +3,15 @@
 /// What the agent plays against: actions become widths, widths become a solution, and the solution
 /// a reward.
 ///
-/// | environment | budget                                     | reward |
-/// |-------------|--------------------------------------------|-------------------------------------|
-/// | lrmp        | PEs, then time: a share of the 8-bit time  | lambda * accuracy change | | | that
-/// shrinks over the episodes             | + alpha * (1 - time / 8-bit time)   | | haq         |
-/// cost <= ratio * 8-bit cost                 | 0.1 * accuracy change               | | cim_aq |
-/// none; an accuracy target instead           | below it -10 * (missing accuracy),  | | | | else
-/// 100 * (1 / cost ratio - 1)     | |             |                                            | +
-/// 0.1 * (spare accuracy)            |
+///   lrmp    budget  PEs, then time: a share of the 8-bit time that shrinks over the episodes; then
+///                   widths are raised again, the one that gains most first, until the choices'
+///                   losses keep to theirs
+///           reward  lambda * accuracy change + alpha * (1 - time / 8-bit time)
+///   haq     budget  cost <= ratio * 8-bit cost
+///           reward  0.1 * accuracy change
+///   cim_aq  budget  none; an accuracy target instead
+///           reward  below it -10 * (missing accuracy), else 100 * (1 / cost ratio - 1)
+///                   + 0.1 * (spare accuracy)
 ///
 /// Widths   what a layer may have is what its choices in the Problem and WidthRules have in common;
 ///          its choices must be all pairs of its weight and activation widths

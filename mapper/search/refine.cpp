@@ -5,6 +5,7 @@
 #include "sim/base/math.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <numeric>
 #include <vector>
@@ -46,6 +47,7 @@ class Climb {
         std::int64_t evaluations)
       : problem_(problem), budget_(budget), value_(value), left_(evaluations), best_(start) {
     best_value_ = measure(best_);
+    best_sum_ = evaluate(problem_, best_).latency;
   }
 
   Solution run() {
@@ -62,15 +64,19 @@ class Climb {
 
   /// Keeps `solution` when it is allowed and better.
   bool try_out(const Solution& solution) {
-    if (left_ <= 0 || !evaluate(problem_, solution).within(budget_)) {
+    const Evaluation evaluation = evaluate(problem_, solution);
+    if (left_ <= 0 || !evaluation.within(budget_)) {
       return false;
     }
     const double value = measure(solution);
-    if (!(value < best_value_)) {
+    const bool better =
+        value < best_value_ || (value == best_value_ && evaluation.latency < best_sum_);
+    if (!std::isfinite(value) || !better) {
       return false;
     }
     best_ = solution;
     best_value_ = value;
+    best_sum_ = evaluation.latency;
     return true;
   }
 
@@ -139,6 +145,7 @@ class Climb {
   std::int64_t left_;
   Solution best_;
   double best_value_ = 0;
+  double best_sum_ = 0;  ///< of the layers' times: a maximum has plateaus, a sum has none
 };
 
 }  // namespace

@@ -240,9 +240,10 @@ void heuristic(const SearchSetup& setup, Method method, MethodRun& run) {
       run.solutions = {evolve(problem, choice, setup.budget, objective_of(setup), setup.seed)};
       return;
     default: {
-      const milp::Replication answer = objective_of(setup) == Objective::throughput
-                                           ? milp::replicate_bisection(problem, choice, setup.budget)
-                                           : milp::replicate_dp(problem, choice, setup.budget);
+      const milp::Replication answer =
+          objective_of(setup) == Objective::throughput
+              ? milp::replicate_bisection(problem, choice, setup.budget)
+              : milp::replicate_dp(problem, choice, setup.budget);
       run.report = answer.report;
       if (!answer.replicas.empty()) {
         run.solutions = {{choice, answer.replicas}};
@@ -260,8 +261,11 @@ std::unique_ptr<rl::Environment> make_environment(const SearchSetup& setup) {
   const RlSpec& spec = setup.spec.rl;
   rl::EnvironmentOptions options;
   options.objective = objective_of(setup);
-  options.widths.w_min = options.widths.a_min = 1;
-  options.widths.w_max = options.widths.a_max = kMaxBits;
+  const BitsSpec& bits = setup.spec.bits;
+  options.widths.w_min = std::min(bits.w_min, bits.first_last.value_or(bits.w_min));
+  options.widths.w_max = std::max(bits.w_max, bits.first_last.value_or(bits.w_max));
+  options.widths.a_min = std::min(bits.a_min, bits.first_last.value_or(bits.a_min));
+  options.widths.a_max = std::max(bits.a_max, bits.first_last.value_or(bits.a_max));
   options.widths.cell_bits = setup.spec.bits.w_step > 1 ? setup.spec.bits.w_step : 0;
   options.widths.reference_bits = kReferenceBits;
   options.budget = setup.budget;
@@ -270,8 +274,10 @@ std::unique_ptr<rl::Environment> make_environment(const SearchSetup& setup) {
       rl::LrmpOptions lrmp;
       lrmp.lambda = spec.accuracy_weight;
       lrmp.alpha = spec.speed_weight;
-      lrmp.first_target = spec.budget_start;
-      lrmp.last_target = spec.budget_end;
+      // Within a loss that is given, nothing else needs to drive the widths down.
+      const bool bounded = std::isfinite(setup.budget.loss);
+      lrmp.first_target = spec.budget_start.value_or(bounded ? 1.0 : lrmp.first_target);
+      lrmp.last_target = spec.budget_end.value_or(bounded ? lrmp.first_target : lrmp.last_target);
       return rl::make_lrmp(
           setup.problem, *setup.accuracy, options, lrmp, [&setup](const std::vector<int>& choice) {
             return milp::replicate_fast(setup.problem,

@@ -107,12 +107,12 @@ SearchSpec read_search(const config::Node& node, Diagnostics& diagnostics) {
                                        "there is no command that measures the accuracy",
                                        "command: <shell command>"));
   }
-  if (spec.rl.budget_end > spec.rl.budget_start) {
+  if (spec.rl.budget_start && spec.rl.budget_end && *spec.rl.budget_end > *spec.rl.budget_start) {
     diagnostics.error(
         config::diagnose(node.get("rl").get("budget_end"),
                          "E-SEARCH-BUDGET",
                          "the budget grows over the episodes",
-                         fmt::format("at most budget_start, {}", spec.rl.budget_start)));
+                         fmt::format("at most budget_start, {}", *spec.rl.budget_start)));
   }
   return spec;
 }

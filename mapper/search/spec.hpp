@@ -168,8 +168,8 @@ struct RlSpec {
   std::int64_t episodes = 600;
   double accuracy_weight = 1;
   double speed_weight = 1;
-  double budget_start = 0.35;
-  double budget_end = 0.20;
+  std::optional<double> budget_start = std::nullopt;
+  std::optional<double> budget_end = std::nullopt;
   double preserve_ratio = 0.6;
 
   static constexpr auto fields() {
@@ -188,10 +188,14 @@ struct RlSpec {
             .doc("lrmp: reward per share of the 8-bit cost that is saved"),
         field("budget_start", &RlSpec::budget_start)
             .range(0.001, 1)
-            .doc("lrmp: first budget, as share of the 8-bit cost"),
+            .doc("lrmp: first budget, as share of the 8-bit cost; when left out 0.35, or 1 with a "
+                 "budget of the loss, which then bounds the widths alone")
+            .source("assumption: LRMP tightens its budget, how far is not known"),
         field("budget_end", &RlSpec::budget_end)
             .range(0.001, 1)
-            .doc("lrmp: last budget; geometrically in between"),
+            .doc("lrmp: last budget, geometrically in between; when left out 0.2, or budget_start "
+                 "with a budget of the loss")
+            .source("assumption"),
         field("preserve_ratio", &RlSpec::preserve_ratio)
             .range(0.001, 1)
             .doc("haq: budget, as share of the 8-bit cost")

@@ -88,21 +88,28 @@ void set_up_state(State& state) {
     const ProgramStage& from = program.stages[at(edge.from)];
     const auto operand =
         std::find(to.in_edges.begin(), to.in_edges.end(), port.edge) - to.in_edges.begin();
+    PortState& p = state.ports[i];
+    p.released = INT64_MAX;
     for (const int part : port.parts) {
       PartState& consumer = state.parts[at(part)];
-      consumer.inputs[at(operand)].port = static_cast<int>(i);
-      consumer.inputs[at(operand)].needed = edge.last_needed[at(consumer.walk.position())];
+      PartState::Input& input = consumer.inputs[at(operand)];
+      const std::int64_t position = consumer.walk.position();
+      input.port = static_cast<int>(i);
+      input.needed = edge.last_needed[at(position)];
+      input.first_needed = port.edge == to.weight_edge ? 0 : edge.first_needed[at(position)];
+      p.released = std::min(p.released, input.first_needed);
     }
-    PortState& p = state.ports[i];
     p.operand = static_cast<int>(operand);
     p.from_memory = from.kind == StageKind::memory;
     while (!port.needed.empty() && p.watermark < edge.positions && !port.needed[at(p.watermark)]) {
       ++p.watermark;
     }
+    p.watermark = std::max(p.watermark, p.released);
     p.landed = p.watermark;
     p.credits.resize(from.replicas.size());
     for (std::size_t r = 0; r < from.replicas.size(); ++r) {
       p.credits[r].replica = static_cast<int>(r);
+      p.credits[r].seen = p.released;  // what nobody will ever need was never taken
       const EndpointId home = from.replicas[r].home;
       // A release travels back as one flit, uncontended: credits have wires of their own.
       p.credits[r].delay =

@@ -40,8 +40,9 @@ TEST(Refine, BalancesUntilNoExchangeHelps) {
       problem, budget, start, [&](const Solution& s) { return interval(problem, s); }, 10000);
   EXPECT_TRUE(evaluate(problem, found).within(budget));
   EXPECT_EQ(found.choice, start.choice) << "the loss budget forbids narrower widths";
-  // 10 replicas: 7 of the first layer need 10 rounds; 8 would leave 2 for the others, and do.
-  EXPECT_EQ(interval(problem, found), 100 * 8);
+  // 10 replicas, of which the others need 2 and 1: 7 of the first layer take 10 rounds.
+  EXPECT_EQ(interval(problem, found), 100 * 10);
+  EXPECT_EQ(found.replicas, (std::vector<std::int64_t>{7, 2, 1}));
 }
 
 TEST(Refine, NarrowsWithinTheLossBudgetAlone) {

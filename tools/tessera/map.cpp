@@ -453,8 +453,9 @@ class Search {
   MapResult result_;
 };
 
-/// Throws when the search has no answer that was simulated.
+/// Throws when the search, which is done, has no answer that was simulated.
 void require_answer(const Search& search, const Experiment& experiment) {
+  search.forget_checkpoints();
   const MapCandidate& answer = search.answer();
   const bool own = answer.method == experiment.search.method;
   if (own && answer.within && answer.simulated) {
@@ -511,7 +512,6 @@ int map_experiment(const CommandLine& line, Diagnostics diagnostics) {
     folder.add(name, std::move(svg));
   }
   folder.commit();
-  search.forget_checkpoints();
   if (line.json) {
     std::fputs(json.c_str(), stdout);
   } else if (!line.quiet) {
@@ -525,7 +525,6 @@ Mapping search_mapping(Experiment& experiment, const CommandLine& line) {
   Search search(experiment, line, false);
   (void)search.run();
   require_answer(search, experiment);
-  search.forget_checkpoints();
   Mapping mapping = search.answer().mapping;
   quantize(experiment.network,
            mapper::bits_of(search.setup().problem, search.answer().solution.choice));
