@@ -4,7 +4,7 @@
 #include "mapper/check.hpp"
 
 #include "mapper/first_fit.hpp"
-#include "mapper/place.hpp"
+#include "mapper/placement/placement.hpp"
 #include "sim/base/text.hpp"
 
 #include <fmt/format.h>
@@ -260,8 +260,11 @@ Mapping make_mapping(const Network& network,
                    request.mapping->layers.end(),
                    [](const LayerMapping& layer) { return !layer.placement.empty(); }));
   const std::size_t errors_before = diagnostics.errors().size();
+  PlacementOptions options;
+  options.method = request.placement;
   Mapping mapping =
-      placed ? *request.mapping : place(network, chip, request, granularity, diagnostics);
+      placed ? *request.mapping
+             : optimise_placement(network, chip, request, granularity, options, diagnostics);
   if (diagnostics.errors().size() == errors_before) {
     check(mapping, network, chip, granularity, diagnostics);
   }

@@ -99,6 +99,7 @@ struct RequestText {
   std::vector<int> a_bits;
   std::vector<int> replicas;
   config::Node layers;
+  PlacementMethod placement = PlacementMethod::ordered;
 
   static constexpr auto fields() {
     return config::list<RequestText>(
@@ -110,7 +111,12 @@ struct RequestText {
         config::field("w_bits", &RequestText::w_bits).doc("per matrix layer, in network order"),
         config::field("a_bits", &RequestText::a_bits).doc("per matrix layer, in network order"),
         config::field("replicas", &RequestText::replicas).doc("per matrix layer, in network order"),
-        config::field("layers", &RequestText::layers).doc("matrix layers by name"));
+        config::field("layers", &RequestText::layers)
+            .doc("by name of a matrix layer: {w_bits, a_bits, replicas}"),
+        config::field("placement", &RequestText::placement)
+            .doc("first_fit: densely, row by row; random; ordered: densely along the best of "
+                 "several walks over the fabric; annealing: parts and tiles move for fewer "
+                 "flit-hops"));
   }
 };
 
@@ -500,6 +506,7 @@ MappingRequest read_mapping_request(const config::Node& node,
   }
   if (!node.has("file")) {
     request.layers = RequestReader(node, network, diagnostics).read(text);
+    request.placement = text.placement;
     return request;
   }
   text.layers.mark_read();
@@ -525,6 +532,10 @@ MappingRequest read_mapping_request(const config::Node& node,
     }
   }
   return request;
+}
+
+std::vector<config::FieldInfo> mapping_request_fields() {
+  return config::describe<RequestText>();
 }
 
 }  // namespace tessera::mapper

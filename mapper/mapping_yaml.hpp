@@ -19,6 +19,7 @@
 ///     first_last: {w_bits: 8, a_bits: 8}              # the first and the last matrix layer
 ///     w_bits: [8, 4, 4]                               # a_bits, replicas: likewise, in network
 ///     order layers: {conv1: {replicas: 2}}                  # by name
+///     placement: ordered                              # first_fit, random, ordered, annealing
 ///   mapping: {file: mapping.yaml}                     # or this, alone
 ///
 /// Errors   all at once. E-MAP-SCHEMA, E-MAP-NETWORK, E-MAP-CHIP (written for another one),
@@ -32,9 +33,11 @@
 #include "sim/base/config.hpp"
 #include "workloads/network.hpp"
 
+#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace tessera::mapper {
@@ -50,11 +53,29 @@ struct LayerRequest {
   bool operator==(const LayerRequest&) const = default;
 };
 
+/// Where fragments go (placement/placement.hpp).
+enum class PlacementMethod {
+  first_fit,  ///< place(): densely, tile after tile, row by row
+  random,     ///< tiles shuffled, then legal moves at random
+  ordered,    ///< first fit's tiles along the best of several walks over the fabric
+  annealing,  ///< simulated annealing from `ordered`
+};
+
+constexpr auto enum_names(PlacementMethod) {
+  return std::array<std::pair<PlacementMethod, std::string_view>, 4>{{
+      {PlacementMethod::first_fit, "first_fit"},
+      {PlacementMethod::random, "random"},
+      {PlacementMethod::ordered, "ordered"},
+      {PlacementMethod::annealing, "annealing"},
+  }};
+}
+
 /// What an experiment wants of the mapping.
 struct MappingRequest {
   std::vector<LayerRequest> layers;  ///< one per matrix layer, in network order
   std::optional<Mapping> mapping;    ///< the whole answer, when the experiment names a file
-  Position at;                       ///< of the `mapping:` key, for messages
+  PlacementMethod placement = PlacementMethod::ordered;
+  Position at;  ///< of the `mapping:` key, for messages
   std::string path = "mapping";
 };
 
@@ -78,5 +99,8 @@ MappingRequest read_mapping_request(const config::Node& node,
                                     std::string_view chip,
                                     const std::string& folder,
                                     Diagnostics& diagnostics);
+
+/// What read_mapping_request() reads, for explain and the schema.
+std::vector<config::FieldInfo> mapping_request_fields();
 
 }  // namespace tessera::mapper

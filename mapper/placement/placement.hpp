@@ -28,22 +28,6 @@
 
 namespace tessera::mapper {
 
-enum class PlacementMethod {
-  first_fit,  ///< place(): densely, tile after tile, row by row
-  random,     ///< tiles shuffled, then legal moves at random
-  ordered,    ///< first fit's tiles along the best of several walks over the fabric
-  annealing,  ///< simulated annealing from `ordered`
-};
-
-constexpr auto enum_names(PlacementMethod) {
-  return std::array<std::pair<PlacementMethod, std::string_view>, 4>{{
-      {PlacementMethod::first_fit, "first_fit"},
-      {PlacementMethod::random, "random"},
-      {PlacementMethod::ordered, "ordered"},
-      {PlacementMethod::annealing, "annealing"},
-  }};
-}
-
 struct PlacementOptions {
   PlacementMethod method = PlacementMethod::annealing;
   std::uint64_t seed = 1;

@@ -190,11 +190,10 @@ void replicate(const SearchSetup& setup, const std::vector<int>& choice, MethodR
   }
 }
 
-void joint(const SearchSetup& setup, const Problem& problem, MethodRun& run) {
+void joint(const SearchSetup& setup, const Problem& problem, Objective objective, MethodRun& run) {
   milp::JointOptions options;
   options.solve = solve_options(setup.spec.milp);
-  const milp::JointResult answer =
-      milp::joint_milp(problem, setup.budget, objective_of(setup), options);
+  const milp::JointResult answer = milp::joint_milp(problem, setup.budget, objective, options);
   run.report = answer.report;
   if (!answer.solution.choice.empty()) {
     run.solutions.push_back(answer.solution);
@@ -407,11 +406,11 @@ MethodRun run_method(const SearchSetup& setup, Method method, const SearchHooks&
       replicate(setup, setup.reference.choice, run);
       break;
     case Method::quantization:
-      joint(setup, without_copies(setup), run);
+      joint(setup, without_copies(setup), objective_of(setup), run);
       break;
     case Method::quantize_replicate: {
       MethodRun quantized;
-      joint(setup, without_copies(setup), quantized);
+      joint(setup, without_copies(setup), objective_of(setup), quantized);
       if (!quantized.solutions.empty()) {
         replicate(setup, quantized.solutions.front().choice, run);
       }
@@ -427,7 +426,14 @@ MethodRun run_method(const SearchSetup& setup, Method method, const SearchHooks&
       reinforce(setup, hooks, run);
       break;
     case Method::joint_milp:
-      joint(setup, setup.problem, run);
+      joint(setup, setup.problem, objective_of(setup), run);
+      // When layers overlap, the slowest one also rules the latency.
+      if (objective_of(setup) == Objective::latency && !setup.problem.serial) {
+        MethodRun balanced;
+        joint(setup, setup.problem, Objective::throughput, balanced);
+        run.solutions.insert(
+            run.solutions.end(), balanced.solutions.begin(), balanced.solutions.end());
+      }
       break;
   }
   if (run.solutions.empty() && run.note.empty()) {

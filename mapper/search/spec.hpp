@@ -17,6 +17,7 @@
 #pragma once
 
 #include "mapper/cost_table.hpp"
+#include "mapper/mapping_yaml.hpp"
 #include "mapper/problem.hpp"
 #include "sim/base/config.hpp"
 #include "sim/base/units.hpp"
@@ -234,6 +235,7 @@ struct SearchSpec {
   std::optional<double> loss;
   std::optional<int> loss_of_bits;
   bool baselines = true;
+  PlacementMethod placement = PlacementMethod::ordered;
   BitsSpec bits;
   AccuracySpec accuracy;
   MilpSpec milp;
@@ -259,6 +261,7 @@ struct SearchSpec {
             .range(1, 16)
             .doc("instead: as much as with this width everywhere"),
         field("baselines", &SearchSpec::baselines).doc("run the other methods too, to compare"),
+        field("placement", &SearchSpec::placement).doc("as mapping.placement"),
         field("bits", &SearchSpec::bits).doc("widths to choose from"),
         field("accuracy", &SearchSpec::accuracy).doc("what widths cost in accuracy"),
         field("milp", &SearchSpec::milp).doc("the MILP solver"),

@@ -36,27 +36,6 @@ FieldInfo info(std::string key, std::string type, std::string default_text, std:
   return out;
 }
 
-/// What mapper/mapping_yaml.hpp reads; kept in words there, as a table here.
-std::vector<FieldInfo> mapping_fields() {
-  FieldInfo all = info("default", "map", "", "every matrix layer");
-  all.children = {info("w_bits", "integer", "8", "bits of a weight"),
-                  info("a_bits", "integer", "8", "bits of an input"),
-                  info("replicas", "integer", "1", "copies of the matrix")};
-  for (FieldInfo& field : all.children) {
-    field.range = field.key == "replicas" ? ">= 1" : "[1, 16]";
-  }
-  FieldInfo first_last = all;
-  first_last.key = "first_last";
-  first_last.doc = "the first and the last matrix layer; what is left out is as in default";
-  return {info("file", "string", "", "a mapping.yaml that says everything; then nothing else"),
-          std::move(all),
-          std::move(first_last),
-          info("w_bits", "list of integer", "[]", "one per matrix layer, in network order"),
-          info("a_bits", "list of integer", "[]", "one per matrix layer, in network order"),
-          info("replicas", "list of integer", "[]", "one per matrix layer, in network order"),
-          info("layers", "map", "", "by name of a matrix layer: {w_bits, a_bits, replicas}")};
-}
-
 std::vector<FieldInfo> network_fields() {
   FieldInfo layers = info("layers", "list of map", "", "inline: the layers in order");
   layers.children = network_layer_fields();
@@ -75,7 +54,7 @@ std::vector<FieldInfo> experiment_fields() {
     if (field.key == "network") {
       field.children = network_fields();
     } else if (field.key == "mapping") {
-      field.children = mapping_fields();
+      field.children = mapper::mapping_request_fields();
     } else if (field.key == "search") {
       field.children = config::describe<mapper::SearchSpec>();
     } else if (field.key == "chip") {

@@ -5,7 +5,6 @@
 #include "mapper/check.hpp"
 #include "mapper/cost_table.hpp"
 #include "mapper/mapping_yaml.hpp"
-#include "mapper/place.hpp"
 #include "mapper/search/closed_form.hpp"
 #include "mapper/search/refine.hpp"
 #include "mapper/search/search.hpp"
@@ -42,6 +41,7 @@ using mapper::Solution;
 using Steady = std::chrono::steady_clock;
 
 constexpr std::int64_t kRefinements = 400;  ///< closed forms that local search may ask for
+constexpr std::size_t kRefined = 2;         ///< answers of the search that are refined
 constexpr int kSweep = 24;                  ///< loss budgets of the Pareto front
 
 /// One line on the terminal that says what goes on.
@@ -260,8 +260,10 @@ class Search {
       }
       add(std::move(one));
     }
-    if (method == experiment_.search.method && count > 0) {
-      refine(run.solutions.front(), method, round);
+    if (method == experiment_.search.method) {
+      for (std::size_t rank = 0; rank < std::min(count, kRefined); ++rank) {
+        refine(run.solutions[rank], static_cast<int>(rank), method, round);
+      }
     }
     const double seconds = std::chrono::duration<double>(Steady::now() - start).count();
     result_.seconds.emplace_back(
@@ -279,13 +281,14 @@ class Search {
   }
 
   /// What the sums and maxima of the cost model do not know: local search on the closed form.
-  void refine(const Solution& start, Method method, int round) {
+  void refine(const Solution& start, int rank, Method method, int round) {
     if (setup_.problem.serial || !mapper::evaluate(setup_.problem, start).within(setup_.budget)) {
       return;
     }
     status_.show("refining on the whole closed form");
     MapCandidate one;
     one.method = method;
+    one.rank = rank;
     one.origin = round == 0 ? "refined" : fmt::format("feedback {}, refined", round);
     one.solution = mapper::refine(
         setup_.problem,
@@ -321,15 +324,10 @@ class Search {
     one.within = judged.within(setup_.budget);
     Diagnostics diagnostics;
     const Network& network = closed_form_.network(setup_.problem, one.solution.choice);
-    one.mapping = mapper::place(network,
-                                experiment_.chip,
-                                mapper::request_of(setup_.problem, one.solution),
-                                experiment_.execution.granularity,
-                                diagnostics);
-    if (diagnostics.ok()) {
-      mapper::check(
-          one.mapping, network, experiment_.chip, experiment_.execution.granularity, diagnostics);
-    }
+    mapper::MappingRequest request = mapper::request_of(setup_.problem, one.solution);
+    request.placement = setup_.spec.placement;
+    one.mapping = mapper::make_mapping(
+        network, experiment_.chip, request, experiment_.execution.granularity, diagnostics);
     if (!diagnostics.ok()) {
       one.note = diagnostics.errors().front().sentence;
     } else {
