@@ -7,8 +7,8 @@
 ///           same run MiB          peak resident memory Mcycles/s    simulated cycles per second
 ///           Mocc/s       resource occupations per second (step mode)
 #include "arch/chip/chip.hpp"
+#include "mapper/check.hpp"
 #include "mapper/lower.hpp"
-#include "mapper/place.hpp"
 #include "sim/base/config.hpp"
 #include "sim/engine/simulation.hpp"
 #include "sim/trace/chrome_trace.hpp"
@@ -87,7 +87,8 @@ Measured measure(const Run& run) {
   Network network = zoo(run.network);
   quantize(network, LayerBits{run.bits, run.bits});
   const auto request = mapper::uniform_request(network, {run.bits, run.bits, 1});
-  const Mapping mapping = mapper::place(network, chip, request, Granularity::pixel, diagnostics);
+  const Mapping mapping =
+      mapper::make_mapping(network, chip, request, Granularity::pixel, diagnostics);
   diagnostics.throw_if_any();
   const Program program =
       mapper::lower(network, mapping, chip, {Granularity::pixel, 1, false}, diagnostics);

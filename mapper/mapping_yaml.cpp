@@ -116,7 +116,7 @@ struct RequestText {
         config::field("placement", &RequestText::placement)
             .doc("first_fit: densely, row by row; random; ordered: densely along the best of "
                  "several walks over the fabric; annealing: parts and tiles move for fewer "
-                 "flit-hops"));
+                 "flit-hops. Chips of more than 4096 tiles are always placed by first_fit"));
   }
 };
 

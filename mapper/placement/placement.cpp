@@ -182,7 +182,6 @@ class Mover {
  private:
   static constexpr int kLongestSection = 12;
   static constexpr std::size_t kNear = 12;  ///< tiles that count as near
-  static constexpr int kMostTiles = 4096;   ///< of a chip on which nearness is worked out
 
   int pick(const std::vector<int>& list) {
     return list[ix(rng_.uniform(0, static_cast<std::int64_t>(list.size()) - 1))];
@@ -199,9 +198,6 @@ class Mover {
   }
 
   int pick_near(EndpointId endpoint) {
-    if (board_.tiles() > kMostTiles) {
-      return static_cast<int>(rng_.uniform(0, board_.tiles() - 1));
-    }
     near_.resize(std::max(near_.size(), ix(endpoint) + 1));
     std::vector<int>& list = near_[ix(endpoint)];
     if (list.empty()) {
@@ -366,7 +362,7 @@ Mapping optimise_placement(const Network& network,
   PlacementReport& out = report != nullptr ? *report : unread;
   out = {};
   std::optional<Program> program;
-  if (granularity != Granularity::serial) {
+  if (granularity != Granularity::serial && chip.spec.tiles <= kMostTiles) {
     program = lowered(network, start, chip, granularity);
   }
   if (!program) {

@@ -28,6 +28,10 @@
 
 namespace tessera::mapper {
 
+/// A chip with more tiles is left as first fit leaves it: ways between all of them would fill the
+/// memory.
+inline constexpr std::int64_t kMostTiles = 4096;
+
 struct PlacementOptions {
   PlacementMethod method = PlacementMethod::annealing;
   std::uint64_t seed = 1;

@@ -229,6 +229,7 @@ Routes::Routes(const arch::chip::Chip& chip)
       first_shared_ = 2 * endpoints;
       break;
   }
+  into_.resize(ix(graph_.place.routers));
   seen_.assign(ix(links_), 0);
 }
 
@@ -258,9 +259,13 @@ int Routes::route(EndpointId from, std::span<const EndpointId> to, std::vector<i
   }
   ++routes_;
   int taken = 0;
-  const std::vector<int>& into = ways_from(from);
   const int source = graph_.place.router_of[ix(from)];
+  std::vector<int>& into = into_[ix(source)];
+  into.resize(ix(graph_.place.routers), -1);
   for (const EndpointId end : to) {
+    if (const int last = graph_.place.router_of[ix(end)]; last != source && into[ix(last)] < 0) {
+      find_way(from, end, into);
+    }
     for (int router = graph_.place.router_of[ix(end)]; router != source;) {
       const int link = into[ix(router)];
       if (std::exchange(seen_[ix(link)], routes_) == routes_) {
@@ -274,24 +279,15 @@ int Routes::route(EndpointId from, std::span<const EndpointId> to, std::vector<i
   return taken;
 }
 
-const std::vector<int>& Routes::ways_from(EndpointId endpoint) {
-  into_.resize(ix(graph_.place.routers));
-  const int source = graph_.place.router_of[ix(endpoint)];
-  std::vector<int>& into = into_[ix(source)];
-  if (into.empty()) {
-    into.assign(ix(graph_.place.routers), -1);
-    for (EndpointId end = 0; end < graph_.endpoints; ++end) {
-      const int last = graph_.place.router_of[ix(end)];
-      int link = endpoint;
-      for (int router = source; router != last;) {
-        const int port = graph_.route(router, link, 0, end).port;
-        link = graph_.out_links[ix(graph_.out_base[ix(router)] + port)];
-        router = graph_.links[ix(link)].to;
-        into[ix(router)] = link;
-      }
-    }
+void Routes::find_way(EndpointId from, EndpointId to, std::vector<int>& into) const {
+  const int last = graph_.place.router_of[ix(to)];
+  int link = from;
+  for (int router = graph_.place.router_of[ix(from)]; router != last;) {
+    const int port = graph_.route(router, link, 0, to).port;
+    link = graph_.out_links[ix(graph_.out_base[ix(router)] + port)];
+    router = graph_.links[ix(link)].to;
+    into[ix(router)] = link;
   }
-  return into;
 }
 
 void Routes::load_ends(EndpointId from,

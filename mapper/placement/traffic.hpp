@@ -82,7 +82,8 @@ class Routes {
   [[nodiscard]] bool unicast_only() const;
 
  private:
-  const std::vector<int>& ways_from(EndpointId endpoint);
+  /// Notes the way of a message in `into`.
+  void find_way(EndpointId from, EndpointId to, std::vector<int>& into) const;
 
   arch::fabric::FabricSpec spec_;
   std::unique_ptr<Fabric> fabric_;
