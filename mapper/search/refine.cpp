@@ -99,7 +99,7 @@ class Climb {
   bool sweep() {
     const std::vector<std::size_t> order = by_time();
     return std::any_of(order.begin(), order.end(), [&](std::size_t l) {
-      return add_copies(l, order) || change_widths(l);
+      return add_copies(l, order) || change_widths(l) || trade_widths(l);
     });
   }
 
@@ -137,6 +137,45 @@ class Climb {
       }
     }
     return false;
+  }
+
+  /// One activation bit less here, paid for in loss by wider activations where time is left: they
+  /// cost no PEs.
+  bool trade_widths(std::size_t layer) {
+    const Choice& now = choice_of(problem_, best_, layer);
+    const int narrower = problem_.layers[layer].find(now.w_bits, now.a_bits - 1);
+    if (narrower < 0) {
+      return false;
+    }
+    Solution next = best_;
+    next.choice[layer] = narrower;
+    const double limit = evaluate(problem_, next).interval;
+    Evaluation evaluation = evaluate(problem_, next);
+    while (!evaluation.within(budget_)) {
+      double most = 0;
+      std::size_t widened = layer;
+      for (std::size_t l = 0; l < problem_.layers.size(); ++l) {
+        const Choice& other = choice_of(problem_, next, l);
+        const int wider = problem_.layers[l].find(other.w_bits, other.a_bits + 1);
+        if (l == layer || wider < 0) {
+          continue;
+        }
+        const Choice& then = problem_.layers[l].choices[static_cast<std::size_t>(wider)];
+        const double busy =
+            then.per_position * problem_.rounds(problem_.layers[l], next.replicas[l]);
+        if (busy <= limit && then.pes <= other.pes && other.loss - then.loss > most) {
+          most = other.loss - then.loss;
+          widened = l;
+        }
+      }
+      if (widened == layer) {
+        return false;
+      }
+      const Choice& other = choice_of(problem_, next, widened);
+      next.choice[widened] = problem_.layers[widened].find(other.w_bits, other.a_bits + 1);
+      evaluation = evaluate(problem_, next);
+    }
+    return try_out(next);
   }
 
   const Problem& problem_;

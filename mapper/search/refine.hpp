@@ -5,7 +5,7 @@
 ///
 /// Moves    in order of the layers' time, longest first: one step more copies of a layer, out of
 ///          free PEs or by one step fewer copies of another; other widths of a layer within the
-///          budget
+///          budget; an activation bit less, paid for by wider activations of layers that have time
 /// Better   a lower value; of equal ones the lower sum of the layers' times
 /// Ends     when no move helps, or after `evaluations` calls of the function
 #pragma once

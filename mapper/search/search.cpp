@@ -448,8 +448,8 @@ std::vector<Solution> sweep_loss(const SearchSetup& setup, int count) {
   const double least = evaluate(setup.problem, setup.reference).loss;
   std::vector<Solution> out;
   for (int i = 1; i <= count; ++i) {
-    // Noise quadruples with every bit: budgets rise geometrically.
-    const double share = std::pow(4.0, i - count);
+    // Noise quadruples with every bit: budgets rise geometrically, three to a bit.
+    const double share = std::pow(4.0, (i - count) / 3.0);
     milp::LagrangianOptions options;
     const milp::LagrangianResult answer = milp::minimize(
         setup.problem, {pes, least + (most - least) * share}, objective_of(setup), options);

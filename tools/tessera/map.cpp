@@ -40,9 +40,9 @@ using mapper::SearchSetup;
 using mapper::Solution;
 using Steady = std::chrono::steady_clock;
 
-constexpr std::int64_t kRefinements = 400;  ///< closed forms that local search may ask for
-constexpr std::size_t kRefined = 2;         ///< answers of the search that are refined
-constexpr int kSweep = 24;                  ///< loss budgets of the Pareto front
+constexpr std::int64_t kRefinements = 2000;  ///< closed forms that local search may ask for
+constexpr std::size_t kRefined = 2;          ///< answers of the search that are refined
+constexpr int kSweep = 24;                   ///< loss budgets of the Pareto front
 
 /// One line on the terminal that says what goes on.
 class StatusLine {
@@ -261,9 +261,7 @@ class Search {
       add(std::move(one));
     }
     if (method == experiment_.search.method) {
-      for (std::size_t rank = 0; rank < std::min(count, kRefined); ++rank) {
-        refine(run.solutions[rank], static_cast<int>(rank), method, round);
-      }
+      refine(round);
     }
     const double seconds = std::chrono::duration<double>(Steady::now() - start).count();
     result_.seconds.emplace_back(
@@ -280,20 +278,38 @@ class Search {
     return "";
   }
 
-  /// What the sums and maxima of the cost model do not know: local search on the closed form.
-  void refine(const Solution& start, int rank, Method method, int round) {
-    if (setup_.problem.serial || !mapper::evaluate(setup_.problem, start).within(setup_.budget)) {
+  /// What the sums and maxima of the cost model do not know: local search on the closed form, from
+  /// the candidate that is best by it, whoever found it.
+  void refine(int round) {
+    const MapCandidate* start = nullptr;
+    const auto value = [&](const MapCandidate& one) {
+      mapper::Analysis analysis;
+      analysis.latency = one.latency;
+      analysis.interval = one.interval;
+      return mapper::value_of(analysis, one.evaluation, setup_.spec.objective);
+    };
+    for (const MapCandidate& one : result_.candidates) {
+      if (one.within && one.latency.value > 0 && (start == nullptr || value(one) < value(*start))) {
+        start = &one;
+      }
+    }
+    if (setup_.problem.serial || start == nullptr) {
       return;
     }
     status_.show("refining on the whole closed form");
     MapCandidate one;
-    one.method = method;
-    one.rank = rank;
-    one.origin = round == 0 ? "refined" : fmt::format("feedback {}, refined", round);
+    one.method = experiment_.search.method;
+    one.origin = "refined";
+    if (start->method != one.method) {
+      one.origin += fmt::format(" from {}", start->label());
+    }
+    if (round > 0) {
+      one.origin += fmt::format(", feedback {}", round);
+    }
     one.solution = mapper::refine(
         setup_.problem,
         setup_.budget,
-        start,
+        start->solution,
         [&](const Solution& solution) {
           const std::optional<mapper::Analysis> analysis =
               closed_form_.analyze(setup_.problem, solution);

@@ -258,12 +258,14 @@ std::string pareto_script(const MapResult& result) {
       mapper::evaluate(result.setup->problem, result.setup->reference).value(objective);
   std::vector<std::vector<double>> front;
   for (const Point& point : front_of(result)) {
-    front.push_back({point.evaluation.loss, reference / point.evaluation.value(objective)});
+    if (point.evaluation.loss > 0) {  // the axis is logarithmic
+      front.push_back({point.evaluation.loss, reference / point.evaluation.value(objective)});
+    }
   }
   const MapCandidate& base = result.candidates.front();
   std::vector<std::vector<double>> simulated;
   for (const MapCandidate& one : result.candidates) {
-    if (one.simulated && base.simulated) {
+    if (one.simulated && base.simulated && one.evaluation.loss > 0) {
       simulated.push_back({one.evaluation.loss,
                            base.simulated->value(objective) / one.simulated->value(objective)});
     }
@@ -272,7 +274,7 @@ std::string pareto_script(const MapResult& result) {
          fmt::format("set xlabel {}\nset ylabel {}\n",
                      plot_text("loss: " + result.setup->accuracy->unit()),
                      plot_text(fmt::format("gain in {}", name_of(objective)))) +
-         "set grid\nset key bottom right\n"
+         "set grid\nset key top left\nset logscale x 10\nset logscale y 2\n"
          "plot $f with points pt 7 ps 0.5 lc rgb '#3b6ea5' title 'Pareto front, cost model', "
          "$s with points pt 6 ps 1.2 lw 2 lc rgb '#c8553d' title 'simulated'\n";
 }
