@@ -40,9 +40,9 @@ using mapper::SearchSetup;
 using mapper::Solution;
 using Steady = std::chrono::steady_clock;
 
-constexpr std::int64_t kRefinements = 2000;  ///< closed forms that local search may ask for
-constexpr std::size_t kRefined = 2;          ///< answers of the search that are refined
-constexpr int kSweep = 24;                   ///< loss budgets of the Pareto front
+constexpr std::int64_t kRefinements = 400;  ///< closed forms that one local search may ask for
+constexpr std::size_t kRefined = 2;         ///< answers of the search that are refined
+constexpr int kSweep = 24;                  ///< loss budgets of the Pareto front
 
 /// One line on the terminal that says what goes on.
 class StatusLine {
@@ -229,6 +229,7 @@ class Search {
 
   void add_method(Method method, std::int64_t top, int round) {
     const Steady::time_point start = Steady::now();
+    const std::size_t first = result_.candidates.size();
     const std::string origin = round == 0 ? "" : fmt::format("feedback {}", round);
     mapper::SearchHooks hooks;
     hooks.resume = [&](mapper::rl::RlSearch& search) { checkpoints_.resume(round, search); };
@@ -260,8 +261,9 @@ class Search {
       }
       add(std::move(one));
     }
-    if (method == experiment_.search.method) {
-      refine(round);
+    const bool searches = method == Method::rl || method == Method::joint_milp;
+    if (searches && method == experiment_.search.method && !setup_.problem.serial) {
+      refine_best(first, round);
     }
     const double seconds = std::chrono::duration<double>(Steady::now() - start).count();
     result_.seconds.emplace_back(
@@ -279,29 +281,44 @@ class Search {
   }
 
   /// What the sums and maxima of the cost model do not know: local search on the closed form, from
-  /// the candidate that is best by it, whoever found it.
-  void refine(int round) {
-    const MapCandidate* start = nullptr;
-    const auto value = [&](const MapCandidate& one) {
+  /// the first answers of this search (from candidate `first` on) and from whoever else is better.
+  void refine_best(std::size_t first, int round) {
+    const auto value = [&](std::size_t index) {
+      const MapCandidate& one = result_.candidates[index];
       mapper::Analysis analysis;
       analysis.latency = one.latency;
       analysis.interval = one.interval;
-      return mapper::value_of(analysis, one.evaluation, setup_.spec.objective);
+      return one.within && one.latency.value > 0
+                 ? mapper::value_of(analysis, one.evaluation, setup_.spec.objective)
+                 : std::numeric_limits<double>::infinity();
     };
-    for (const MapCandidate& one : result_.candidates) {
-      if (one.within && one.latency.value > 0 && (start == nullptr || value(one) < value(*start))) {
-        start = &one;
+    std::vector<std::size_t> starts;
+    for (std::size_t i = first; i < std::min(first + kRefined, result_.candidates.size()); ++i) {
+      starts.push_back(i);
+    }
+    std::size_t best = 0;
+    for (std::size_t i = 0; i < result_.candidates.size(); ++i) {
+      best = value(i) < value(best) ? i : best;
+    }
+    if (std::find(starts.begin(), starts.end(), best) == starts.end()) {
+      starts.push_back(best);
+    }
+    for (const std::size_t start : starts) {
+      if (std::isfinite(value(start))) {
+        refine(result_.candidates[start], round);
       }
     }
-    if (setup_.problem.serial || start == nullptr) {
-      return;
-    }
+  }
+
+  void refine(const MapCandidate& start, int round) {
     status_.show("refining on the whole closed form");
     MapCandidate one;
     one.method = experiment_.search.method;
     one.origin = "refined";
-    if (start->method != one.method) {
-      one.origin += fmt::format(" from {}", start->label());
+    if (start.method != one.method) {
+      one.origin += fmt::format(" from {}", start.label());
+    } else {
+      one.rank = start.rank;
     }
     if (round > 0) {
       one.origin += fmt::format(", feedback {}", round);
@@ -309,7 +326,7 @@ class Search {
     one.solution = mapper::refine(
         setup_.problem,
         setup_.budget,
-        start->solution,
+        start.solution,
         [&](const Solution& solution) {
           const std::optional<mapper::Analysis> analysis =
               closed_form_.analyze(setup_.problem, solution);
@@ -319,7 +336,7 @@ class Search {
                           : std::numeric_limits<double>::infinity();
         },
         kRefinements);
-    add(std::move(one));
+    add(std::move(one));  // invalidates `start`
   }
 
   /// Places a candidate and evaluates it, unless the same solution is there already.
