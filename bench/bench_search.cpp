@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// Speed of what a search stands on: a network's table of sensitivities, and the heuristics for
-/// replicas at 6/6 bits in the network's own 8-bit area. Counters: gain over one replica per layer.
-/// Run from the repository's root.
+/// Speed of what a search stands on: a network's tables of costs and of sensitivities, the
+/// evaluation of one candidate, and the heuristics for replicas at 6/6 bits in the network's own
+/// 8-bit area. Counters: gain over one replica per layer. Run from the repository's root.
 #include "arch/chip/chip.hpp"
 #include "mapper/accuracy/sqnr.hpp"
 #include "mapper/cost_table.hpp"
@@ -78,8 +78,28 @@ void BM_Evolve(benchmark::State& state) {
   });
 }
 
+/// One candidate without placement: what an episode or a move of a search costs.
+void BM_Evaluate(benchmark::State& state) {
+  const Case x(kNetworks.at(static_cast<std::size_t>(state.range(0))));
+  state.SetLabel(x.problem.network);
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(evaluate(x.problem, x.start));
+  }
+}
+
+/// The table that makes that possible: every layer at 49 pairs of widths.
+void BM_CostTable(benchmark::State& state) {
+  const std::string name = kNetworks.at(static_cast<std::size_t>(state.range(0)));
+  state.SetLabel(name);
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(Case(name).problem.layers.size());
+  }
+}
+
 /// Args: network, objective (0 latency, 1 throughput).
 BENCHMARK(BM_Sensitivity)->Arg(0)->Arg(1)->Unit(benchmark::kMillisecond);
+BENCHMARK(BM_Evaluate)->Arg(0)->Arg(1);
+BENCHMARK(BM_CostTable)->Arg(0)->Arg(1)->Unit(benchmark::kMillisecond);
 BENCHMARK(BM_Balance)->Arg(0)->Arg(1)->Unit(benchmark::kMillisecond);
 BENCHMARK(BM_Anneal)->ArgsProduct({{0, 1}, {0, 1}})->Unit(benchmark::kMillisecond);
 BENCHMARK(BM_Evolve)->ArgsProduct({{0, 1}, {0, 1}})->Unit(benchmark::kMillisecond);
