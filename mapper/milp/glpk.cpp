@@ -34,6 +34,7 @@ struct Call {
   int entries = 0;
   const double* start = nullptr;
   double mip_gap = 0;
+  const double* known_bound = nullptr;
   int time_limit_ms = 0;
   const char* lp_path = nullptr;
   const char* failure_lp_path = nullptr;
@@ -70,7 +71,8 @@ void jump_out(void* info) {
   std::longjmp(static_cast<Call*>(info)->on_error, 1);
 }
 
-/// Follows the bound, counts nodes and offers the start solution once.
+/// Follows the bound, counts nodes, offers the start solution once, and stops at an answer that the
+/// bound known from elsewhere says is good enough.
 void watch(glp_tree* tree, void* info) {
   Call& call = *static_cast<Call*>(info);
   const int best = glp_ios_best_node(tree);
@@ -80,6 +82,12 @@ void watch(glp_tree* tree, void* info) {
   int total = 0;
   glp_ios_tree_size(tree, nullptr, nullptr, &total);
   call.nodes = total;
+  glp_prob* lp = glp_ios_get_prob(tree);
+  if (call.known_bound != nullptr && glp_mip_status(lp) == GLP_FEAS &&
+      relative_gap(glp_mip_obj_val(lp), *call.known_bound) <= call.mip_gap) {
+    glp_ios_terminate(tree);
+    return;
+  }
   if (glp_ios_reason(tree) == GLP_IHEUR && call.start != nullptr && !call.start_offered) {
     call.start_offered = true;
     glp_ios_heur_sol(tree, call.start);
@@ -185,7 +193,7 @@ Status branch(glp_prob* lp, Call& call) {
   if (code == GLP_ENOPFS || (code == 0 && found == GLP_NOFEAS)) {
     return Status::infeasible;
   }
-  if (code != 0 && code != GLP_EMIPGAP && code != GLP_ETMLIM) {
+  if (code != 0 && code != GLP_EMIPGAP && code != GLP_ESTOP && code != GLP_ETMLIM) {
     call.reason = "branch and bound failed";
     return Status::failed;
   }
@@ -342,6 +350,7 @@ SolveResult solve(const MilpModel& model, const SolveOptions& options) {
   call.entries = static_cast<int>(entry.size()) - 1;
   call.start = warm ? start.data() : nullptr;
   call.mip_gap = options.mip_gap;
+  call.known_bound = options.known_bound ? &*options.known_bound : nullptr;
   call.time_limit_ms = static_cast<int>(std::clamp(options.time_limit_seconds * 1e3, 1.0, 2e9));
   call.lp_path = options.lp_path.empty() ? nullptr : options.lp_path.c_str();
   call.failure_lp_path =
@@ -351,6 +360,10 @@ SolveResult solve(const MilpModel& model, const SolveOptions& options) {
 
   result.status = call.status;
   result.bound = call.bound;
+  if (options.known_bound) {
+    result.bound = model.sense == Sense::minimize ? std::max(call.bound, *options.known_bound)
+                                                  : std::min(call.bound, *options.known_bound);
+  }
   result.nodes = call.nodes;
   result.limit_hit = call.limit_hit;
   if (call.status == Status::optimal || call.status == Status::feasible) {

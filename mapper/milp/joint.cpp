@@ -57,6 +57,9 @@ JointResult joint_milp(const Problem& problem,
                               std::move(left.layers));
   SolveOptions solve_options = options.solve;
   solve_options.start = form.encode(known.solution, known.evaluation);
+  if (objective != Objective::edp) {
+    solve_options.known_bound = (known.report.bound - form.constant) / form.unit;
+  }
   const SolveResult solved = solve(form.model, solve_options);
 
   JointResult out;

@@ -318,6 +318,7 @@ Replication replicate_milp(const Problem& problem,
     constant = form.constant;
     if (start) {
       solve_options.start = encode(form, known.solution.replicas, known.evaluation);
+      solve_options.known_bound = (free_bound - constant) / unit;
     }
     result = solve(form.model, solve_options);
     out.report.variables = std::ssize(form.model.columns);
@@ -330,6 +331,7 @@ Replication replicate_milp(const Problem& problem,
     constant = form.constant;
     if (start) {
       solve_options.start = form.encode(known.solution, known.evaluation);
+      solve_options.known_bound = (free_bound - constant) / unit;
     }
     result = solve(form.model, solve_options);
     out.report.variables = std::ssize(form.model.columns);

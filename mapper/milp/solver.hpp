@@ -13,6 +13,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -44,6 +45,8 @@ struct SolveOptions {
   /// A known solution, by column; empty for none. It is offered at the root, which needs the model
   /// as it is, so GLPK's MIP presolver runs only without it. One that is not feasible is ignored.
   std::vector<double> start;
+  /// Of the objective, proven elsewhere: the search ends when an answer is within the gap of it.
+  std::optional<double> known_bound;
   std::string lp_path;          ///< written always; empty for never
   std::string failure_lp_path;  ///< written when the status is failed; empty for never
 };

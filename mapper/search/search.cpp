@@ -375,10 +375,10 @@ SearchSetup make_search(const Network& network,
   setup.reference = uniform(setup.problem, kReferenceBits);
   add_accuracy(setup, folder, at, diagnostics);
   diagnostics.throw_if_any();
-  // Under serial execution PEs are shared in time: any number will do.
+  // Under serial execution PEs are shared in time: as many as the widest widths take.
   setup.budget.pes =
       setup.problem.serial
-          ? INT64_MAX
+          ? pes_of(setup.problem, nearest(setup.problem, kMaxBits, kMaxBits))
           : pes_budget(spec, pes_of(setup.problem, setup.reference.choice), setup.problem.pes);
   if (spec.loss) {
     setup.budget.loss = *spec.loss;

@@ -136,7 +136,8 @@ Simulated read_simulated(const std::string& text, const SearchSetup& setup) {
   Simulated out;
   out.first = in.at("latency").at("first_cycles").get<double>();
   out.latency = in.at("latency").at("cycles").get<double>();
-  out.interval = in.at("throughput").at("interval_cycles").get<double>();
+  const nlohmann::json& interval = in.at("throughput").at("interval_cycles");
+  out.interval = interval.is_number() ? interval.get<double>() : out.first;  // one image has none
   out.energy = in.at("energy").at("total_j").get<double>() / in.at("images").get<double>();
   out.flit_hops = in.at("fabric").at("flit_hops").get<std::int64_t>();
   std::map<std::string, double> spans;
@@ -145,9 +146,6 @@ Simulated read_simulated(const std::string& text, const SearchSetup& setup) {
   }
   for (const mapper::ProblemLayer& layer : setup.problem.layers) {
     out.spans.push_back(spans[layer.name]);
-  }
-  if (out.interval <= 0) {  // one image has no interval
-    out.interval = out.first;
   }
   return out;
 }
