@@ -165,10 +165,21 @@ void refuse_infeasible(const SearchSetup& setup, const config::Node& at) {
 
 // ---- methods ------------------------------------------------------------------------------------
 
-milp::SolveOptions solve_options(const MilpSpec& spec) {
+/// A run whose model is not the method's own: no .lp file is written for it.
+MethodRun part_of_a_method() {
+  MethodRun run;
+  run.method = Method::uniform8;  // which has no model
+  return run;
+}
+
+milp::SolveOptions solve_options(const SearchSetup& setup, const MethodRun& run) {
   milp::SolveOptions options;
-  options.mip_gap = spec.gap;
-  options.time_limit_seconds = spec.time_limit.value;
+  options.mip_gap = setup.spec.milp.gap;
+  options.time_limit_seconds = setup.spec.milp.time_limit.value;
+  options.failure_lp_path = setup.failed_lp;
+  if (run.method == setup.spec.method) {
+    options.lp_path = setup.spec.milp.lp;
+  }
   return options;
 }
 
@@ -181,7 +192,7 @@ Objective objective_of(const SearchSetup& setup) {
 
 void replicate(const SearchSetup& setup, const std::vector<int>& choice, MethodRun& run) {
   milp::ReplicationOptions options;
-  options.solve = solve_options(setup.spec.milp);
+  options.solve = solve_options(setup, run);
   const milp::Replication answer =
       milp::replicate_milp(setup.problem, choice, setup.budget, objective_of(setup), options);
   run.report = answer.report;
@@ -192,7 +203,7 @@ void replicate(const SearchSetup& setup, const std::vector<int>& choice, MethodR
 
 void joint(const SearchSetup& setup, const Problem& problem, Objective objective, MethodRun& run) {
   milp::JointOptions options;
-  options.solve = solve_options(setup.spec.milp);
+  options.solve = solve_options(setup, run);
   const milp::JointResult answer = milp::joint_milp(problem, setup.budget, objective, options);
   run.report = answer.report;
   if (!answer.solution.choice.empty()) {
@@ -336,6 +347,7 @@ void reinforce(const SearchSetup& setup, const SearchHooks& hooks, MethodRun& ru
   }
   if (spec.environment == RlEnvironment::lrmp) {  // the MILP confirms the replicas of the best
     MethodRun confirmed;
+    confirmed.method = run.method;
     replicate(setup, run.solutions.front().choice, confirmed);
     run.report = confirmed.report;
     if (!confirmed.solutions.empty()) {
@@ -409,7 +421,7 @@ MethodRun run_method(const SearchSetup& setup, Method method, const SearchHooks&
       joint(setup, without_copies(setup), objective_of(setup), run);
       break;
     case Method::quantize_replicate: {
-      MethodRun quantized;
+      MethodRun quantized = part_of_a_method();
       joint(setup, without_copies(setup), objective_of(setup), quantized);
       if (!quantized.solutions.empty()) {
         replicate(setup, quantized.solutions.front().choice, run);
@@ -429,7 +441,7 @@ MethodRun run_method(const SearchSetup& setup, Method method, const SearchHooks&
       joint(setup, setup.problem, objective_of(setup), run);
       // When layers overlap, the slowest one also rules the latency.
       if (objective_of(setup) == Objective::latency && !setup.problem.serial) {
-        MethodRun balanced;
+        MethodRun balanced = part_of_a_method();
         joint(setup, setup.problem, Objective::throughput, balanced);
         run.solutions.insert(
             run.solutions.end(), balanced.solutions.begin(), balanced.solutions.end());

@@ -37,6 +37,7 @@ struct SearchSetup {
   Problem problem;
   Budget budget;
   std::unique_ptr<AccuracySource> accuracy;
+  std::string failed_lp;  ///< where a MILP that fails is written; empty for nowhere
   /// Unreplicated, at 8 bit or the nearest widths there are: what gains are counted against.
   Solution reference;
 

@@ -147,6 +147,7 @@ struct AccuracySpec {
 struct MilpSpec {
   double gap = 1e-3;
   Seconds time_limit{60};
+  std::string lp;
   std::int64_t max_replicas = 0;
 
   static constexpr auto fields() {
@@ -157,6 +158,9 @@ struct MilpSpec {
             .range(0.01, 1e6)
             .doc("of one MILP; when it is hit the answer depends on the machine, and the report "
                  "says so"),
+        field("lp", &MilpSpec::lp)
+            .doc("write the MILP of the search's own method there, in the LP format; a MILP that "
+                 "fails is written beside the output folder in any case"),
         field("max_replicas", &MilpSpec::max_replicas)
             .range(0, 1 << 20)
             .doc("of any layer, in every search; 0: as many as it has output positions"));

@@ -166,6 +166,7 @@ class Search {
                                    std::filesystem::path(experiment.path).parent_path().string(),
                                    experiment.root.get("search"))),
         closed_form_(experiment.network, experiment.chip, experiment.execution.granularity) {
+    setup_.failed_lp = folder() + ".failed.lp";
     result_.setup = &setup_;
     result_.clock = experiment.chip.clock;
     result_.granularity = granularity_name();
