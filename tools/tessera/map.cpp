@@ -184,6 +184,9 @@ class Search {
     add_method(experiment_.search.method, experiment_.search.simulate.top, 0);
     simulate();
     choose();
+    if (is_search(experiment_.search.method)) {
+      take_over();
+    }
     for (int round = 1; round <= experiment_.search.simulate.feedback; ++round) {
       correct_costs(round);
       add_method(experiment_.search.method, experiment_.search.simulate.top, round);
@@ -217,6 +220,38 @@ class Search {
       }
     }
     return "";
+  }
+
+  /// Whether answers may come from anywhere, and not from one rule.
+  static bool is_search(Method method) {
+    return method == Method::rl || method == Method::joint_milp;
+  }
+
+  /// When another method's answer is better on the simulator, it becomes a candidate of the search,
+  /// as it is and refined.
+  void take_over() {
+    const auto value = [&](const MapCandidate& one) {
+      return one.within && one.simulated ? one.simulated->value(setup_.spec.objective)
+                                         : std::numeric_limits<double>::infinity();
+    };
+    std::size_t best = result_.chosen;
+    for (std::size_t i = 0; i < result_.candidates.size(); ++i) {
+      best = value(result_.candidates[i]) < value(result_.candidates[best]) ? i : best;
+    }
+    if (best == result_.chosen) {
+      return;
+    }
+    MapCandidate taken = result_.candidates[best];
+    taken.origin = "from " + taken.label();
+    taken.method = experiment_.search.method;
+    taken.rank = 0;
+    taken.solver.reset();
+    result_.candidates.push_back(std::move(taken));
+    if (!setup_.problem.serial) {
+      refine(result_.candidates[best], 0);
+    }
+    simulate();
+    choose();
   }
 
   void add_reference() {
@@ -260,8 +295,7 @@ class Search {
       }
       add(std::move(one));
     }
-    const bool searches = method == Method::rl || method == Method::joint_milp;
-    if (searches && method == experiment_.search.method && !setup_.problem.serial) {
+    if (is_search(method) && method == experiment_.search.method && !setup_.problem.serial) {
       refine_best(first, round);
     }
     const double seconds = std::chrono::duration<double>(Steady::now() - start).count();
