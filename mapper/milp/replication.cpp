@@ -34,8 +34,12 @@ Replication infeasible(std::string solver) {
   return out;
 }
 
-/// Latency in the place of edp, throughput in that of energy: what replicas can change.
-Objective effective(Objective objective) {
+/// Latency in the place of edp, throughput in that of energy: what replicas can change. Under
+/// serial execution the interval is the latency.
+Objective effective(const Problem& problem, Objective objective) {
+  if (problem.serial) {
+    return Objective::latency;
+  }
   switch (objective) {
     case Objective::edp:
       return Objective::latency;
@@ -46,7 +50,8 @@ Objective effective(Objective objective) {
   }
 }
 
-/// The value in `wanted` of an answer that was optimised for effective(wanted), and its bound.
+/// The value in `wanted` of an answer that was optimised for effective(problem, wanted), and its
+/// bound.
 void finish(const Problem& problem,
             std::span<const int> choice,
             Objective wanted,
@@ -266,7 +271,7 @@ Replication replicate_milp(const Problem& problem,
                            Objective objective,
                            const ReplicationOptions& options) {
   const auto began = std::chrono::steady_clock::now();
-  const Objective effect = effective(objective);
+  const Objective effect = effective(problem, objective);
   const bool latency = effect == Objective::latency;
   const bool form_b = !problem.whole_rounds &&
                       (options.form == Form::b || (options.form == Form::automatic && !latency));
@@ -368,7 +373,7 @@ Replication replicate_fast(const Problem& problem,
   LagrangianOptions options;
   options.gap = gap;
   options.fixed = choice;
-  LagrangianResult result = minimize(problem, budget, effective(objective), options);
+  LagrangianResult result = minimize(problem, budget, effective(problem, objective), options);
   Replication out;
   out.replicas = std::move(result.solution.replicas);
   out.report = std::move(result.report);

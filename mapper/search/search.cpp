@@ -201,13 +201,30 @@ void replicate(const SearchSetup& setup, const std::vector<int>& choice, MethodR
   }
 }
 
+/// Where the accuracy source is not the sum of the choices' losses, an answer may turn out beyond
+/// the budget: then again with a smaller one.
 void joint(const SearchSetup& setup, const Problem& problem, Objective objective, MethodRun& run) {
+  constexpr int kRounds = 8;
   milp::JointOptions options;
   options.solve = solve_options(setup, run);
-  const milp::JointResult answer = milp::joint_milp(problem, setup.budget, objective, options);
-  run.report = answer.report;
-  if (!answer.solution.choice.empty()) {
-    run.solutions.push_back(answer.solution);
+  Budget budget = setup.budget;
+  for (int round = 0; round < kRounds; ++round) {
+    const milp::JointResult answer = milp::joint_milp(problem, budget, objective, options);
+    if (answer.solution.choice.empty()) {
+      run.report = round == 0 ? answer.report : run.report;
+      return;
+    }
+    run.report = answer.report;
+    Evaluation judged = answer.evaluation;
+    judged.loss = setup.loss(answer.solution);
+    const bool is_within = judged.within(setup.budget);
+    if (is_within || round + 1 == kRounds) {
+      run.solutions.push_back(answer.solution);
+    }
+    if (is_within) {
+      return;
+    }
+    budget.loss *= std::min(0.95, setup.budget.loss / judged.loss);
   }
 }
 
@@ -307,7 +324,9 @@ std::unique_ptr<rl::Environment> make_environment(const SearchSetup& setup) {
       break;
   }
   rl::CimAqOptions cim_aq;
-  cim_aq.accuracy_drop = setup.budget.loss;
+  if (std::isfinite(setup.budget.loss)) {  // a reward cannot be measured from nowhere
+    cim_aq.accuracy_drop = setup.budget.loss;
+  }
   return rl::make_cim_aq(setup.problem, *setup.accuracy, options, cim_aq);
 }
 
@@ -362,6 +381,25 @@ double SearchSetup::loss(const Solution& solution) const {
   return accuracy->loss(bits_of(problem, solution.choice));
 }
 
+Problem make_costs(const Network& network,
+                   const arch::chip::Chip& chip,
+                   Granularity granularity,
+                   const SearchSpec& spec) {
+  Diagnostics diagnostics;
+  const CostModel model = granularity == Granularity::serial
+                              ? CostModel::serial
+                              : spec.cost_model.value_or(natural_cost_model(granularity));
+  Problem problem =
+      make_problem(network, chip, granularity, model, rules_of(spec.bits), diagnostics);
+  diagnostics.throw_if_any(4);
+  if (spec.milp.max_replicas > 0) {
+    for (ProblemLayer& layer : problem.layers) {
+      layer.max_replicas = std::min(layer.max_replicas, spec.milp.max_replicas);
+    }
+  }
+  return problem;
+}
+
 SearchSetup make_search(const Network& network,
                         const arch::chip::Chip& chip,
                         Granularity granularity,
@@ -373,18 +411,9 @@ SearchSetup make_search(const Network& network,
   setup.network = &network;
   setup.spec = spec;
   setup.seed = seed;
-  Diagnostics diagnostics;
-  const CostModel model = granularity == Granularity::serial
-                              ? CostModel::serial
-                              : spec.cost_model.value_or(natural_cost_model(granularity));
-  setup.problem = make_problem(network, chip, granularity, model, rules_of(spec.bits), diagnostics);
-  diagnostics.throw_if_any(4);
-  if (spec.milp.max_replicas > 0) {
-    for (ProblemLayer& layer : setup.problem.layers) {
-      layer.max_replicas = std::min(layer.max_replicas, spec.milp.max_replicas);
-    }
-  }
+  setup.problem = make_costs(network, chip, granularity, spec);
   setup.reference = uniform(setup.problem, kReferenceBits);
+  Diagnostics diagnostics;
   add_accuracy(setup, folder, at, diagnostics);
   diagnostics.throw_if_any();
   // Under serial execution PEs are shared in time: as many as the widest widths take.

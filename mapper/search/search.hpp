@@ -45,6 +45,12 @@ struct SearchSetup {
   [[nodiscard]] double loss(const Solution& solution) const;
 };
 
+/// Every layer at every pair of widths, without losses. Throws InputError.
+Problem make_costs(const Network& network,
+                   const arch::chip::Chip& chip,
+                   Granularity granularity,
+                   const SearchSpec& spec);
+
 /// `folder` is where a file of the section is looked for, `at` where the section is. Throws
 /// InputError.
 SearchSetup make_search(const Network& network,

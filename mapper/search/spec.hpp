@@ -3,17 +3,18 @@
 /// The `search:` section of an experiment: what a search may change, what it minimises, and how.
 ///
 ///   search:
-///     method: joint_milp            # tessera list searches
+///     method: joint_milp     # tessera list searches
 ///     objective: latency
-///     pes: own_8bit                 # the chip's share of an unreplicated 8-bit network; or chip,
-///     or a number loss_of_bits: 6               # may lose as much accuracy as 6/6 everywhere; or
-///     loss: <number> bits: {w_min: 2, w_max: 8, a_min: 2, a_max: 8} accuracy: {source:
-///     sensitivity} simulate: {top: 3, images: 4}
+///     pes: own_8bit          # what 8 bit without copies takes; or chip, or a number
+///     loss_of_bits: 6        # may lose as much accuracy as 6/6 everywhere; or loss: <number>
+///     bits: {w_min: 2, w_max: 8, a_min: 2, a_max: 8}
+///     accuracy: {source: sensitivity}
+///     simulate: {top: 3, images: 4}
 ///
-/// Errors   those of the configuration reader, and E-SEARCH-PES (no number of PEs), E-SEARCH-LOSS
-/// (the
-///          budget is given twice), E-SEARCH-BITS (no width is left to choose), E-SEARCH-ACCURACY
-///          (a source without its file or command), E-SEARCH-BUDGET (budgets that grow)
+/// Errors   those of the configuration reader, and E-SEARCH-PES (no number of PEs),
+///          E-SEARCH-LOSS (the budget is given twice), E-SEARCH-BITS (no width is left to choose),
+///          E-SEARCH-ACCURACY (a source without its file or command), E-SEARCH-BUDGET (budgets that
+///          grow)
 #pragma once
 
 #include "mapper/cost_table.hpp"

@@ -49,6 +49,13 @@ class StatusLine {
  public:
   explicit StatusLine(bool enabled) : enabled_(enabled) {}
 
+  ~StatusLine() { clear(); }
+
+  StatusLine(const StatusLine&) = delete;
+  StatusLine& operator=(const StatusLine&) = delete;
+  StatusLine(StatusLine&&) = delete;
+  StatusLine& operator=(StatusLine&&) = delete;
+
   void show(const std::string& text) {
     const Steady::time_point now = Steady::now();
     if (enabled_ && now >= next_) {
@@ -75,7 +82,10 @@ class StatusLine {
 /// Checkpoints of reinforcement learning, one per round of feedback.
 class Checkpoints {
  public:
-  explicit Checkpoints(const std::string& base, bool fresh) : base_(base) {
+  Checkpoints(std::string base, bool fresh) : base_(std::move(base)) {
+    while (base_.size() > 1 && base_.back() == '/') {
+      base_.pop_back();
+    }
     if (fresh) {
       remove();
     }
@@ -105,18 +115,19 @@ class Checkpoints {
     if (Steady::now() < next_ && !search.is_done()) {
       return;
     }
-    const std::string temporary = path(round) + ".partial";
-    {
-      std::ofstream out(temporary, std::ios::binary | std::ios::trunc);
-      search.save(out);
+    std::ofstream out(temporary(), std::ios::binary | std::ios::trunc);
+    search.save(out);
+    out.close();
+    if (out) {  // a search that cannot be saved still ends
+      std::error_code ignored;
+      std::filesystem::rename(temporary(), path(round), ignored);
     }
-    std::error_code ignored;  // a search that cannot be saved still ends
-    std::filesystem::rename(temporary, path(round), ignored);
     next_ = Steady::now() + std::chrono::seconds(1);
   }
 
   void remove() const {
     std::error_code ignored;
+    std::filesystem::remove(temporary(), ignored);
     for (int round = 0; std::filesystem::remove(path(round), ignored); ++round) {
     }
   }
@@ -125,6 +136,8 @@ class Checkpoints {
   [[nodiscard]] std::string path(int round) const {
     return round == 0 ? base_ + ".checkpoint" : fmt::format("{}.checkpoint{}", base_, round);
   }
+
+  [[nodiscard]] std::string temporary() const { return base_ + ".checkpoint.partial"; }
 
   std::string base_;
   Steady::time_point next_ = Steady::now();
@@ -165,6 +178,7 @@ class Search {
                                    static_cast<std::uint64_t>(experiment.execution.seed),
                                    std::filesystem::path(experiment.path).parent_path().string(),
                                    experiment.root.get("search"))),
+        uncorrected_(setup_.problem),
         closed_form_(experiment.network, experiment.chip, experiment.execution.granularity) {
     setup_.failed_lp = folder() + ".failed.lp";
     result_.setup = &setup_;
@@ -182,7 +196,7 @@ class Search {
       }
     }
     add_method(experiment_.search.method, experiment_.search.simulate.top, 0);
-    simulate();
+    simulate(0);
     choose();
     if (is_search(experiment_.search.method)) {
       take_over();
@@ -190,9 +204,10 @@ class Search {
     for (int round = 1; round <= experiment_.search.simulate.feedback; ++round) {
       correct_costs(round);
       add_method(experiment_.search.method, experiment_.search.simulate.top, round);
-      simulate();
+      simulate(round);
       choose();
     }
+    setup_.problem = uncorrected_;
     if (baselines_) {
       for (Solution& solution : mapper::sweep_loss(setup_, kSweep)) {
         result_.seen.push_back(std::move(solution));
@@ -250,7 +265,7 @@ class Search {
     if (!setup_.problem.serial) {
       refine(result_.candidates[best], 0);
     }
-    simulate();
+    simulate(0);
     choose();
   }
 
@@ -299,9 +314,11 @@ class Search {
       refine_best(first, round);
     }
     const double seconds = std::chrono::duration<double>(Steady::now() - start).count();
-    result_.seconds.emplace_back(
-        std::string(method_name(method)) + (round == 0 ? "" : fmt::format("_feedback{}", round)),
-        seconds);
+    result_.seconds.emplace_back(step_name(method_name(method), round), seconds);
+  }
+
+  static std::string step_name(std::string_view what, int round) {
+    return round == 0 ? std::string(what) : fmt::format("{}_feedback{}", what, round);
   }
 
   static std::string_view method_name(Method method) {
@@ -374,7 +391,7 @@ class Search {
 
   /// Places a candidate and evaluates it, unless the same solution is there already.
   void add(MapCandidate one) {
-    const mapper::Evaluation evaluation = mapper::evaluate(setup_.problem, one.solution);
+    const mapper::Evaluation evaluation = mapper::evaluate(uncorrected_, one.solution);
     const bool of_chosen_method = one.method == experiment_.search.method;
     const bool known = std::any_of(
         result_.candidates.begin(), result_.candidates.end(), [&](const MapCandidate& other) {
@@ -413,7 +430,7 @@ class Search {
   }
 
   /// Simulates what was not simulated yet, each in a process of its own.
-  void simulate() {
+  void simulate(int round) {
     const Steady::time_point start = Steady::now();
     std::vector<std::function<std::string()>> work;
     std::vector<std::size_t> whose;
@@ -439,7 +456,7 @@ class Search {
         one.note = answers[i].text.substr(0, answers[i].text.find('\n'));
       }
     }
-    result_.seconds.emplace_back(fmt::format("simulation{}", result_.seconds.size()),
+    result_.seconds.emplace_back(step_name("simulation", round),
                                  std::chrono::duration<double>(Steady::now() - start).count());
   }
 
@@ -475,14 +492,15 @@ class Search {
     }
   }
 
-  /// Every layer's time times how much longer the best candidate's span was than the closed form
-  /// said.
+  /// Every layer's time is what it was at first, times how much longer the best candidate's span is
+  /// than the closed form says.
   void correct_costs(int round) {
     const MapCandidate& best = answer();
     if (!best.simulated || best.spans.size() != setup_.problem.layers.size()) {
       return;
     }
     status_.show(fmt::format("feedback: round {}", round));
+    setup_.problem = uncorrected_;
     for (std::size_t l = 0; l < best.spans.size(); ++l) {
       const double ratio = best.spans[l] > 0 && best.simulated->spans[l] > 0
                                ? std::clamp(best.simulated->spans[l] / best.spans[l], 0.25, 4.0)
@@ -513,18 +531,19 @@ class Search {
   StatusLine status_;
   Checkpoints checkpoints_;
   SearchSetup setup_;
+  const mapper::Problem uncorrected_;  ///< what answers of all rounds are compared by
   mapper::ClosedForm closed_form_;
   MapResult result_;
 };
 
 /// Throws when the search, which is done, has no answer that was simulated.
 void require_answer(const Search& search, const Experiment& experiment) {
-  search.forget_checkpoints();
   const MapCandidate& answer = search.answer();
   const bool own = answer.method == experiment.search.method;
   if (own && answer.within && answer.simulated) {
     return;
   }
+  search.forget_checkpoints();
   Diagnostics diagnostics;
   diagnostics.error(
       config::diagnose(experiment.root.get("search"),
@@ -546,11 +565,12 @@ Experiment load(const CommandLine& line, Diagnostics diagnostics) {
   return experiment;
 }
 
-void export_lut(const Experiment& experiment, const SearchSetup& setup, const std::string& path) {
+void export_lut(const Experiment& experiment, const std::string& path) {
+  const mapper::Problem costs = mapper::make_costs(
+      experiment.network, experiment.chip, experiment.execution.granularity, experiment.search);
   const std::filesystem::path file(path);
   report::OutputFolder folder(file.has_parent_path() ? file.parent_path().string() : ".");
-  folder.add(file.filename().string(),
-             mapper::cost_table_csv(setup.problem, experiment.chip.clock));
+  folder.add(file.filename().string(), mapper::cost_table_csv(costs, experiment.chip.clock));
   folder.commit();
 }
 
@@ -558,11 +578,11 @@ void export_lut(const Experiment& experiment, const SearchSetup& setup, const st
 
 int map_experiment(const CommandLine& line, Diagnostics diagnostics) {
   Experiment experiment = load(line, std::move(diagnostics));
-  Search search(experiment, line, true);
   if (!line.export_lut.empty()) {
-    export_lut(experiment, search.setup(), line.export_lut);
+    export_lut(experiment, line.export_lut);
     return 0;
   }
+  Search search(experiment, line, true);
   report::OutputFolder folder(search.folder());
   const MapResult& result = search.run();
   require_answer(search, experiment);
@@ -576,6 +596,7 @@ int map_experiment(const CommandLine& line, Diagnostics diagnostics) {
     folder.add(name, std::move(svg));
   }
   folder.commit();
+  search.forget_checkpoints();
   if (line.json) {
     std::fputs(json.c_str(), stdout);
   } else if (!line.quiet) {
@@ -589,6 +610,7 @@ Mapping search_mapping(Experiment& experiment, const CommandLine& line) {
   Search search(experiment, line, false);
   (void)search.run();
   require_answer(search, experiment);
+  search.forget_checkpoints();
   Mapping mapping = search.answer().mapping;
   quantize(experiment.network,
            mapper::bits_of(search.setup().problem, search.answer().solution.choice));

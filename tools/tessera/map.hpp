@@ -3,8 +3,8 @@
 /// `tessera map`: search, place, simulate the best, keep the best of those.
 ///
 /// Interrupted  reinforcement learning leaves <folder>.checkpoint behind; the next call with the
-/// same
-///              experiment goes on there and comes to the same answer. It is removed at the end
+///              same experiment goes on there and comes to the same answer. It is removed at the
+///              end
 /// Errors       those of make_search() and of the checkpoint: E-SEARCH-CHECKPOINT
 #pragma once
 

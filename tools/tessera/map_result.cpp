@@ -316,7 +316,9 @@ std::string map_text(const MapResult& result) {
     out += fmt::format(", loss up to {:.4g} {}", setup.budget.loss, setup.accuracy->unit());
   }
   out += "\n\n";
-  const bool lrmp = setup.spec.cost_model.has_value();
+  const auto asked = setup.spec.cost_model.value_or(mapper::CostModel::pipeline);
+  const bool lrmp = !setup.problem.serial && asked != mapper::CostModel::pipeline &&
+                    asked != mapper::CostModel::serial;
   using report::Align;
   report::Table table({"method",
                        "w/a bits",
@@ -367,8 +369,9 @@ std::string map_text(const MapResult& result) {
          both ? times(base.simulated->interval, one.simulated->interval) : "",
          sim ? percent_off(latency, one.simulated->first) : "",
          one.solver && !one.solver->solver.empty()
-             ? fmt::format(
-                   "{:.2g}{}", 100 * one.solver->gap, one.solver->limit_hit ? " (limit)" : "")
+             ? fmt::format("{:.2g}{}",
+                           one.solver->gap < 1e-9 ? 0 : 100 * one.solver->gap,  // rounding
+                           one.solver->limit_hit ? " (limit)" : "")
              : ""});
   }
   out += table.text();
@@ -410,7 +413,8 @@ std::string map_json(const MapResult& result) {
   out["without_answer"] = result.notes;
   out["episodes"] = result.episodes.episodes.size();
   for (const auto& [step, seconds] : result.seconds) {
-    out["timing"][step] = seconds;
+    json& sum = out["timing"][step];  // some steps come twice
+    sum = seconds + (sum.is_null() ? 0.0 : sum.get<double>());
   }
   return out.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
 }

@@ -110,6 +110,13 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
   diagnostics.throw_if_any();
 
   const ExecutionSpec& execution = experiment.execution;
+  // Whether the results can be written is found out before the work, not after.
+  std::unique_ptr<report::OutputFolder> folder;
+  const bool is_run = line.command == Command::run;
+  if (is_run || !line.out.empty()) {
+    folder = std::make_unique<report::OutputFolder>(line.out.empty() ? "out/" + experiment.info.name
+                                                                     : line.out);
+  }
   if (experiment.maps_first) {
     experiment.request.mapping = search_mapping(experiment, line);
   }
@@ -118,13 +125,6 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
   throw_mapping_errors(diagnostics, experiment);
   const Program program = lower_mapping(experiment, mapping);
 
-  // Whether the results can be written is found out before the simulation, not after.
-  std::unique_ptr<report::OutputFolder> folder;
-  const bool is_run = line.command == Command::run;
-  if (is_run || !line.out.empty()) {
-    folder = std::make_unique<report::OutputFolder>(line.out.empty() ? "out/" + experiment.info.name
-                                                                     : line.out);
-  }
   std::unique_ptr<trace::ChromeTrace> trace;
   if (!line.trace.empty()) {
     trace::ChromeTraceOptions options;
