@@ -260,7 +260,7 @@ std::string cost_table_csv(const Problem& problem, const Clock& clock) {
     for (const Choice& choice : layer.choices) {
       const double cycles = choice.fixed + choice.per_position * problem.rounds(layer, 1);
       fmt::format_to(std::back_inserter(out),
-                     "{},{},{},{},{},{},{}\n",
+                     "{},{},{},{:.12g},{:.12g},{:.12g},{}\n",
                      layer.name,
                      choice.w_bits,
                      choice.a_bits,

@@ -215,6 +215,13 @@ void joint(const SearchSetup& setup, const Problem& problem, Objective objective
       return;
     }
     run.report = answer.report;
+    if (round > 0) {
+      run.report.message = fmt::format(
+          "bound and gap are those of a smaller loss budget, {:.4g}: the accuracy source is "
+          "stricter "
+          "than the sum of the layers' losses",
+          budget.loss);
+    }
     Evaluation judged = answer.evaluation;
     judged.loss = setup.loss(answer.solution);
     const bool is_within = judged.within(setup.budget);
@@ -384,11 +391,22 @@ double SearchSetup::loss(const Solution& solution) const {
 Problem make_costs(const Network& network,
                    const arch::chip::Chip& chip,
                    Granularity granularity,
-                   const SearchSpec& spec) {
+                   const SearchSpec& spec,
+                   const config::Node& at) {
   Diagnostics diagnostics;
-  const CostModel model = granularity == Granularity::serial
-                              ? CostModel::serial
-                              : spec.cost_model.value_or(natural_cost_model(granularity));
+  const CostModel model = spec.cost_model.value_or(natural_cost_model(granularity));
+  if ((model == CostModel::serial) != (granularity == Granularity::serial)) {
+    Diagnostic d;
+    d.code = "E-SEARCH-COST-MODEL";
+    d.sentence = "the cost model does not go with the granularity";
+    d.at = at.get("cost_model").at();
+    d.path = "search.cost_model";
+    d.expected = granularity == Granularity::serial ? "serial" : "array, sum, max or pipeline";
+    d.got = at.get("cost_model").scalar();
+    d.hint = "leave it out to get the one that suits execution.granularity";
+    diagnostics.error(std::move(d));
+    diagnostics.throw_if_any();
+  }
   Problem problem =
       make_problem(network, chip, granularity, model, rules_of(spec.bits), diagnostics);
   diagnostics.throw_if_any(4);
@@ -411,7 +429,7 @@ SearchSetup make_search(const Network& network,
   setup.network = &network;
   setup.spec = spec;
   setup.seed = seed;
-  setup.problem = make_costs(network, chip, granularity, spec);
+  setup.problem = make_costs(network, chip, granularity, spec, at);
   setup.reference = uniform(setup.problem, kReferenceBits);
   Diagnostics diagnostics;
   add_accuracy(setup, folder, at, diagnostics);

@@ -49,7 +49,8 @@ struct SearchSetup {
 Problem make_costs(const Network& network,
                    const arch::chip::Chip& chip,
                    Granularity granularity,
-                   const SearchSpec& spec);
+                   const SearchSpec& spec,
+                   const config::Node& at);
 
 /// `folder` is where a file of the section is looked for, `at` where the section is. Throws
 /// InputError.

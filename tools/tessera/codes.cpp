@@ -251,6 +251,9 @@ constexpr std::array kCodes{
              "What an interrupted search left behind cannot be read, or is of another experiment. "
              "--fresh starts anew.",
              "another network than that of the checkpoint"},
+    CodeInfo{"E-SEARCH-COST-MODEL",
+             "The cost model `serial` goes with serial execution, and no other one does.",
+             "search: {cost_model: serial}   # under granularity: pixel"},
     CodeInfo{"E-SEARCH-LOSS", "The loss of accuracy is limited twice.", "loss: 1\nloss_of_bits: 6"},
     CodeInfo{"E-SEARCH-NONE",
              "A method found nothing that keeps to the budgets and that the simulator can run.",

@@ -566,8 +566,11 @@ Experiment load(const CommandLine& line, Diagnostics diagnostics) {
 }
 
 void export_lut(const Experiment& experiment, const std::string& path) {
-  const mapper::Problem costs = mapper::make_costs(
-      experiment.network, experiment.chip, experiment.execution.granularity, experiment.search);
+  const mapper::Problem costs = mapper::make_costs(experiment.network,
+                                                   experiment.chip,
+                                                   experiment.execution.granularity,
+                                                   experiment.search,
+                                                   experiment.root.get("search"));
   const std::filesystem::path file(path);
   report::OutputFolder folder(file.has_parent_path() ? file.parent_path().string() : ".");
   folder.add(file.filename().string(), mapper::cost_table_csv(costs, experiment.chip.clock));

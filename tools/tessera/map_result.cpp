@@ -122,7 +122,8 @@ json candidate_json(const MapResult& result, const MapCandidate& one) {
                      {"bound", r.bound},
                      {"gap", r.gap},
                      {"variables", r.variables},
-                     {"limit_hit", r.limit_hit}};
+                     {"limit_hit", r.limit_hit},
+                     {"message", r.message}};
   }
   return out;
 }
@@ -371,7 +372,9 @@ std::string map_text(const MapResult& result) {
          one.solver && !one.solver->solver.empty()
              ? fmt::format("{:.2g}{}",
                            one.solver->gap < 1e-9 ? 0 : 100 * one.solver->gap,  // rounding
-                           one.solver->limit_hit ? " (limit)" : "")
+                           one.solver->limit_hit         ? " (limit)"
+                           : one.solver->message.empty() ? ""
+                                                         : " (smaller loss)")
              : ""});
   }
   out += table.text();
