@@ -118,6 +118,9 @@ void append_diagnostic(std::string& out, const Diagnostic& d) {
   append_fact(out, "path:", d.path);
   append_fact(out, "expected:", d.expected);
   append_fact(out, "got:", d.got);
+  for (const std::string& item : d.items) {
+    append_fact(out, "item:", item);
+  }
   append_fact(out, "hint:", d.hint);
 }
 

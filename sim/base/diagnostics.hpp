@@ -47,6 +47,8 @@ struct Diagnostic {
   std::string got;
   std::string hint;               ///< empty when there is no useful action
   std::vector<Position> related;  ///< second place of a conflict, or the overridden value
+  std::vector<std::string>
+      items{};  ///< what the error is about, one line each, when it is several things
 };
 
 /// Collects diagnostics of one phase; beyond 10000 they are only counted, so that hostile input

@@ -105,6 +105,8 @@ const std::vector<Door>& doors() {
       {"torch/", "workloads/train/", "torch is included in workloads/train alone"},
       {"ATen/", "workloads/train/", "torch is included in workloads/train alone"},
       {"Eigen/", "mapper/rl/", "Eigen is included in mapper/rl alone"},
+      {"onnx/", "workloads/onnx/", "ONNX is included in workloads/onnx alone"},
+      {"google/protobuf/", "workloads/onnx/", "protobuf is included in workloads/onnx alone"},
   };
   return kDoors;
 }
@@ -269,6 +271,8 @@ TEST(IncludesSelfTest, GuardsTheDoorsOfLibraries) {
   EXPECT_EQ(findings("tests/unit/a.cpp", "  #  include <systemc>"), 1U);
   EXPECT_EQ(findings("workloads/train/a.cpp", "#include <torch/torch.h>"), 0U);
   EXPECT_EQ(findings("workloads/a.cpp", "#include <torch/torch.h>"), 1U);
+  EXPECT_EQ(findings("workloads/onnx/a.cpp", "#include <onnx/onnx_pb.h>"), 0U);
+  EXPECT_EQ(findings("workloads/a.cpp", "#include <google/protobuf/message.h>"), 1U);
   EXPECT_EQ(findings("sim/base/a.hpp", "#include <yaml-cpp/yaml.h>"), 1U);
   EXPECT_EQ(findings("sim/base/a.cpp", "#include <yaml-cpp/yaml.h>"), 0U);
   EXPECT_EQ(findings("sim/base/a.cpp", "// #include <systemc>"), 0U);

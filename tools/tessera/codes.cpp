@@ -224,6 +224,31 @@ constexpr std::array kCodes{
     CodeInfo{"E-NET-ZOO",
              "There is no built-in network of that name; `tessera list networks`.",
              "network: {zoo: resnet19}"},
+    CodeInfo{"E-ONNX-FILE",
+             "A file is no ONNX model, is not whole, or is 2 GiB or larger.",
+             "tessera import picture.png"},
+    CodeInfo{
+        "E-ONNX-GRAPH",
+        "The graph of an ONNX file does not hold together: a tensor that nobody produces, two of "
+        "the same name, nodes in a circle, an input without fixed sizes, more than one input "
+        "or output.",
+        "a node that reads a tensor 'weight' which is no initializer"},
+    CodeInfo{"E-ONNX-OPERATOR",
+             "Nodes of an ONNX file have no counterpart here; each is listed with its operator and "
+             "the reason. workloads/onnx/README.md shows what can be imported.",
+             "a node 'act' with the operator LeakyRelu"},
+    CodeInfo{"E-ONNX-OPSET",
+             "The operator set of an ONNX file is too old or too new: export it anew with "
+             "opset_version=13.",
+             "opset_import: 8"},
+    CodeInfo{"E-ONNX-SHAPE",
+             "The inputs of a node of an ONNX file do not fit each other or its attributes.",
+             "a convolution of 3 channels with weights for 4"},
+    CodeInfo{
+        "E-ONNX-TENSOR",
+        "Numbers of an ONNX file cannot be read: more or fewer than their shape has, in another "
+        "file (external data), of a type that is not taken, not a number.",
+        "an initializer of shape 2x2 with 3 values"},
     CodeInfo{"E-OUT-FOLDER", "The output folder cannot be made or written to.", "--out /proc/x"},
     CodeInfo{"E-OUT-WRITE",
              "A result, trace or waveform cannot be written.",

@@ -196,6 +196,12 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
       app.add_subcommand("validate", "compare closed form and simulation, layer by layer");
   add_simulation_options(*validate, result, values);
 
+  CLI::App* import = app.add_subcommand(
+      "import", "show what an ONNX file becomes: layers, shapes, MACs, parameters");
+  import->add_option("MODEL", result.names, "ONNX file, as torch.onnx.export writes it");
+  import->add_flag("--json", result.json, "print JSON");
+  import->footer("An experiment uses it by network: {onnx: model.onnx}.");
+
   CLI::App* explain = app.add_subcommand(
       "explain", "what a kind, a configuration key or an error code means; alone: what there is");
   explain->add_option(
@@ -204,7 +210,7 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
 
   CLI::App* list = app.add_subcommand("list", "networks, kinds, chips, experiments or searches");
   list->add_option("WHAT", result.names, "networks | kinds | chips | experiments | searches");
-  for (CLI::App* command : {run, map, validate, explain, list}) {
+  for (CLI::App* command : {run, map, validate, import, explain, list}) {
     command->allow_extras();
   }
 
@@ -229,7 +235,7 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
     std::vector<std::string> reversed(result.arguments.rbegin(), result.arguments.rend());
     app.parse(reversed);
   } catch (const CLI::CallForHelp&) {
-    for (CLI::App* command : {run, map, validate, explain, list}) {
+    for (CLI::App* command : {run, map, validate, import, explain, list}) {
       if (command->parsed()) {
         result.text = command->help();
         return result;
@@ -248,6 +254,7 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
   const std::vector<std::pair<CLI::App*, Command>> commands = {{run, Command::run},
                                                                {map, Command::map},
                                                                {validate, Command::validate},
+                                                               {import, Command::import_onnx},
                                                                {explain, Command::explain},
                                                                {list, Command::list}};
   for (const auto& [command, which] : commands) {
@@ -259,7 +266,7 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
 
   std::vector<std::string> rest = app.remaining(true);
   if (chosen == nullptr) {
-    const std::vector<std::string> names = {"run", "map", "validate", "explain", "list"};
+    const std::vector<std::string> names = {"run", "map", "validate", "import", "explain", "list"};
     if (rest.empty() && diagnostics.ok()) {
       report_missing(line, "no command is given", "one of: " + join_keys(names), diagnostics);
     }
@@ -296,6 +303,9 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
                          result.command == Command::validate;
   if (simulates && result.names.empty()) {
     report_missing(line, "no experiment is given", "the path of an experiment file", diagnostics);
+  }
+  if (result.command == Command::import_onnx && result.names.empty()) {
+    report_missing(line, "no model is given", "the path of an ONNX file", diagnostics);
   }
   if (result.command != Command::validate && result.names.size() > 1) {
     Diagnostic d;

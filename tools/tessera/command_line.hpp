@@ -15,12 +15,12 @@
 
 namespace tessera::tools {
 
-enum class Command { none, run, map, validate, explain, list };
+enum class Command { none, run, map, validate, import_onnx, explain, list };
 
 struct CommandLine {
   Command command = Command::none;
   std::string text;                ///< for --help and --version: print it and leave
-  std::vector<std::string> names;  ///< experiments; or what to explain or list
+  std::vector<std::string> names;  ///< experiments; or what to import, explain or list
   std::vector<std::string> sets;   ///< --set, then the options that stand for one
   std::string out;                 ///< empty: out/<experiment name>, nothing for validate
   std::string trace;

@@ -5,6 +5,7 @@
 #include "arch/chip/spec.hpp"
 #include "sim/base/text.hpp"
 #include "workloads/network_yaml.hpp"
+#include "workloads/onnx/convert.hpp"
 #include "workloads/quantize.hpp"
 
 #include <fmt/format.h>
@@ -27,23 +28,26 @@ std::string folder_of(const std::string& path) {
 Network read_network_section(const config::Node& node,
                              Experiment& experiment,
                              Diagnostics& diagnostics) {
-  if (node.is_null() || !node.has("file")) {
-    return node.is_null() ? Network{}  // was reported as missing
-                          : read_network(node, diagnostics).value_or(Network{});
+  if (node.is_null()) {
+    return {};  // was reported as missing
   }
-  const config::Node file = node.get("file");
+  const std::string way = node.has("file") ? "file" : "onnx";
+  if (!node.has(way)) {
+    return read_network(node, diagnostics).value_or(Network{});
+  }
+  const config::Node file = node.get(way);
   const auto keys = node.keys();
   if (keys.size() > 1) {
-    const bool file_first = keys[0].first == "file";
+    const bool file_first = keys[0].first == way;
     Diagnostic d =
         config::diagnose(node,
                          "E-EXP-NETWORK",
                          "the network is given in more than one way",
-                         "file: <network.yaml> and nothing else, zoo: <name>, or layers");
+                         "one of file: <network.yaml>, onnx: <model.onnx>, zoo: <name>, or layers");
     d.at = keys[1].second;
     d.got = fmt::format("{} and {}",
-                        quote(file_first ? "file" : keys[0].first),
-                        quote(file_first ? keys[1].first : "file"));
+                        quote(file_first ? way : keys[0].first),
+                        quote(file_first ? keys[1].first : way));
     d.related = {keys[0].second};
     diagnostics.error(std::move(d));
     node.mark_read();
@@ -51,7 +55,7 @@ Network read_network_section(const config::Node& node,
   }
   if (file.type() != config::NodeType::scalar) {
     diagnostics.error(config::diagnose(
-        file, "E-EXP-NETWORK", "the network file has no name", "the path of a YAML file"));
+        file, "E-EXP-NETWORK", "the network file has no name", "the path of a file"));
     return {};
   }
   const std::string path = (std::filesystem::path(folder_of(experiment.path)) / file.scalar())
@@ -61,11 +65,15 @@ Network read_network_section(const config::Node& node,
     diagnostics.error(config::diagnose(file,
                                        "E-CFG-FILE",
                                        fmt::format("cannot read {}", quote(path)),
-                                       "a readable YAML file",
+                                       "a readable file",
                                        "the path is relative to the experiment file"));
     return {};
   }
   experiment.network_from_file = true;
+  if (way == "onnx") {
+    std::optional<onnx::Imported> imported = onnx::import_network(path, file.at(), diagnostics);
+    return imported ? std::move(imported->network) : Network{};
+  }
   return load_network(path, diagnostics).value_or(Network{});
 }
 

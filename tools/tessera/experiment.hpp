@@ -4,16 +4,17 @@
 ///
 ///   include: ../chips/lrmp.yaml                # gives `chip:`; any value may be overridden here
 ///   experiment: {name: lrmp_resnet18, doc: one sentence}
-///   network: {zoo: resnet18}                   # or {file: ../networks/x.yaml}, or layers inline
+///   network: {zoo: resnet18}                   # or {file: ../networks/x.yaml}, {onnx: x.onnx}, or
+///   layers
+///                                              # inline
 ///   mapping: {default: {w_bits: 8, a_bits: 8}} # see mapper/mapping_yaml.hpp
 ///   execution: {granularity: pixel, images: 1}
 ///   search: {method: joint_milp}               # see mapper/search/spec.hpp
 ///
 /// With `search:` and without `mapping:`, `tessera run` searches a mapping first.
 ///
-/// Paths    `include`, `network.file` and `mapping.file` are relative to the file they are written
-/// in
-///          or, in the latter two, to the experiment file
+/// Paths    `include` is relative to the file it is written in; `network.file`, `network.onnx` and
+///          `mapping.file` to the experiment file
 /// Errors   diagnostics, all of them at once: those of the readers, and E-EXP-NETWORK (the network
 ///          is given twice), E-EXP-RATE (two arrival rates), E-EXP-NAME
 #pragma once
@@ -98,7 +99,9 @@ struct ExperimentFile {
         field("experiment", &ExperimentFile::experiment).doc("what this is called"),
         field("network", &ExperimentFile::network)
             .required()
-            .doc("what is computed: zoo: <name>, or file: <network.yaml>, or layers inline"),
+            .doc("what is computed: zoo: <name>, file: <network.yaml>, onnx: <model.onnx>, or "
+                 "layers "
+                 "inline"),
         field("chip", &ExperimentFile::chip)
             .required()
             .doc("what it runs on; usually by include: ../chips/<chip>.yaml"),

@@ -42,6 +42,10 @@ std::vector<FieldInfo> network_fields() {
   return {
       info("zoo", "string", "", "a built-in network; tessera list networks"),
       info("file", "string", "", "a file with a `network:` of its own; relative to the experiment"),
+      info("onnx",
+           "string",
+           "",
+           "an ONNX file; relative to the experiment; tessera import shows it"),
       info("name", "string", "", "inline: name of the network"),
       info("input", "map", "", "inline: {height, width, channels, bits, signed}"),
       std::move(layers)};

@@ -8,6 +8,7 @@
 #include "sim/engine/simulation.hpp"
 #include "tools/tessera/command_line.hpp"
 #include "tools/tessera/explain.hpp"
+#include "tools/tessera/import.hpp"
 #include "tools/tessera/map.hpp"
 #include "tools/tessera/run.hpp"
 
@@ -34,6 +35,10 @@ int dispatch(const CommandLine& line, const Diagnostics& diagnostics) {
       return run_experiment(line, diagnostics);
     case Command::map:
       return map_experiment(line, diagnostics);
+    case Command::import_onnx:
+      diagnostics.throw_if_any();
+      std::fputs((line.json ? import_json : import_text)(line.names.front()).c_str(), stdout);
+      return 0;
     case Command::explain:
       diagnostics.throw_if_any();
       if (line.schema) {

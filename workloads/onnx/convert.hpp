@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// From the float graph to a Network and its float parameters.
+///
+/// Layout    ONNX tensors are views of layer tensors ([height][width][channels]): each axis a list
+/// of
+///           strides. Reshape, Transpose, Squeeze, Slice, Split and Gather only change the view, so
+///           that a matrix behind a Flatten gets its rows reordered, and q, k, v become slices.
+///           Scales and offsets per channel (of LayerNormalization, Mul, Div) travel with the view
+///           into the next matrix.
+/// Left out  as in the zoo: a constant class token becomes a copy of the first patch, added
+/// position
+///           embeddings vanish. `notes` says so; shapes and costs are exact, values are not.
+/// Errors    E-ONNX-OPERATOR, one for all nodes, each with its name, operator and reason;
+///           E-ONNX-GRAPH when there is not one input and one output with a batch of 1
+#pragma once
+
+#include "workloads/network.hpp"
+#include "workloads/onnx/graph.hpp"
+#include "workloads/onnx/read.hpp"
+#include "workloads/quantize.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tessera::onnx {
+
+/// Weights of a matrix layer as the file has them, batch norm and scales folded.
+struct FloatParameters {
+  std::vector<float> weights;  ///< [groups][cols][rows], rows fastest, as in parameters.hpp
+  std::vector<float> bias;     ///< [groups * cols]; empty without bias
+};
+
+struct Imported {
+  Network network;                          ///< not quantized
+  std::vector<FloatParameters> parameters;  ///< per layer; empty where it is no matrix with weights
+  std::vector<LayerBits> bits;              ///< per matrix layer; 8 where the file does not say
+  bool has_bits = false;                    ///< the file quantizes
+  std::vector<std::string> notes;           ///< what the network leaves out
+  std::int64_t file_parameters = 0;         ///< numbers in the file's initializers that are used
+};
+
+std::optional<Imported> convert(const Graph& graph, Reporter& reporter);
+
+/// load_graph() and convert().
+std::optional<Imported> import_network(const std::string& path,
+                                       const Position& wanted_at,
+                                       Diagnostics& diagnostics);
+
+}  // namespace tessera::onnx
