@@ -72,7 +72,13 @@ Network read_network_section(const config::Node& node,
   experiment.network_from_file = true;
   if (way == "onnx") {
     std::optional<onnx::Imported> imported = onnx::import_network(path, file.at(), diagnostics);
-    return imported ? std::move(imported->network) : Network{};
+    if (!imported) {
+      return {};
+    }
+    if (imported->has_bits) {
+      experiment.bits_from_file = std::move(imported->bits);
+    }
+    return std::move(imported->network);
   }
   return load_network(path, diagnostics).value_or(Network{});
 }
@@ -112,6 +118,17 @@ void quantize_as_requested(Network& network, const mapper::MappingRequest& reque
     }
   }
   quantize(network, bits);
+}
+
+/// Widths that the network's file brings hold as long as there is no `mapping`.
+void use_bits_from_file(Experiment& experiment, const config::Node& mapping) {
+  if (!mapping.is_null()) {
+    experiment.bits_from_file.clear();
+  }
+  for (std::size_t k = 0; k < experiment.bits_from_file.size(); ++k) {
+    experiment.request.layers[k].w_bits = experiment.bits_from_file[k].w_bits;
+    experiment.request.layers[k].a_bits = experiment.bits_from_file[k].a_bits;
+  }
 }
 
 // ---- resolved.yaml ------------------------------------------------------------------------------
@@ -176,6 +193,14 @@ std::string defaults_text(const Experiment& experiment) {
   append_defaults(text, fields, 0);
   if (!experiment.root.has("mapping")) {
     text += "mapping:\n  default: {w_bits: 8, a_bits: 8, replicas: 1}\n";
+    const std::vector<LayerId> ids = matrix_layers(experiment.network);
+    for (std::size_t k = 0; k < experiment.bits_from_file.size(); ++k) {
+      text += fmt::format("{}    {}: {{w_bits: {}, a_bits: {}}}\n",
+                          k == 0 ? "  layers:\n" : "",
+                          quoted(experiment.network.layer(ids[k]).name),
+                          experiment.bits_from_file[k].w_bits,
+                          experiment.bits_from_file[k].a_bits);
+    }
   }
   return text;
 }
@@ -279,6 +304,7 @@ Experiment load_experiment(const std::string& path,
     experiment.request = mapper::read_mapping_request(
         file.mapping, experiment.network, experiment.chip.spec.name, folder_of(path), diagnostics);
     if (diagnostics.errors().size() == before_mapping) {
+      use_bits_from_file(experiment, file.mapping);
       quantize_as_requested(experiment.network, experiment.request);
     }
   } else {

@@ -26,6 +26,7 @@
 #include "sim/api/run.hpp"
 #include "sim/base/config.hpp"
 #include "workloads/network.hpp"
+#include "workloads/quantize.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -126,6 +127,8 @@ struct Experiment {
   Cycles image_interval{0};
   config::Node root;  ///< everything as read, --set included
   bool network_from_file = false;
+  /// Per matrix layer, when the network's file quantizes and no mapping says otherwise; else empty.
+  std::vector<LayerBits> bits_from_file;
 };
 
 /// Reads an experiment with `sets` (`path=value`) on top. Problems are diagnostics; usable only

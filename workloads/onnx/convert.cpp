@@ -98,10 +98,12 @@ class Converter {
     names_.insert(layer.name);
     out_.network.layers.push_back(layer);
     out_.parameters.emplace_back();
+    out_.values.push_back(kNoValue);
     View view = dims.size() == 4 || is_row ? image_view(0, layer.out, dims.size())
                                            : token_view(0, layer.out);
     views_[graph_.inputs[0]] = reshaped(std::move(view), dims);
     views_[graph_.inputs[0]].is_open = false;
+    out_.values[0] = graph_.inputs[0];
     return true;
   }
 
@@ -162,6 +164,7 @@ class Converter {
     layer.out = *shape;
     out_.network.layers.push_back(std::move(layer));
     out_.parameters.emplace_back();
+    out_.values.push_back(kNoValue);
     return id;
   }
 
@@ -242,7 +245,13 @@ class Converter {
 
   const Dims& out_dims() const { return graph_.value(node_->outputs[0]).dims; }
 
-  void set(View view) { views_[node_->outputs[0]] = std::move(view); }
+  void set(View view) {
+    const ValueId id = node_->outputs[0];
+    if (view.is_whole() && view.is_plain()) {
+      out_.values[static_cast<std::size_t>(view.layer)] = id;
+    }
+    views_[id] = std::move(view);
+  }
 
   // ---- operators --------------------------------------------------------------------------------
 

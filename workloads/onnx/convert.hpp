@@ -35,10 +35,12 @@ struct FloatParameters {
 struct Imported {
   Network network;                          ///< not quantized
   std::vector<FloatParameters> parameters;  ///< per layer; empty where it is no matrix with weights
-  std::vector<LayerBits> bits;              ///< per matrix layer; 8 where the file does not say
-  bool has_bits = false;                    ///< the file quantizes
-  std::vector<std::string> notes;           ///< what the network leaves out
-  std::int64_t file_parameters = 0;         ///< numbers in the file's initializers that are used
+  std::vector<ValueId>
+      values;  ///< per layer; what the float graph computes there, kNoValue for slices
+  std::vector<LayerBits> bits;       ///< per matrix layer; 8 where the file does not say
+  bool has_bits = false;             ///< the file quantizes
+  std::vector<std::string> notes;    ///< what the network leaves out
+  std::int64_t file_parameters = 0;  ///< numbers in the file's initializers that are used
 };
 
 std::optional<Imported> convert(const Graph& graph, Reporter& reporter);

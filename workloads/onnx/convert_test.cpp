@@ -5,14 +5,18 @@
 #include "workloads/onnx/convert.hpp"
 
 #include "sim/base/rng.hpp"
+#include "tests/support/npy.hpp"
 #include "tests/support/onnx_graph.hpp"
 #include "workloads/golden.hpp"
+#include "workloads/onnx/quantized.hpp"
 #include "workloads/onnx/reference.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -220,6 +224,73 @@ TEST(Convert, ExportedNetworks) {
   const std::int64_t block = 17 * 32 * (96 + 32 + 128 + 128) + 2 * 17 * 17 * 32;
   EXPECT_EQ(total_macs(vit.network), 16 * 192 * 32 + 2 * block + 320);
   EXPECT_EQ(vit.notes.size(), 2U);
+}
+
+/// LeNet-5 with its own weights at 8 bits, scales by the largest magnitudes of the float run: the
+/// golden integer executor stays within 5 % of the spread of PyTorch's outputs.
+TEST(Convert, QuantizedWeightsKeepTheOutput) {
+  const std::string path = std::string(TESSERA_SOURCE_DIR) + "/tests/data/onnx/lenet5.onnx";
+  Diagnostics diagnostics;
+  const std::optional<Graph> graph = load_graph(path, {}, diagnostics);
+  ASSERT_TRUE(graph) << diagnostics.render();
+  Reporter reporter(path, {}, diagnostics);
+  std::optional<Imported> net = convert(*graph, reporter);
+  ASSERT_TRUE(net) << diagnostics.render();
+  Network& network = net->network;
+  network.layers[0].out_signed = true;
+  quantize(network, LayerBits{8, 8});
+
+  const std::vector<float> images =
+      test::read_npy(std::string(TESSERA_SOURCE_DIR) + "/tests/data/onnx/lenet5.input.npy");
+  const Dims dims = graph->value(graph->inputs[0]).dims;
+  const auto size = static_cast<std::ptrdiff_t>(elements_of(dims));
+  Reference reference(*graph);
+  for (std::ptrdiff_t sample = 0; sample < 4; ++sample) {
+    const Tensor x =
+        float_tensor(dims, {images.begin() + sample * size, images.begin() + (sample + 1) * size});
+    const Tensor y = reference.run({x})[0];
+    std::vector<double> scales;
+    for (LayerId id = 0; id <= network.output(); ++id) {
+      const Layer& layer = network.layer(id);
+      double largest = 1e-9;
+      for (const float v : reference.tensor(net->values[static_cast<std::size_t>(id)]).floats) {
+        largest = std::max(largest, std::abs(static_cast<double>(v)));
+      }
+      scales.push_back(layer.kind == LayerKind::max_pool
+                           ? scales[static_cast<std::size_t>(layer.inputs[0])]
+                           : largest /
+                                 static_cast<double>(max_value(layer.out_bits, layer.out_signed)));
+    }
+    std::vector<std::int32_t> image;
+    for (const float v : x.floats) {
+      image.push_back(static_cast<std::int32_t>(std::lround(static_cast<double>(v) / scales[0])));
+    }
+    double step = 0;  // of the accumulators that are the output
+    Golden executor(network, [&](LayerId id) {
+      const auto at = static_cast<std::size_t>(id);
+      const bool is_last = id == network.output();
+      const double in = scales[static_cast<std::size_t>(network.layer(id).inputs[0])];
+      if (is_last) {
+        double largest = 0;
+        for (const float w : net->parameters[at].weights) {
+          largest = std::max(largest, std::abs(static_cast<double>(w)));
+        }
+        step = largest / 127 * in;
+      }
+      return quantized_parameters(network,
+                                  id,
+                                  net->parameters[at],
+                                  in,
+                                  is_last ? std::nullopt : std::optional<double>(scales[at]));
+    });
+    const std::vector<std::int32_t> got = executor.run(image);
+    ASSERT_EQ(got.size(), y.floats.size());
+    const auto [low, high] = std::minmax_element(y.floats.begin(), y.floats.end());
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      EXPECT_NEAR(got[i] * step, y.floats[i], 0.05 * static_cast<double>(*high - *low))
+          << sample << ", " << i;
+    }
+  }
 }
 
 }  // namespace
