@@ -6,6 +6,7 @@
 ///   # expect: E-MAP-CAPACITY 5:1 exit 4        2 unless said otherwise
 ///   # expect: E-NET-DEAD 11:7 more 1           one more error comes along; none unless said
 ///   # expect: E-MAP-TILE parts/x.yaml:8:3      end of the name of another source
+///   # expect: E-ONNX-FILE parts/x.onnx         which may have no lines
 ///   # arguments: run @FILE --imags 3           `run @FILE --out @OUT` when left out
 #include "tests/e2e/program.hpp"
 

@@ -84,7 +84,7 @@ std::vector<Finding> check_documented(const std::map<std::string, Finding>& repo
 /// tests/e2e runs the file and compares.
 std::optional<std::string> expected_in(const std::string& text) {
   static const std::regex kExpect(
-      R"(^# expect: (E-[A-Z0-9-]+)( ([a-z_./ -]+:)?[0-9]+:[0-9]+)?( (exit|more) [0-9]+)*$)");
+      R"(^# expect: (E-[A-Z0-9-]+)( ([a-z_./ -]+:)?[0-9]+:[0-9]+| [a-z_/]+\.onnx)?( (exit|more) [0-9]+)*$)");
   for (const std::string& line : lines_of(text)) {
     if (line.empty() || line[0] != '#' || starts_with(line, "# SPDX-")) {
       continue;
