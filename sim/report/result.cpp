@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The Tessera authors
 #include "sim/report/result.hpp"
 
+#include "sim/base/enum_name.hpp"
 #include "sim/report/checks.hpp"
 
 #include <fmt/format.h>
@@ -21,16 +22,6 @@ using nlohmann::json;
 
 constexpr int kSchema = 1;
 constexpr double kExact = 9007199254740992.0;  // 2^53
-
-template <class E>
-std::string_view name_of(E value) {
-  for (const auto& [v, name] : enum_names(value)) {
-    if (v == value) {
-      return name;
-    }
-  }
-  return "?";
-}
 
 /// Whole numbers lose their ".0"; what is no number is null.
 json number(double value) {

@@ -3,6 +3,7 @@
 #include "sim/report/statistics.hpp"
 
 #include "sim/base/diagnostics.hpp"
+#include "sim/base/enum_name.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -19,15 +20,6 @@ constexpr std::size_t kNone = static_cast<std::size_t>(Wait::none);
 
 double ratio(std::int64_t part, std::int64_t whole) {
   return whole > 0 ? static_cast<double>(part) / static_cast<double>(whole) : 0;
-}
-
-std::string_view layer_kind_name(LayerKind kind) {
-  for (const auto& [value, name] : enum_names(LayerKind{})) {
-    if (value == kind) {
-      return name;
-    }
-  }
-  return "?";
 }
 
 /// Terms to drop from the front: the smallest d <= limit with the smallest squared standard error
@@ -116,8 +108,7 @@ std::string kind_text(const Network& network, const ProgramStage& stage) {
     case StageKind::vector:
       break;
   }
-  return stage.layer >= 0 ? std::string(layer_kind_name(network.layer(stage.layer).kind))
-                          : "vector";
+  return stage.layer >= 0 ? std::string(name_of(network.layer(stage.layer).kind)) : "vector";
 }
 
 LinkSummary links_of(const RunStats& stats) {

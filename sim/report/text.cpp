@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The Tessera authors
 #include "sim/report/text.hpp"
 
+#include "sim/base/enum_name.hpp"
 #include "sim/base/text.hpp"
 #include "sim/report/table.hpp"
 
@@ -48,16 +49,6 @@ std::string clipped(const std::string& name) {
 
 std::string_view wait_name(std::size_t reason) {
   return enum_names(Wait{})[reason].second;
-}
-
-template <class E>
-std::string_view name_of(E value) {
-  for (const auto& [v, name] : enum_names(value)) {
-    if (v == value) {
-      return name;
-    }
-  }
-  return "?";
 }
 
 std::string bits_text(const StageSummary& stage) {

@@ -3,6 +3,7 @@
 #include "tools/tessera/import.hpp"
 
 #include "sim/base/diagnostics.hpp"
+#include "sim/base/enum_name.hpp"
 #include "workloads/network.hpp"
 #include "workloads/onnx/convert.hpp"
 
@@ -32,16 +33,6 @@ std::int64_t parameters_of(const onnx::Imported& net) {
     sum += static_cast<std::int64_t>(p.weights.size() + p.bias.size());
   }
   return sum;
-}
-
-template <class E>
-std::string_view name_of(E value) {
-  for (const auto& [one, name] : enum_names(value)) {
-    if (one == value) {
-      return name;
-    }
-  }
-  return "";
 }
 
 std::string shape_text(const Shape& s) {

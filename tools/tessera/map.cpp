@@ -9,6 +9,7 @@
 #include "mapper/search/refine.hpp"
 #include "mapper/search/search.hpp"
 #include "sim/base/children.hpp"
+#include "sim/base/enum_name.hpp"
 #include "sim/report/output_folder.hpp"
 #include "sim/report/progress.hpp"
 #include "tools/tessera/map_result.hpp"
@@ -27,7 +28,6 @@
 #include <limits>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -183,7 +183,7 @@ class Search {
     setup_.failed_lp = folder() + ".failed.lp";
     result_.setup = &setup_;
     result_.clock = experiment.chip.clock;
-    result_.granularity = granularity_name();
+    result_.granularity = name_of(experiment.execution.granularity);
   }
 
   MapResult& run() {
@@ -228,15 +228,6 @@ class Search {
   [[nodiscard]] const SearchSetup& setup() const { return setup_; }
 
  private:
-  [[nodiscard]] std::string granularity_name() const {
-    for (const auto& [value, name] : enum_names(Granularity{})) {
-      if (value == experiment_.execution.granularity) {
-        return std::string(name);
-      }
-    }
-    return "";
-  }
-
   /// Whether answers may come from anywhere, and not from one rule.
   static bool is_search(Method method) {
     return method == Method::rl || method == Method::joint_milp;
@@ -286,7 +277,7 @@ class Search {
       checkpoints_.save(round, search);
       show_episode(search);
     };
-    status_.show(fmt::format("searching: {}", method_name(method)));
+    status_.show(fmt::format("searching: {}", name_of(method)));
     mapper::MethodRun run = mapper::run_method(setup_, method, hooks);
     if (!run.episodes.episodes.empty()) {
       result_.episodes = std::move(run.episodes);
@@ -295,7 +286,7 @@ class Search {
       }
     }
     if (run.solutions.empty()) {
-      result_.notes.push_back(fmt::format("{}: {}", method_name(method), run.note));
+      result_.notes.push_back(fmt::format("{}: {}", name_of(method), run.note));
     }
     const std::size_t count = std::min(run.solutions.size(), static_cast<std::size_t>(top));
     for (std::size_t rank = 0; rank < count; ++rank) {
@@ -304,7 +295,6 @@ class Search {
       one.rank = static_cast<int>(rank);
       one.origin = origin;
       one.solution = run.solutions[rank];
-      one.note = run.note;
       if (rank == 0) {
         one.solver = run.report;
       }
@@ -314,20 +304,11 @@ class Search {
       refine_best(first, round);
     }
     const double seconds = std::chrono::duration<double>(Steady::now() - start).count();
-    result_.seconds.emplace_back(step_name(method_name(method), round), seconds);
+    result_.seconds.emplace_back(step_name(name_of(method), round), seconds);
   }
 
   static std::string step_name(std::string_view what, int round) {
     return round == 0 ? std::string(what) : fmt::format("{}_feedback{}", what, round);
-  }
-
-  static std::string_view method_name(Method method) {
-    for (const auto& [value, name] : enum_names(Method{})) {
-      if (value == method) {
-        return name;
-      }
-    }
-    return "";
   }
 
   /// What the sums and maxima of the cost model do not know: local search on the closed form, from
@@ -429,17 +410,29 @@ class Search {
     result_.candidates.push_back(std::move(one));
   }
 
-  /// Simulates what was not simulated yet, each in a process of its own.
+  /// Simulates what was not simulated yet, each solution once and in a process of its own.
   void simulate(int round) {
     const Steady::time_point start = Steady::now();
     std::vector<std::function<std::string()>> work;
     std::vector<std::size_t> whose;
+    std::vector<std::pair<std::size_t, std::size_t>>
+        twins;  // a candidate, and who has its solution
     for (std::size_t i = 0; i < result_.candidates.size(); ++i) {
       const MapCandidate& one = result_.candidates[i];
-      if (!one.simulated && one.note.empty() && one.latency.value > 0) {
-        work.push_back([this, &one] { return simulation_of(one); });
-        whose.push_back(i);
+      if (one.simulated || !one.note.empty() || one.latency.value == 0) {
+        continue;
       }
+      const auto twin = std::find_if(
+          result_.candidates.begin(), result_.candidates.end(), [&](const MapCandidate& other) {
+            return other.solution == one.solution;
+          });
+      const auto first = static_cast<std::size_t>(twin - result_.candidates.begin());
+      if (first < i) {
+        twins.emplace_back(i, first);
+        continue;
+      }
+      work.push_back([this, &one] { return simulation_of(one); });
+      whose.push_back(i);
     }
     ChildOptions options;
     options.jobs = experiment_.search.simulate.jobs;
@@ -455,6 +448,10 @@ class Search {
       } else {
         one.note = answers[i].text.substr(0, answers[i].text.find('\n'));
       }
+    }
+    for (const auto& [i, first] : twins) {
+      result_.candidates[i].simulated = result_.candidates[first].simulated;
+      result_.candidates[i].note = result_.candidates[first].note;
     }
     result_.seconds.emplace_back(step_name("simulation", round),
                                  std::chrono::duration<double>(Steady::now() - start).count());

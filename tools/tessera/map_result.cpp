@@ -3,6 +3,7 @@
 #include "tools/tessera/map_result.hpp"
 
 #include "mapper/search/closed_form.hpp"
+#include "sim/base/enum_name.hpp"
 #include "sim/base/text.hpp"
 #include "sim/report/table.hpp"
 #include "sim/report/text.hpp"
@@ -24,16 +25,6 @@ using mapper::Evaluation;
 using mapper::Problem;
 using mapper::Solution;
 using nlohmann::json;
-
-template <typename E>
-std::string_view name_of(E value) {
-  for (const auto& [one, name] : enum_names(value)) {
-    if (one == value) {
-      return name;
-    }
-  }
-  return "";
-}
 
 /// Mean widths, weighted by nothing: what papers call average bits.
 std::pair<double, double> mean_bits(const Problem& problem, const Solution& solution) {
