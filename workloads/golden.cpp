@@ -33,8 +33,7 @@ std::int64_t element(const std::vector<std::int32_t>& tensor, std::int64_t index
 }  // namespace
 
 Golden::Golden(const Network& network, std::uint64_t seed)
-    : Golden(network,
-             [&network, seed](LayerId id) { return synthetic_parameters(network, id, seed); }) {}
+    : Golden(network, synthetic_data(network, seed).parameters) {}
 
 Golden::Golden(const Network& network, ParameterSource parameters)
     : network_(network),
@@ -99,15 +98,17 @@ void Golden::conv(LayerId id, std::vector<std::int32_t>& y) {
           for (int kx = 0; kx < w.kernel_w; ++kx) {
             const int iy = oy * w.stride_h + ky * w.dilation_h - w.pad_top;
             const int ix = ox * w.stride_w + kx * w.dilation_w - w.pad_left;
-            if (iy < 0 || iy >= in.height || ix < 0 || ix >= in.width) {
-              continue;  // zero padding
+            const bool inside = iy >= 0 && iy < in.height && ix >= 0 && ix < in.width;
+            if (!inside && l.pad_value == 0) {
+              continue;
             }
             const std::int64_t pixel =
                 (std::int64_t{iy} * in.width + ix) * in.channels + group * in_per_group;
             const std::int64_t row = (std::int64_t{ky} * w.kernel_w + kx) * in_per_group;
             for (int ic = 0; ic < in_per_group; ++ic) {
+              const std::int64_t value = inside ? element(x, pixel + ic) : l.pad_value;
               sum += element(p.weights, oc * rows + row + ic) *
-                     narrow(element(x, pixel + ic), producer.out_bits, l.a_bits, l.in_signed);
+                     narrow(value, producer.out_bits, l.a_bits, l.in_signed);
             }
           }
         }

@@ -11,14 +11,10 @@
 #include "workloads/parameters.hpp"
 
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <vector>
 
 namespace tessera {
-
-/// Parameters of a matrix layer, for example trained ones.
-using ParameterSource = std::function<LayerParameters(LayerId)>;
 
 class Golden {
  public:

@@ -51,7 +51,7 @@ enum class LayerKind {
   matmul,  ///< two activations: out[i, head h] = a[i, h] x b[., h]; see transpose_b
   max_pool,
   avg_pool,  ///< window sum * multiplier >> shift
-  add,       ///< residual: (a << a_shift) + (b << b_shift), then rescale and activation
+  add,       ///< residual: a * a_multiplier + b * b_multiplier, then shift and activation
   concat,    ///< along channels
   activation,
   layer_norm,  ///< over the channels of one position
@@ -133,7 +133,8 @@ struct Layer {
   int multiplier =
       1;  ///< mean of the per-channel multipliers; the one multiplier of avg_pool and activation
   int center = 0;  ///< mean input value in 1/256, which the synthetic bias cancels (parameters.hpp)
-  int a_shift = 0, b_shift = 0;  ///< add: left shifts that align the two operands
+  int a_multiplier = 1, b_multiplier = 1;  ///< add: bring the two operands to one scale
+  int pad_value = 0;  ///< conv: what padding reads; the integer that stands for 0 in the input
 
   [[nodiscard]] bool is_matrix() const {
     return kind == LayerKind::conv || kind == LayerKind::fc || kind == LayerKind::linear ||

@@ -81,4 +81,9 @@ std::vector<std::int32_t> synthetic_input(const Network& network,
   return values;
 }
 
+NetworkData synthetic_data(const Network& network, std::uint64_t seed) {
+  return {[&network, seed](LayerId id) { return synthetic_parameters(network, id, seed); },
+          [&network, seed](std::int64_t image) { return synthetic_input(network, seed, image); }};
+}
+
 }  // namespace tessera

@@ -15,6 +15,7 @@
 #include "workloads/network.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 namespace tessera {
@@ -23,6 +24,18 @@ struct LayerParameters {
   std::vector<std::int32_t> weights;
   std::vector<std::int64_t> bias;
   std::vector<std::int32_t> multiplier;
+};
+
+/// Parameters of a matrix layer, synthetic or given.
+using ParameterSource = std::function<LayerParameters(LayerId)>;
+
+/// Integers of image number `image`, [height][width][channels] of the input tensor.
+using InputSource = std::function<std::vector<std::int32_t>(std::int64_t image)>;
+
+/// What a network is run on.
+struct NetworkData {
+  ParameterSource parameters;
+  InputSource input;
 };
 
 /// The first `count` of a matrix layer's weights, all when it has fewer; none for a matmul.
@@ -38,5 +51,8 @@ LayerParameters synthetic_parameters(const Network& network, LayerId layer, std:
 std::vector<std::int32_t> synthetic_input(const Network& network,
                                           std::uint64_t seed,
                                           std::int64_t image);
+
+/// Synthetic parameters and images. `network` must outlive the result.
+NetworkData synthetic_data(const Network& network, std::uint64_t seed);
 
 }  // namespace tessera

@@ -154,8 +154,9 @@ class Quantizer {
       layer.shift = 0;
       layer.multiplier = 1;
       layer.center = 0;
-      layer.a_shift = 0;
-      layer.b_shift = 0;
+      layer.a_multiplier = 1;
+      layer.b_multiplier = 1;
+      layer.pad_value = 0;
       set_format(id, layer);
       samples_[static_cast<std::size_t>(id)] = set_scales(id, layer);
     }
@@ -331,18 +332,18 @@ class Quantizer {
   Samples add(LayerId id, Layer& layer) {
     const int a = magnitude_bits(operand(id, 0));
     const int b = magnitude_bits(operand(id, 1));
-    layer.a_shift = std::max(0, b - a);
-    layer.b_shift = std::max(0, a - b);
+    layer.a_multiplier = 1 << std::max(0, b - a);
+    layer.b_multiplier = 1 << std::max(0, a - b);
     const auto sum = [&](std::int64_t x, std::int64_t y) {
-      return x * (std::int64_t{1} << layer.a_shift) + y * (std::int64_t{1} << layer.b_shift);
+      return x * layer.a_multiplier + y * layer.b_multiplier;
     };
     const double rms = std::sqrt(second_moment(combine(input(id, 0), input(id, 1), sum), 0.0));
     if (rms > 0.0) {
       layer.shift = static_cast<int>(std::lround(std::log2(rms / target_sigma(layer))));
     }
     if (layer.shift < 0) {  // an output wider than both operands
-      layer.a_shift -= layer.shift;
-      layer.b_shift -= layer.shift;
+      layer.a_multiplier <<= -layer.shift;
+      layer.b_multiplier <<= -layer.shift;
       layer.shift = 0;
     }
     return combine(input(id, 0), input(id, 1), [&](std::int64_t x, std::int64_t y) {

@@ -105,7 +105,7 @@ void gather(const Network& network,
       const std::int64_t row = top + std::int64_t{i} * w.dilation_h;
       const std::int64_t column = left + std::int64_t{j} * w.dilation_w;
       if (row < 0 || row >= in.height || column < 0 || column >= in.width) {
-        to = std::fill_n(to, channels, 0);
+        to = std::fill_n(to, channels, l.pad_value);
       } else {
         const std::span<const std::int32_t> values = at(row * in.width + column);
         to = copy(values.subspan(first, channels), to);

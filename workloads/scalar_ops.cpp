@@ -167,7 +167,7 @@ void add_row(const Layer& layer,
              std::span<std::int32_t> y) {
   for (std::size_t c = 0; c < a.size(); ++c) {
     const std::int64_t sum =
-        a[c] * (std::int64_t{1} << layer.a_shift) + b[c] * (std::int64_t{1} << layer.b_shift);
+        std::int64_t{a[c]} * layer.a_multiplier + std::int64_t{b[c]} * layer.b_multiplier;
     const std::int64_t t = round_shift(sum, layer.shift);
     y[c] = clamp32(activate(t, layer.activation, layer.out_bits), layer);
   }

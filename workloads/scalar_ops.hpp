@@ -52,8 +52,8 @@ void rescale_activate(const Layer& layer,
 /// An activation layer, one position: clamp(activate(rescale(x, layer.multiplier, layer.shift))).
 void activation_row(const Layer& layer, std::span<const std::int32_t> x, std::span<std::int32_t> y);
 
-/// An add layer, one position: (a << a_shift) + (b << b_shift), round_shift by shift, activation,
-/// clamp.
+/// An add layer, one position: a * a_multiplier + b * b_multiplier, round_shift by shift,
+/// activation, clamp.
 void add_row(const Layer& layer,
              std::span<const std::int32_t> a,
              std::span<const std::int32_t> b,

@@ -3,7 +3,6 @@
 #include "sim/engine/datapath.hpp"
 
 #include "sim/base/diagnostics.hpp"
-#include "workloads/parameters.hpp"
 #include "workloads/receptive.hpp"
 #include "workloads/scalar_ops.hpp"
 
@@ -26,7 +25,7 @@ struct DataPath::Impl {
   const Network& network;
   const arch::chip::Chip& chip;
   bool ideal;
-  std::uint64_t seed;
+  NetworkData data;
   std::int64_t input_image = -1;
   std::vector<std::int32_t> input;
   std::vector<LayerParameters> parameters;   ///< by layer; filled when first used
@@ -45,7 +44,7 @@ struct DataPath::Impl {
   LayerParameters& parameters_of(LayerId layer) {
     LayerParameters& p = parameters[at(layer)];
     if (p.multiplier.empty()) {
-      p = synthetic_parameters(network, layer, seed);
+      p = data.parameters(layer);
     }
     return p;
   }
@@ -107,9 +106,17 @@ DataPath::DataPath(const Program& program,
                    const Network& network,
                    const arch::chip::Chip& chip,
                    Functional mode,
-                   std::uint64_t seed)
-    : impl_(std::make_unique<Impl>(
-          Impl{program, network, chip, mode == Functional::ideal, seed, -1, {}, {}, {}, {}})) {
+                   NetworkData data)
+    : impl_(std::make_unique<Impl>(Impl{program,
+                                        network,
+                                        chip,
+                                        mode == Functional::ideal,
+                                        std::move(data),
+                                        -1,
+                                        {},
+                                        {},
+                                        {},
+                                        {}})) {
   impl_->parameters.resize(network.layers.size());
   impl_->units.resize(program.residents.size());
 }
@@ -119,7 +126,7 @@ DataPath::~DataPath() = default;
 Position32 DataPath::source(std::int64_t image, std::int64_t p) {
   Impl& d = *impl_;
   if (d.input_image != image) {
-    d.input = synthetic_input(d.network, d.seed, image);
+    d.input = d.data.input(image);
     d.input_image = image;
   }
   const auto channels = static_cast<std::int64_t>(d.network.layers.front().out.channels);

@@ -12,6 +12,7 @@
 #include "sim/api/program.hpp"
 #include "sim/api/run.hpp"
 #include "workloads/network.hpp"
+#include "workloads/parameters.hpp"
 
 #include <cstdint>
 #include <functional>
@@ -33,7 +34,7 @@ class DataPath {
            const Network& network,
            const arch::chip::Chip& chip,
            Functional mode,
-           std::uint64_t seed);
+           NetworkData data);
   ~DataPath();
   DataPath(const DataPath&) = delete;
   DataPath& operator=(const DataPath&) = delete;

@@ -279,6 +279,14 @@ RunStats simulate(const Program& program,
                   const Network& network,
                   const arch::chip::Chip& chip,
                   const RunOptions& options) {
+  return simulate(program, network, chip, options, synthetic_data(network, options.seed));
+}
+
+RunStats simulate(const Program& program,
+                  const Network& network,
+                  const arch::chip::Chip& chip,
+                  const RunOptions& options,
+                  const NetworkData& data) {
   const auto begin = std::chrono::steady_clock::now();
   set_up_kernel();
   State state(program, chip, options);
@@ -295,7 +303,7 @@ RunStats simulate(const Program& program,
   set_up_state(state);
   std::unique_ptr<DataPath> datapath;
   if (options.functional != Functional::off) {
-    datapath = std::make_unique<DataPath>(program, network, chip, options.functional, options.seed);
+    datapath = std::make_unique<DataPath>(program, network, chip, options.functional, data);
     state.datapath = datapath.get();
   }
 

@@ -11,6 +11,7 @@
 #include "sim/api/program.hpp"
 #include "sim/api/run.hpp"
 #include "workloads/network.hpp"
+#include "workloads/parameters.hpp"
 
 #include <stdexcept>
 #include <string>
@@ -22,6 +23,14 @@ class DeadlockError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// `data` is read in functional modes alone.
+RunStats simulate(const Program& program,
+                  const Network& network,
+                  const arch::chip::Chip& chip,
+                  const RunOptions& options,
+                  const NetworkData& data);
+
+/// On synthetic parameters and images of options.seed.
 RunStats simulate(const Program& program,
                   const Network& network,
                   const arch::chip::Chip& chip,

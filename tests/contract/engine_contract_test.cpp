@@ -40,7 +40,17 @@ Case random_case(std::uint64_t seed, std::int64_t most_replicas = 4) {
       }
     }
     try {
-      return make_case(spec);
+      Case c = make_case(spec);
+      for (Layer& layer : c.network.layers) {
+        if (layer.kind == LayerKind::conv) {
+          const Layer& input = c.network.layer(layer.inputs[0]);
+          layer.pad_value = static_cast<int>(rng.uniform(
+              0, std::min<std::int64_t>(7, max_value(input.out_bits, input.out_signed))));
+        } else if (layer.kind == LayerKind::add) {
+          layer.b_multiplier *= static_cast<int>(rng.uniform(1, 3));
+        }
+      }
+      return c;
     } catch (const InputError& e) {
       why = e.diagnostics().render();
     }

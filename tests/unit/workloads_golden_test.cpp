@@ -78,6 +78,17 @@ TEST(Golden, GroupedStridedDilatedConvolutionByHand) {
             (Tensor{9731, 200}));
 }
 
+TEST(Golden, PaddingReadsTheZeroPointAndIsNarrowedAsEverythingElse) {
+  Builder b("conv", {1, 1, 1});
+  b.conv("conv", 0, {.channels = 1, .kernel = 3, .padding = 1});
+  Network n = plain(b);
+  n.layers[1].pad_value = 16;
+  const LayerParameters p{{1, 0, 0, 0, 10, 0, 0, 0, 100}, {0}, {1}};
+  EXPECT_EQ(run(n, p, {3}), (Tensor{16 + 30 + 1600}));
+  n.layers[1].a_bits = 4;
+  EXPECT_EQ(run(n, p, {32}), (Tensor{1 + 20 + 100}));
+}
+
 TEST(Golden, FullyConnectedReadsPositionsThenChannels) {
   Builder b("fc", {2, 1, 2});
   b.fc("fc", 0, 2);

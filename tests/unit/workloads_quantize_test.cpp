@@ -60,8 +60,8 @@ TEST(Quantize, WidthsFollowTheWidestConsumer) {
   EXPECT_FALSE(find(n, "fc").in_signed);
   EXPECT_TRUE(find(n, "fc").out_signed);
   // 'left' is signed, so its 4 bits span half of what 'right' spans.
-  EXPECT_EQ(find(n, "sum").a_shift, 1);
-  EXPECT_EQ(find(n, "sum").b_shift, 0);
+  EXPECT_EQ(find(n, "sum").a_multiplier, 2);
+  EXPECT_EQ(find(n, "sum").b_multiplier, 1);
 }
 
 TEST(Quantize, AttentionNarrowsBothOperands) {
@@ -110,7 +110,7 @@ TEST(Quantize, DoesNotDependOnWhatWasThereBefore) {
     EXPECT_EQ(a.multiplier, b.multiplier) << a.name;
     EXPECT_EQ(a.center, b.center) << a.name;
     EXPECT_EQ(a.out_bits, b.out_bits) << a.name;
-    EXPECT_EQ(a.a_shift, b.a_shift) << a.name;
+    EXPECT_EQ(a.a_multiplier, b.a_multiplier) << a.name;
   }
 }
 

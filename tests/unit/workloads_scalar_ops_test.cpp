@@ -119,7 +119,7 @@ TEST(ScalarOps, RescaleActivateClampsPerChannel) {
 
 TEST(ScalarOps, AddAlignsThenRescales) {
   Layer layer = layer_of(8, false, Activation::relu);
-  layer.b_shift = 1;
+  layer.b_multiplier = 2;
   layer.shift = 1;
   Row y(3);
   add_row(layer, Row{10, 200, 5}, Row{3, 127, -100}, y);

@@ -29,7 +29,7 @@ onnx::Imported imported(const std::string& path) {
 /// Weights and biases of the network; those of the file may be more (embeddings, norms).
 std::int64_t parameters_of(const onnx::Imported& net) {
   std::int64_t sum = 0;
-  for (const onnx::FloatParameters& p : net.parameters) {
+  for (const FloatParameters& p : net.parameters) {
     sum += static_cast<std::int64_t>(p.weights.size() + p.bias.size());
   }
   return sum;

@@ -15,6 +15,7 @@
 ///           E-ONNX-GRAPH when there is not one input and one output with a batch of 1
 #pragma once
 
+#include "workloads/float_model.hpp"
 #include "workloads/network.hpp"
 #include "workloads/onnx/graph.hpp"
 #include "workloads/onnx/read.hpp"
@@ -26,15 +27,7 @@
 
 namespace tessera::onnx {
 
-/// Weights of a matrix layer as the file has them, batch norm and scales folded.
-struct FloatParameters {
-  std::vector<float> weights;  ///< [groups][cols][rows], rows fastest, as in parameters.hpp
-  std::vector<float> bias;     ///< [groups * cols]; empty without bias
-};
-
-struct Imported {
-  Network network;                          ///< not quantized
-  std::vector<FloatParameters> parameters;  ///< per layer; empty where it is no matrix with weights
+struct Imported : FloatModel {
   std::vector<ValueId>
       values;  ///< per layer; what the float graph computes there, kNoValue for slices
   std::vector<LayerBits> bits;       ///< per matrix layer; 8 where the file does not say
