@@ -85,6 +85,7 @@ TEST(Golden, PaddingReadsTheZeroPointAndIsNarrowedAsEverythingElse) {
   n.layers[1].pad_value = 16;
   const LayerParameters p{{1, 0, 0, 0, 10, 0, 0, 0, 100}, {0}, {1}};
   EXPECT_EQ(run(n, p, {3}), (Tensor{16 + 30 + 1600}));
+  n.layers[0].out_bits = 8;
   n.layers[1].a_bits = 4;
   EXPECT_EQ(run(n, p, {32}), (Tensor{1 + 20 + 100}));
 }
