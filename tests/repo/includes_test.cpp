@@ -107,6 +107,7 @@ const std::vector<Door>& doors() {
       {"Eigen/", "mapper/rl/", "Eigen is included in mapper/rl alone"},
       {"onnx/", "workloads/onnx/", "ONNX is included in workloads/onnx alone"},
       {"google/protobuf/", "workloads/onnx/", "protobuf is included in workloads/onnx alone"},
+      {"zip.h", "workloads/data/", "libzip is included in workloads/data alone"},
   };
   return kDoors;
 }
@@ -273,6 +274,8 @@ TEST(IncludesSelfTest, GuardsTheDoorsOfLibraries) {
   EXPECT_EQ(findings("workloads/a.cpp", "#include <torch/torch.h>"), 1U);
   EXPECT_EQ(findings("workloads/onnx/a.cpp", "#include <onnx/onnx_pb.h>"), 0U);
   EXPECT_EQ(findings("workloads/a.cpp", "#include <google/protobuf/message.h>"), 1U);
+  EXPECT_EQ(findings("workloads/data/a.cpp", "#include <zip.h>"), 0U);
+  EXPECT_EQ(findings("workloads/a.cpp", "#include <zip.h>"), 1U);
   EXPECT_EQ(findings("sim/base/a.hpp", "#include <yaml-cpp/yaml.h>"), 1U);
   EXPECT_EQ(findings("sim/base/a.cpp", "#include <yaml-cpp/yaml.h>"), 0U);
   EXPECT_EQ(findings("sim/base/a.cpp", "// #include <systemc>"), 0U);

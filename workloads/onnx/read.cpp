@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The Tessera authors
 #include "workloads/onnx/read.hpp"
 
+#include "sim/base/half.hpp"
 #include "sim/base/text.hpp"
 
 #include <fmt/format.h>
@@ -35,18 +36,6 @@ using ::onnx::ValueInfoProto;
 
 constexpr int kOldest = 9;
 constexpr int kNewest = 17;
-
-float half_to_float(std::uint16_t h) {
-  const int exponent = (h >> 10) & 0x1F;
-  const int mantissa = h & 0x3FF;
-  const float sign = (h & 0x8000) != 0 ? -1.0F : 1.0F;
-  if (exponent == 31) {
-    return mantissa == 0 ? sign * std::numeric_limits<float>::infinity()
-                         : std::numeric_limits<float>::quiet_NaN();
-  }
-  return exponent == 0 ? sign * std::ldexp(static_cast<float>(mantissa), -24)
-                       : sign * std::ldexp(static_cast<float>(mantissa + 1024), exponent - 25);
-}
 
 float bfloat_to_float(std::uint16_t b) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(b) << 16);
