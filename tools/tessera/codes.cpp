@@ -111,6 +111,57 @@ constexpr std::array kCodes{
              "Values of a crossbar contradict each other, for example more rows read at once than "
              "there are.",
              "rows: 64\nactive_rows: 128"},
+    CodeInfo{"E-DATA-ARRAY",
+             "An NPZ file has no array of the name that is looked for: images and labels, or what "
+             "stands beside `file`.",
+             "train: {file: mnist.npz, images: x_train}   # it holds x"},
+    CodeInfo{"E-DATA-CELL",
+             "A row of a table has more or fewer cells than the first one, or a cell is no number; "
+             "the sentence gives line and column in the table.",
+             "3,four,1"},
+    CodeInfo{"E-DATA-CLASSES",
+             "There are classes without any image. Labels count from 0, and `classes` is how many "
+             "there are.",
+             "data: {set: digits, classes: 11}"},
+    CodeInfo{"E-DATA-COUNT",
+             "A file of images and its file of labels differ in number.",
+             "4 images, 3 labels"},
+    CodeInfo{"E-DATA-EMPTY",
+             "There is no image in a file, or none is left for a split.",
+             "split: {train: 0.999, test: 0.001}   # of 8 images"},
+    CodeInfo{
+        "E-DATA-FILE",
+        "A data file cannot be read, is too large, is damaged, or expands far more than data does.",
+        "all: {file: no_such.csv}"},
+    CodeInfo{"E-DATA-FORMAT",
+             "A data file is in none of the formats that are taken, or holds numbers of a type "
+             "that is not.",
+             "images: picture.png"},
+    CodeInfo{"E-DATA-LABEL",
+             "A label is no whole number from 0 to classes - 1.",
+             "labels 1 to 10, classes: 10"},
+    CodeInfo{"E-DATA-NETWORK",
+             "The images are not those of the network: another shape, or another number of classes "
+             "than it has outputs. data.shape arranges images anew.",
+             "network: {zoo: lenet5}   # 28x28\ndata: {set: digits}      # 8x8"},
+    CodeInfo{"E-DATA-SHAPE",
+             "The sizes in a data file are not those of images, or differ from data.shape, from "
+             "another split, or from the numbers per channel of mean and std.",
+             "shape: {height: 3, width: 3, channels: 1}   # of 4 numbers"},
+    CodeInfo{"E-DATA-SIZE",
+             "The sizes that a data file declares do not match the bytes that are there: its end "
+             "is missing, or they are wrong.",
+             "an IDX file cut short"},
+    CodeInfo{"E-DATA-SOURCE",
+             "The images of an experiment come from exactly one of: a built-in set, files of all "
+             "images, or files per split; a table has the column of labels that is named.",
+             "data: {set: digits, all: {file: x.csv}}"},
+    CodeInfo{"E-DATA-SPLIT",
+             "The parts of train, validation and test do not sum to 1, or are given although files "
+             "say it already.",
+             "split: {train: 0.8, test: 0.3}"},
+    CodeInfo{
+        "E-DATA-VALUE", "A number in a data file is NaN or infinite, or becomes so.", "3,nan,1"},
     CodeInfo{"E-EXP-NAME",
              "The name of an experiment is the name of its output folder, so it consists of "
              "letters, digits, '_', '-' and '.'.",

@@ -75,12 +75,16 @@ struct Values {
   std::string feedback;
 };
 
-void add_experiment_options(CLI::App& app, CommandLine& line, Values& values) {
-  app.add_option("EXPERIMENT", line.names, "experiment file (YAML)");
+void add_set_option(CLI::App& app, CommandLine& line) {
   app.add_option("--set", line.sets, "override a value, e.g. chip.tile.bus.width=128; repeatable")
       ->type_name("PATH=VALUE")
       ->expected(1)
       ->take_all();
+}
+
+void add_experiment_options(CLI::App& app, CommandLine& line, Values& values) {
+  app.add_option("EXPERIMENT", line.names, "experiment file (YAML)");
+  add_set_option(app, line);
   app.add_option("--seed", values.seed, "of everything that is drawn")->type_name("N");
   app.add_option("--out", line.out, "folder for the results")->type_name("DIR");
   app.add_flag("--json", line.json, "print the result as JSON on standard output and nothing else");
@@ -202,6 +206,12 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
   import->add_flag("--json", result.json, "print JSON");
   import->footer("An experiment uses it by network: {onnx: model.onnx}.");
 
+  CLI::App* data =
+      app.add_subcommand("data", "read and check the images of an experiment, and show its splits");
+  data->add_option("EXPERIMENT", result.names, "experiment file (YAML) with a section data:");
+  add_set_option(*data, result);
+  data->add_flag("--json", result.json, "print JSON");
+
   CLI::App* explain = app.add_subcommand(
       "explain", "what a kind, a configuration key or an error code means; alone: what there is");
   explain->add_option(
@@ -210,7 +220,7 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
 
   CLI::App* list = app.add_subcommand("list", "networks, kinds, chips, experiments or searches");
   list->add_option("WHAT", result.names, "networks | kinds | chips | experiments | searches");
-  for (CLI::App* command : {run, map, validate, import, explain, list}) {
+  for (CLI::App* command : {run, map, validate, import, data, explain, list}) {
     command->allow_extras();
   }
 
@@ -235,7 +245,7 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
     std::vector<std::string> reversed(result.arguments.rbegin(), result.arguments.rend());
     app.parse(reversed);
   } catch (const CLI::CallForHelp&) {
-    for (CLI::App* command : {run, map, validate, import, explain, list}) {
+    for (CLI::App* command : {run, map, validate, import, data, explain, list}) {
       if (command->parsed()) {
         result.text = command->help();
         return result;
@@ -255,6 +265,7 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
                                                                {map, Command::map},
                                                                {validate, Command::validate},
                                                                {import, Command::import_onnx},
+                                                               {data, Command::data},
                                                                {explain, Command::explain},
                                                                {list, Command::list}};
   for (const auto& [command, which] : commands) {
@@ -266,7 +277,8 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
 
   std::vector<std::string> rest = app.remaining(true);
   if (chosen == nullptr) {
-    const std::vector<std::string> names = {"run", "map", "validate", "import", "explain", "list"};
+    const std::vector<std::string> names = {
+        "run", "map", "validate", "import", "data", "explain", "list"};
     if (rest.empty() && diagnostics.ok()) {
       report_missing(line, "no command is given", "one of: " + join_keys(names), diagnostics);
     }
@@ -299,9 +311,9 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
     }
   }
 
-  const bool simulates = result.command == Command::run || result.command == Command::map ||
-                         result.command == Command::validate;
-  if (simulates && result.names.empty()) {
+  const bool of_experiment = result.command == Command::run || result.command == Command::map ||
+                             result.command == Command::validate || result.command == Command::data;
+  if (of_experiment && result.names.empty()) {
     report_missing(line, "no experiment is given", "the path of an experiment file", diagnostics);
   }
   if (result.command == Command::import_onnx && result.names.empty()) {

@@ -15,7 +15,7 @@
 
 namespace tessera::tools {
 
-enum class Command { none, run, map, validate, import_onnx, explain, list };
+enum class Command { none, run, map, validate, import_onnx, data, explain, list };
 
 struct CommandLine {
   Command command = Command::none;

@@ -170,6 +170,9 @@ void append_defaults(std::string& out,
 std::string defaults_text(const Experiment& experiment) {
   std::vector<config::FieldInfo> fields = config::describe<ExperimentFile>();
   for (config::FieldInfo& field : fields) {
+    if (field.key == "data" && experiment.data) {
+      field.children = config::describe<data::DataSpec>();
+    }
     if (field.key == "chip") {
       field.children = config::describe<arch::chip::ChipSpec>();
       for (config::FieldInfo& part : field.children) {
@@ -203,6 +206,36 @@ std::string defaults_text(const Experiment& experiment) {
     }
   }
   return text;
+}
+
+/// The files of `data` from the root of the file system: the result lies in another folder.
+std::string data_files_text(const Experiment& experiment) {
+  if (!experiment.data) {
+    return {};
+  }
+  const data::DataSpec& data = *experiment.data;
+  std::string text;
+  for (const auto& [key, files] : {std::pair("all", &data.all),
+                                   {"train", &data.train},
+                                   {"validation", &data.validation},
+                                   {"test", &data.test}}) {
+    if (!*files) {
+      continue;
+    }
+    text += fmt::format("  {}:\n", key);
+    const auto row = [&](const std::string& name, const std::string& file) {
+      const auto path =
+          std::filesystem::absolute(std::filesystem::path(folder_of(experiment.path)) / file);
+      text += fmt::format("    {}: {}\n", name, quoted(path.lexically_normal().string()));
+    };
+    if (!(*files)->file.empty()) {
+      row("file", (*files)->file);  // images and labels are names in it
+    } else {
+      row("images", (*files)->images);
+      row("labels", (*files)->labels);
+    }
+  }
+  return text.empty() ? text : "data:\n" + text;
 }
 
 /// "# default:12" -> "# default", and no "was default".
@@ -311,6 +344,7 @@ Experiment load_experiment(const std::string& path,
     file.mapping.mark_read();
   }
   experiment.search = mapper::read_search(file.search, diagnostics);
+  experiment.data = data::read_data(file.data, diagnostics);
   experiment.maps_first = !file.search.is_null() && file.mapping.is_null();
   if (!file.chip.is_null()) {
     experiment.image_interval = interval_of(
@@ -322,9 +356,50 @@ Experiment load_experiment(const std::string& path,
   return experiment;
 }
 
+std::optional<data::DataSet> load_experiment_data(const Experiment& experiment,
+                                                  Diagnostics& diagnostics) {
+  const config::Node node = experiment.root.get("data");
+  if (!experiment.data) {
+    diagnostics.error(config::diagnose(experiment.root,
+                                       "E-DATA-SOURCE",
+                                       "the experiment has no images",
+                                       "a section data:, as in data: {set: digits}"));
+    return std::nullopt;
+  }
+  std::optional<data::DataSet> set =
+      data::load_data(*experiment.data, node, folder_of(experiment.path), diagnostics);
+  if (!set || experiment.network.layers.empty()) {
+    return set;
+  }
+  const Shape& wanted = experiment.network.layer(0).out;
+  const std::int64_t outputs = experiment.network.layer(experiment.network.output()).out.elements();
+  const auto report = [&](std::string sentence, std::string expected, std::string got) {
+    Diagnostic d =
+        config::diagnose(node, "E-DATA-NETWORK", std::move(sentence), std::move(expected));
+    d.got = std::move(got);
+    d.related = {experiment.root.get("network").at()};
+    d.hint = wanted.elements() == set->shape.elements() ? "data.shape arranges images anew" : "";
+    diagnostics.error(std::move(d));
+  };
+  const auto text = [](const Shape& s) {
+    return fmt::format("{}x{}x{}", s.height, s.width, s.channels);
+  };
+  if (set->shape != wanted) {
+    report(
+        "the images have another shape than the network's input", text(wanted), text(set->shape));
+  }
+  if (set->classes != outputs) {
+    report("there are not as many classes as the network has outputs",
+           fmt::format("{} classes", outputs),
+           fmt::format("{} classes", set->classes));
+  }
+  return set->shape == wanted && set->classes == outputs ? std::move(set) : std::nullopt;
+}
+
 std::string resolved_yaml(const Experiment& experiment) {
   const config::Node defaults = parse_own(defaults_text(experiment), std::string(kDefault));
-  std::string text = config::dump(config::merge(defaults, experiment.root));
+  const config::Node files = parse_own(data_files_text(experiment), experiment.path);
+  std::string text = config::dump(config::merge(config::merge(defaults, experiment.root), files));
   if (experiment.network_from_file) {
     text = replace_section(text, "network", to_yaml(experiment.network));
   }

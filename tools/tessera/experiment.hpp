@@ -10,13 +10,15 @@
 ///   mapping: {default: {w_bits: 8, a_bits: 8}} # see mapper/mapping_yaml.hpp
 ///   execution: {granularity: pixel, images: 1}
 ///   search: {method: joint_milp}               # see mapper/search/spec.hpp
+///   data: {set: digits}                        # see workloads/data/spec.hpp
 ///
 /// With `search:` and without `mapping:`, `tessera run` searches a mapping first.
 ///
-/// Paths    `include` is relative to the file it is written in; `network.file`, `network.onnx` and
-///          `mapping.file` to the experiment file
+/// Paths    `include` is relative to the file it is written in; `network.file`, `network.onnx`,
+///          `mapping.file` and the files of `data` to the experiment file
 /// Errors   diagnostics, all of them at once: those of the readers, and E-EXP-NETWORK (the network
-///          is given twice), E-EXP-RATE (two arrival rates), E-EXP-NAME
+///          is given twice), E-EXP-RATE (two arrival rates), E-EXP-NAME, E-DATA-NETWORK (images
+///          that are not the network's)
 #pragma once
 
 #include "arch/chip/chip.hpp"
@@ -25,6 +27,8 @@
 #include "sim/api/program.hpp"
 #include "sim/api/run.hpp"
 #include "sim/base/config.hpp"
+#include "workloads/data/dataset.hpp"
+#include "workloads/data/spec.hpp"
 #include "workloads/network.hpp"
 #include "workloads/quantize.hpp"
 
@@ -93,6 +97,7 @@ struct ExperimentFile {
   config::Node mapping;
   ExecutionSpec execution;
   config::Node search;
+  config::Node data;
 
   static constexpr auto fields() {
     using config::field;
@@ -111,7 +116,9 @@ struct ExperimentFile {
         field("execution", &ExperimentFile::execution).doc("how it is executed"),
         field("search", &ExperimentFile::search)
             .doc("how `tessera map` looks for a mapping; `tessera run` too, when `mapping` is left "
-                 "out"));
+                 "out"),
+        field("data", &ExperimentFile::data)
+            .doc("labelled images to train, calibrate and test with; tessera data shows them"));
   }
 };
 
@@ -123,6 +130,7 @@ struct Experiment {
   mapper::MappingRequest request;
   ExecutionSpec execution;
   mapper::SearchSpec search;
+  std::optional<data::DataSpec> data;
   bool maps_first = false;  ///< a search is asked for, and no mapping is given
   Cycles image_interval{0};
   config::Node root;  ///< everything as read, --set included
@@ -137,9 +145,14 @@ Experiment load_experiment(const std::string& path,
                            const std::vector<std::string>& sets,
                            Diagnostics& diagnostics);
 
+/// The images of the experiment's `data:`, which must be those of its network: the same shape, and
+/// as many classes as it has outputs. Nothing after an error.
+std::optional<data::DataSet> load_experiment_data(const Experiment& experiment,
+                                                  Diagnostics& diagnostics);
+
 /// The whole experiment with every default filled in and the place each value came from, as YAML
 /// that load_experiment reads back to the same run. A mapping file is referred to as
-/// `mapping.yaml`, a network file is written out.
+/// `mapping.yaml`, a network file is written out, files of `data` have absolute paths.
 std::string resolved_yaml(const Experiment& experiment);
 
 }  // namespace tessera::tools

@@ -8,6 +8,7 @@
 #include "sim/base/text.hpp"
 #include "tools/tessera/codes.hpp"
 #include "tools/tessera/experiment.hpp"
+#include "workloads/data/spec.hpp"
 #include "workloads/network.hpp"
 #include "workloads/network_yaml.hpp"
 #include "workloads/zoo.hpp"
@@ -59,6 +60,8 @@ std::vector<FieldInfo> experiment_fields() {
       field.children = network_fields();
     } else if (field.key == "mapping") {
       field.children = mapper::mapping_request_fields();
+    } else if (field.key == "data") {
+      field.children = config::describe<data::DataSpec>();
     } else if (field.key == "search") {
       field.children = config::describe<mapper::SearchSpec>();
     } else if (field.key == "chip") {

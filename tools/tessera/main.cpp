@@ -7,6 +7,7 @@
 #include "sim/base/diagnostics.hpp"
 #include "sim/engine/simulation.hpp"
 #include "tools/tessera/command_line.hpp"
+#include "tools/tessera/data.hpp"
 #include "tools/tessera/explain.hpp"
 #include "tools/tessera/import.hpp"
 #include "tools/tessera/map.hpp"
@@ -38,6 +39,11 @@ int dispatch(const CommandLine& line, const Diagnostics& diagnostics) {
     case Command::import_onnx:
       diagnostics.throw_if_any();
       std::fputs((line.json ? import_json : import_text)(line.names.front()).c_str(), stdout);
+      return 0;
+    case Command::data:
+      diagnostics.throw_if_any();
+      std::fputs((line.json ? data_json : data_text)(line.names.front(), line.sets).c_str(),
+                 stdout);
       return 0;
     case Command::explain:
       diagnostics.throw_if_any();

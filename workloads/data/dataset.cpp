@@ -77,6 +77,7 @@ class Loader {
     DataSet out;
     out.name = given.front()->name;
     out.classes = count_classes(given);
+    out.shape = given.front()->shape;
     check_shapes(given);
     if (!ok()) {
       return std::nullopt;
@@ -379,10 +380,11 @@ class Loader {
     for (const auto& [key, list] : {std::pair{"mean", &spec_.mean}, {"std", &spec_.std}}) {
       const std::size_t channels = static_cast<std::size_t>(first.shape.channels);
       if (list->size() > 1 && list->size() != channels) {
-        Diagnostic d = config::diagnose(at_.get(key),
-                                        "E-DATA-SHAPE",
-                                        "there is not one number per channel",
-                                        fmt::format("1 or {} numbers", channels));
+        Diagnostic d = config::diagnose(
+            at_.get(key),
+            "E-DATA-SHAPE",
+            "there is not one number per channel",
+            channels == 1 ? "one number" : fmt::format("one number or {}", channels));
         d.got = std::to_string(list->size());
         diagnostics_.error(std::move(d));
       }
@@ -461,7 +463,7 @@ class Loader {
           "E-DATA-VALUE",
           fmt::format("{}: image {} has numbers that are not finite", quote(samples.name), first),
           "finite numbers, after divide, mean and std too");
-      d.got = fmt::format("{} such images in {}", not_finite, key);
+      d.got = fmt::format("{} of {} images in {}", not_finite, out.count, key);
       diagnostics_.error(std::move(d));
     }
     return out;

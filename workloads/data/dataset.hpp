@@ -4,9 +4,9 @@
 ///
 /// Order    images that are drawn (parts of a file, `limit`) come in the order of drawing, of which
 ///          every prefix has the classes in proportion; whole files keep their own order
-/// Rounding each number to float as it is read, then (x / divide - mean) / std in double, then float
-/// Limits   data::Limits per file, and for the values of one split
-/// Errors   all at once as far as they are independent. Besides those of the formats (npy.hpp,
+/// Rounding each number to float as it is read, then (x / divide - mean) / std in double, then
+/// float Limits   data::Limits per file, and for the values of one split Errors   all at once as
+/// far as they are independent. Besides those of the formats (npy.hpp,
 ///          formats.hpp):
 ///            E-DATA-ARRAY    an NPZ file has no array of that name
 ///            E-DATA-COUNT    images and labels differ in number
@@ -40,6 +40,7 @@ struct Images {
 struct DataSet {
   std::string name;  ///< of the built-in set, or of the first file
   int classes = 0;
+  Shape shape;  ///< of every image
   Images train;
   Images validation;
   Images test;  ///< a split that nobody asked for has no images

@@ -82,13 +82,7 @@ std::optional<std::string> expand(std::string bytes, Reporter& reporter, const L
   constexpr std::size_t kChunk = 1U << 20U;
   std::string out;
   std::vector<char> chunk(kChunk);
-  const auto damaged = [&](std::string_view got) {
-    reporter.error("E-DATA-FILE",
-                   "the compressed file is damaged or its end is missing",
-                   "a complete gzip file",
-                   std::string(got));
-    return std::nullopt;
-  };
+  bool damaged = false;
   try {
     boost::iostreams::filtering_istream in;
     in.push(boost::iostreams::gzip_decompressor());
@@ -110,10 +104,17 @@ std::optional<std::string> expand(std::string bytes, Reporter& reporter, const L
       }
       out.append(chunk.data(), got);
     }
-  } catch (const boost::iostreams::gzip_error& error) {
-    return damaged(error.what());
-  } catch (const std::ios_base::failure& error) {
-    return damaged(error.what());
+  } catch (const boost::iostreams::gzip_error&) {
+    damaged = true;
+  } catch (const std::ios_base::failure&) {
+    damaged = true;
+  }
+  if (damaged) {
+    reporter.error("E-DATA-FILE",
+                   "the compressed file is damaged or its end is missing",
+                   "a complete gzip file",
+                   fmt::format("{} bytes, of which {} could be read", bytes.size(), out.size()));
+    return std::nullopt;
   }
   return out;
 }
