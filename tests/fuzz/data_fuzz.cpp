@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
+// libFuzzer target: can any bytes crash the readers of data files?
 #include "tests/fuzz/data_case.hpp"
 
 #include <cstddef>

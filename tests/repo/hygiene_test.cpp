@@ -84,8 +84,11 @@ bool is_text(std::string_view content) {
   return content.find('\0') == std::string_view::npos;
 }
 
-/// Inputs of tests that are no text: ONNX files and NumPy arrays.
+/// Inputs of tests that are no text: ONNX files, NumPy arrays, images.
 bool is_binary_data(const std::string& file) {
+  if (starts_with(file, "configs/bad/data/") || starts_with(file, "tests/fuzz/corpus/data/")) {
+    return true;
+  }
   return (starts_with(file, "tests/data/onnx/") || starts_with(file, "configs/bad/parts/onnx_")) &&
          (ends_with(file, ".onnx") || ends_with(file, ".npy"));
 }
@@ -93,6 +96,7 @@ bool is_binary_data(const std::string& file) {
 /// Files that are no text, each with the reason why it is there.
 const std::map<std::string, std::string>& allowed_binaries() {
   static const std::map<std::string, std::string> kAllowed = {
+      {"configs/data/digits.csv.gz", "images that ship with Tessera"},
       {"tests/fuzz/corpus/yaml/nul_and_eof.yaml", "input of the fuzzer: a byte 0"},
       {"tests/fuzz/corpus/yaml/utf16.yaml", "input of the fuzzer: the wrong encoding"},
   };
