@@ -10,15 +10,20 @@
 
 namespace tessera {
 
-/// Of one matrix layer, batch norm folded.
+/// Of one layer. Batch norm is folded.
 struct FloatParameters {
   std::vector<float> weights;  ///< [groups][cols][rows], rows fastest, as in parameters.hpp
   std::vector<float> bias;     ///< [groups * cols]; empty without bias
+  /// When not empty: the values, ascending, that the weights may take; they lie on the nearest.
+  std::vector<float> codebook;
+  float factor = 1.0F;   ///< softmax: what its operand is multiplied by, > 0
+  float epsilon = 0.0F;  ///< layer_norm: added to the variance
 };
 
 struct FloatModel {
-  Network network;                          ///< shapes; its integer semantics are not looked at
-  std::vector<FloatParameters> parameters;  ///< per layer; empty where it is no matrix with weights
+  Network network;  ///< shapes; its integer semantics are not looked at
+  std::vector<FloatParameters>
+      parameters;  ///< per layer; no weights where it has no matrix of its own
 };
 
 }  // namespace tessera

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// Real parameters of a network as an NPZ file.
+///
+/// Entries  <layer>/weights   float32 [groups, cols, rows]
+///          <layer>/bias      float32 [groups * cols]; needs no entry
+///          <layer>/codebook  float32 [entries], optional
+///          <layer>/scale, <layer>/zero, <layer>/bits   optional: scale (float64) of the layer's
+///            output tensor, its zero point (int64, default 0) and the width it is meant for
+///            (int64, default: any); `input/...` for the images
+///          meta/<name>       float64, for the reader's information
+/// Errors   E-PARAM-FILE: no NPZ file; E-PARAM-NETWORK: entries of another network (unknown and
+///          missing layers, other shapes and types), all listed; E-PARAM-VALUE: numbers that are
+///          not finite, scales that are not positive
+#pragma once
+
+#include "sim/base/diagnostics.hpp"
+#include "workloads/float_model.hpp"
+#include "workloads/quantization/integer_model.hpp"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tessera {
+
+struct ModelFile {
+  std::vector<FloatParameters> parameters;        ///< per layer
+  std::vector<std::optional<GivenScale>> scales;  ///< per layer
+  std::map<std::string, double> meta;
+};
+
+/// Parameters of `network` from `path`. `wanted_at` is where the file was asked for.
+std::optional<ModelFile> read_model_file(const std::string& path,
+                                         const Network& network,
+                                         const Position& wanted_at,
+                                         Diagnostics& diagnostics);
+
+/// The file's bytes, the same for the same content.
+std::string model_file_bytes(const Network& network, const ModelFile& content);
+
+}  // namespace tessera

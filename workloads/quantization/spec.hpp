@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// How real numbers become integers: the section `quantization:` of an experiment.
+///
+///   quantization: {weights: mse, per_channel: true, activations: percentile, asymmetric: true}
+#pragma once
+
+#include "sim/base/config.hpp"
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <utility>
+
+namespace tessera {
+
+/// Where a scale comes from; weights.hpp and calibration.hpp have the formulas.
+enum class WeightMethod { max, mse, kl, twn };
+enum class RangeMethod { max, percentile, mse, kl };
+
+constexpr auto enum_names(WeightMethod) {
+  return std::array<std::pair<WeightMethod, std::string_view>, 4>{{
+      {WeightMethod::max, "max"},
+      {WeightMethod::mse, "mse"},
+      {WeightMethod::kl, "kl"},
+      {WeightMethod::twn, "twn"},
+  }};
+}
+
+constexpr auto enum_names(RangeMethod) {
+  return std::array<std::pair<RangeMethod, std::string_view>, 4>{{
+      {RangeMethod::max, "max"},
+      {RangeMethod::percentile, "percentile"},
+      {RangeMethod::mse, "mse"},
+      {RangeMethod::kl, "kl"},
+  }};
+}
+
+struct QuantizationSpec {
+  WeightMethod weights = WeightMethod::mse;
+  bool per_channel = true;
+  std::int64_t codebook = 0;
+  RangeMethod activations = RangeMethod::mse;
+  double percentile = 99.99;
+  bool asymmetric = false;
+  std::int64_t calibration_images = 32;
+  std::int64_t seed = 1;
+
+  static constexpr auto fields() {
+    using config::field;
+    return config::list<QuantizationSpec>(
+        field("weights", &QuantizationSpec::weights)
+            .doc("scale of the weights. max: the largest magnitude is the largest integer; mse: "
+                 "least squared error; kl: least divergence of the distributions; twn: 2-bit "
+                 "layers by the threshold of ternary weight networks, the others by mse")
+            .source("twn: Li and Liu 2016, equations 5 and 6"),
+        field("per_channel", &QuantizationSpec::per_channel)
+            .doc("one scale per output channel instead of one per layer; a last layer whose sums "
+                 "are the output always has one"),
+        field("codebook", &QuantizationSpec::codebook)
+            .range(0, 65536)
+            .doc("number of different weights a layer may have, found by k-means; 0: as many as "
+                 "its width has"),
+        field("activations", &QuantizationSpec::activations)
+            .doc("range of the tensors, from calibration images. max: nothing is clipped; "
+                 "percentile: the outermost values are; mse, kl: as for weights"),
+        field("percentile", &QuantizationSpec::percentile)
+            .range(50, 100)
+            .doc("share of the values of a tensor that are not clipped, in percent"),
+        field("asymmetric", &QuantizationSpec::asymmetric)
+            .doc("tensors that only matrices read may have a zero point instead of a sign"),
+        field("calibration_images", &QuantizationSpec::calibration_images)
+            .range(1, 1e6)
+            .doc("images that the ranges are taken from"),
+        field("seed", &QuantizationSpec::seed).range(0, 9e15).doc("of the k-means of codebooks"));
+  }
+};
+
+}  // namespace tessera
