@@ -119,46 +119,52 @@ bool is_one_of(Activation f, std::initializer_list<Activation> list) {
   return std::find(list.begin(), list.end(), f) != list.end();
 }
 
-/// Passes the tensor it reads on: same values, so same width and sign.
-bool keeps_format(LayerKind kind) {
-  return kind == LayerKind::max_pool || kind == LayerKind::flatten || kind == LayerKind::slice;
+void set_bits(Network& network, const std::vector<LayerBits>& bits) {
+  const std::vector<LayerId> ids = matrix_layers(network);
+  if (bits.size() != ids.size()) {
+    throw InternalError(
+        "workloads/quantize",
+        -1,
+        fmt::format(
+            "{} has {} matrix layers, got bits for {}", network.name, ids.size(), bits.size()));
+  }
+  for (std::size_t k = 0; k < ids.size(); ++k) {
+    const LayerBits b = bits[k];
+    if (b.w_bits < 1 || b.w_bits > 16 || b.a_bits < 1 || b.a_bits > 16) {
+      throw InternalError(
+          "workloads/quantize", -1, fmt::format("bits {}/{} outside 1..16", b.w_bits, b.a_bits));
+    }
+    Layer& layer = network.layers[static_cast<std::size_t>(ids[k])];
+    layer.w_bits = b.w_bits;
+    layer.a_bits = b.a_bits;
+  }
+}
+
+/// The largest width that matrix layers read from each tensor, or 0.
+std::vector<int> needed_bits(const Network& network) {
+  std::vector<int> needed(network.layers.size(), 0);
+  for (LayerId id = network.output(); id > 0; --id) {
+    const Layer& layer = network.layer(id);
+    for (std::size_t k = 0; k < layer.inputs.size(); ++k) {
+      const int bits = !layer.is_matrix() ? needed[static_cast<std::size_t>(id)]
+                       : k == 0           ? layer.a_bits
+                                          : layer.w_bits;
+      int& most = needed[static_cast<std::size_t>(layer.inputs[k])];
+      most = std::max(most, bits);
+    }
+  }
+  return needed;
 }
 
 class Quantizer {
  public:
-  Quantizer(Network& network, const std::vector<LayerBits>& bits) : network_(network) {
-    const std::vector<LayerId> ids = matrix_layers(network);
-    if (bits.size() != ids.size()) {
-      throw InternalError(
-          "workloads/quantize",
-          -1,
-          fmt::format(
-              "{} has {} matrix layers, got bits for {}", network.name, ids.size(), bits.size()));
-    }
-    for (std::size_t k = 0; k < ids.size(); ++k) {
-      const LayerBits b = bits[k];
-      if (b.w_bits < 1 || b.w_bits > 16 || b.a_bits < 1 || b.a_bits > 16) {
-        throw InternalError(
-            "workloads/quantize", -1, fmt::format("bits {}/{} outside 1..16", b.w_bits, b.a_bits));
-      }
-      at(ids[k]).w_bits = b.w_bits;
-      at(ids[k]).a_bits = b.a_bits;
-    }
+  explicit Quantizer(Network& network) : network_(network) {
     samples_.resize(network.layers.size());
   }
 
   void run() {
-    find_needed_bits();
     for (LayerId id = 0; id <= network_.output(); ++id) {
-      Layer& layer = at(id);
-      layer.shift = 0;
-      layer.multiplier = 1;
-      layer.center = 0;
-      layer.a_multiplier = 1;
-      layer.b_multiplier = 1;
-      layer.pad_value = 0;
-      set_format(id, layer);
-      samples_[static_cast<std::size_t>(id)] = set_scales(id, layer);
+      samples_[static_cast<std::size_t>(id)] = set_scales(id, at(id));
     }
   }
 
@@ -170,50 +176,6 @@ class Quantizer {
 
   const Samples& input(LayerId id, std::size_t k = 0) {
     return samples_[static_cast<std::size_t>(network_.layer(id).inputs[k])];
-  }
-
-  /// The largest width that matrix layers read from each tensor, or 0.
-  void find_needed_bits() {
-    needed_.assign(network_.layers.size(), 0);
-    for (LayerId id = network_.output(); id > 0; --id) {
-      const Layer& layer = network_.layer(id);
-      for (std::size_t k = 0; k < layer.inputs.size(); ++k) {
-        const int bits = !layer.is_matrix() ? needed_[static_cast<std::size_t>(id)]
-                         : k == 0           ? layer.a_bits
-                                            : layer.w_bits;
-        int& needed = needed_[static_cast<std::size_t>(layer.inputs[k])];
-        needed = std::max(needed, bits);
-      }
-    }
-  }
-
-  void set_format(LayerId id, Layer& layer) {
-    if (layer.kind == LayerKind::input) {
-      return;
-    }
-    const Layer& first = operand(id);
-    layer.in_signed = first.out_signed;
-    const int needed = needed_[static_cast<std::size_t>(id)];
-    layer.out_bits = keeps_format(layer.kind) ? first.out_bits : needed == 0 ? 8 : needed;
-    bool any_signed = false;
-    for (std::size_t k = 0; k < layer.inputs.size(); ++k) {
-      any_signed = any_signed || operand(id, k).out_signed;
-    }
-    if (layer.kind == LayerKind::softmax ||
-        is_one_of(layer.activation, {Activation::relu, Activation::relu6, Activation::sigmoid})) {
-      layer.out_signed = false;
-    } else if (layer.is_matrix() || layer.kind == LayerKind::layer_norm ||
-               is_one_of(layer.activation, {Activation::gelu, Activation::tanh})) {
-      layer.out_signed = true;
-    } else {
-      layer.out_signed = any_signed;
-    }
-    is_raw_ = id == network_.output() && layer.is_matrix() &&
-              is_one_of(layer.activation, {Activation::none, Activation::relu});
-    if (is_raw_) {
-      layer.out_bits = 32;
-      layer.out_signed = true;
-    }
   }
 
   Samples set_scales(LayerId id, Layer& layer) {
@@ -301,7 +263,7 @@ class Quantizer {
     }
     const double sigma = std::sqrt(static_cast<double>(m.rows) * weight_square *
                                    std::max(second_moment(x, layer.center / 256.0), 1.0 / 32.0));
-    if (is_raw_) {
+    if (gives_sums(network_, id)) {
       const int bits =
           layer.w_bits + layer.a_bits + ceil_log2(static_cast<std::uint64_t>(m.rows)) + 1;
       layer.shift = std::max(0, bits - 32);
@@ -398,15 +360,61 @@ class Quantizer {
   }
 
   Network& network_;
-  std::vector<int> needed_;
   std::vector<Samples> samples_;
-  bool is_raw_ = false;  ///< the layer at hand is the output and gives its accumulators
 };
 
 }  // namespace
 
+bool keeps_format(LayerKind kind) {
+  return kind == LayerKind::max_pool || kind == LayerKind::flatten || kind == LayerKind::slice;
+}
+
+bool gives_sums(const Network& network, LayerId id) {
+  const Layer& layer = network.layer(id);
+  return id == network.output() && layer.is_matrix() &&
+         is_one_of(layer.activation, {Activation::none, Activation::relu});
+}
+
+void set_widths(Network& network, const std::vector<LayerBits>& per_matrix_layer) {
+  set_bits(network, per_matrix_layer);
+  const std::vector<int> needed = needed_bits(network);
+  for (LayerId id = 0; id <= network.output(); ++id) {
+    Layer& layer = network.layers[static_cast<std::size_t>(id)];
+    layer.shift = 0;
+    layer.multiplier = 1;
+    layer.center = 0;
+    layer.a_multiplier = 1;
+    layer.b_multiplier = 1;
+    layer.pad_value = 0;
+    if (layer.kind == LayerKind::input) {
+      continue;
+    }
+    const Layer& first = network.layer(layer.inputs[0]);
+    layer.in_signed = first.out_signed;
+    const int bits = needed[static_cast<std::size_t>(id)];
+    layer.out_bits = keeps_format(layer.kind) ? first.out_bits : bits == 0 ? 8 : bits;
+    if (layer.kind == LayerKind::softmax ||
+        is_one_of(layer.activation, {Activation::relu, Activation::relu6, Activation::sigmoid})) {
+      layer.out_signed = false;
+    } else if (layer.is_matrix() || layer.kind == LayerKind::layer_norm ||
+               is_one_of(layer.activation, {Activation::gelu, Activation::tanh})) {
+      layer.out_signed = true;
+    } else {
+      layer.out_signed =
+          std::any_of(layer.inputs.begin(), layer.inputs.end(), [&](LayerId operand) {
+            return network.layer(operand).out_signed;
+          });
+    }
+    if (gives_sums(network, id)) {
+      layer.out_bits = 32;
+      layer.out_signed = true;
+    }
+  }
+}
+
 void quantize(Network& network, const std::vector<LayerBits>& per_matrix_layer) {
-  Quantizer(network, per_matrix_layer).run();
+  set_widths(network, per_matrix_layer);
+  Quantizer(network).run();
 }
 
 void quantize(Network& network, LayerBits bits) {

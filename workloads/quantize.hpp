@@ -45,6 +45,16 @@ struct LayerBits {
 /// One entry per matrix layer, in the order of matrix_layers().
 void quantize(Network& network, const std::vector<LayerBits>& per_matrix_layer);
 
+/// Widths and signs alone; scales are reset to 1.
+void set_widths(Network& network, const std::vector<LayerBits>& per_matrix_layer);
+
+/// The layer passes the integers it reads on: same values, so same width, sign and scale.
+bool keeps_format(LayerKind kind);
+
+/// The layer is the output and gives its accumulators, because it is a matrix without a curved
+/// activation.
+bool gives_sums(const Network& network, LayerId id);
+
 /// The same bits for all matrix layers.
 void quantize(Network& network, LayerBits bits);
 

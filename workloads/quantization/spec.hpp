@@ -58,7 +58,7 @@ struct QuantizationSpec {
             .doc("one scale per output channel instead of one per layer; a last layer whose sums "
                  "are the output always has one"),
         field("codebook", &QuantizationSpec::codebook)
-            .range(0, 65536)
+            .range(0, 256)
             .doc("number of different weights a layer may have, found by k-means; 0: as many as "
                  "its width has"),
         field("activations", &QuantizationSpec::activations)

@@ -5,10 +5,11 @@
 /// Numbers  q = clamp(round_away(w / scale), -high, high), high = 2^(bits - 1) - 1; one bit is
 ///          {-1, 0}. All sums in double, in the order of the weights.
 /// max      scale = max|w| / high (one bit: max|w|)
-/// mse      of the scales k/100 * max|w| / high, k = 100, 99, ..., 10, the first with the least
-///          sum of (w - scale * q)^2
-/// kl       of the scales k/100 * max|w| / high, k = 100, 99, ..., 10, the first with the least
-///          divergence of kl_divergence() (histogram.hpp) between the weights and their integers
+/// mse      of the scales k/25 * max|w| / high, k = 25, 24, ..., 5, the first with the least sum of
+///          (w - scale * q)^2
+/// kl       scale = k/25 * max|w| / high; k is one for the whole layer: of 25, 24, ..., 5 the first
+///          with the least kl_divergence() (histogram.hpp) of all w / max|w| of their column, or of
+///          the layer, over [-k/25, k/25] with 2^bits - 1 levels
 /// twn      two bits: threshold = 0.7 * mean|w|, scale = mean of |w| where |w| > threshold,
 ///          q = sign(w) where |w| > threshold, else 0. Other widths: mse.
 /// zero     weights that are all 0 have scale 1
