@@ -184,8 +184,9 @@ void check_sizes(const FloatModel& model) {
   bool fits = model.parameters.size() == network.layers.size();
   for (LayerId id = 0; fits && id <= network.output(); ++id) {
     const FloatParameters& p = model.parameters[static_cast<std::size_t>(id)];
-    const MatrixShape m = matrix_shape(network, id);
-    const bool has_weights = m.rows > 0 && !network.layer(id).has_dynamic_weights();
+    const Layer& layer = network.layer(id);
+    const bool has_weights = layer.is_matrix() && !layer.has_dynamic_weights();
+    const MatrixShape m = has_weights ? matrix_shape(network, id) : MatrixShape{};
     const auto cols = static_cast<std::size_t>(has_weights ? m.groups * m.cols : 0);
     fits = p.weights.size() == cols * static_cast<std::size_t>(m.rows) &&
            (p.bias.empty() || p.bias.size() == cols);

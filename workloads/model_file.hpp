@@ -3,15 +3,16 @@
 /// Real parameters of a network as an NPZ file.
 ///
 /// Entries  <layer>/weights   float32 [groups, cols, rows]
-///          <layer>/bias      float32 [groups * cols]; needs no entry
+///          <layer>/bias      float32 [groups * cols]; a layer without bias has none
 ///          <layer>/codebook  float32 [entries], optional
 ///          <layer>/scale, <layer>/zero, <layer>/bits   optional: scale (float64) of the layer's
 ///            output tensor, its zero point (int64, default 0) and the width it is meant for
 ///            (int64, default: any); `input/...` for the images
+///          <layer>/factor, <layer>/epsilon   float32, optional, of softmax and layer_norm
 ///          meta/<name>       float64, for the reader's information
-/// Errors   E-PARAM-FILE: no NPZ file; E-PARAM-NETWORK: entries of another network (unknown and
-///          missing layers, other shapes and types), all listed; E-PARAM-VALUE: numbers that are
-///          not finite, scales that are not positive
+/// Errors   those of data::read_npz; E-PARAM-NETWORK: entries of another network (unknown and
+///          missing layers, other shapes), all listed; E-PARAM-VALUE: weights that are not finite,
+///          scales that are not positive
 #pragma once
 
 #include "sim/base/diagnostics.hpp"

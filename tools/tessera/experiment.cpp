@@ -4,6 +4,7 @@
 
 #include "arch/chip/spec.hpp"
 #include "sim/base/text.hpp"
+#include "workloads/model_file.hpp"
 #include "workloads/network_yaml.hpp"
 #include "workloads/onnx/convert.hpp"
 #include "workloads/quantize.hpp"
@@ -24,6 +25,41 @@ std::string folder_of(const std::string& path) {
   return std::filesystem::path(path).parent_path().string();
 }
 
+/// The file that a key of `network` names, relative to the experiment.
+std::optional<std::string> file_of(const config::Node& node,
+                                   const Experiment& experiment,
+                                   Diagnostics& diagnostics) {
+  if (node.type() != config::NodeType::scalar) {
+    diagnostics.error(config::diagnose(
+        node, "E-EXP-NETWORK", "the network file has no name", "the path of a file"));
+    return std::nullopt;
+  }
+  std::string path = (std::filesystem::path(folder_of(experiment.path)) / node.scalar())
+                         .lexically_normal()
+                         .string();
+  if (std::error_code error; !std::filesystem::is_regular_file(path, error)) {
+    diagnostics.error(config::diagnose(node,
+                                       "E-CFG-FILE",
+                                       fmt::format("cannot read {}", quote(path)),
+                                       "a readable file",
+                                       "the path is relative to the experiment file"));
+    return std::nullopt;
+  }
+  return path;
+}
+
+/// Weights from a file of their own; those of an ONNX file give way.
+void read_parameters(const config::Node& node, Experiment& experiment, Diagnostics& diagnostics) {
+  const std::optional<std::string> path = file_of(node, experiment, diagnostics);
+  if (!path) {
+    return;
+  }
+  if (auto file = read_model_file(*path, experiment.network, node.at(), diagnostics)) {
+    experiment.model = FloatModel{experiment.network, std::move(file->parameters)};
+    experiment.given_scales = std::move(file->scales);
+  }
+}
+
 /// A network without layers, after an error.
 Network read_network_section(const config::Node& node,
                              Experiment& experiment,
@@ -36,7 +72,11 @@ Network read_network_section(const config::Node& node,
     return read_network(node, diagnostics).value_or(Network{});
   }
   const config::Node file = node.get(way);
-  const auto keys = node.keys();
+  auto keys = node.keys();
+  keys.erase(
+      std::remove_if(
+          keys.begin(), keys.end(), [](const auto& key) { return key.first == "parameters"; }),
+      keys.end());
   if (keys.size() > 1) {
     const bool file_first = keys[0].first == way;
     Diagnostic d =
@@ -53,22 +93,11 @@ Network read_network_section(const config::Node& node,
     node.mark_read();
     return {};
   }
-  if (file.type() != config::NodeType::scalar) {
-    diagnostics.error(config::diagnose(
-        file, "E-EXP-NETWORK", "the network file has no name", "the path of a file"));
+  const std::optional<std::string> found = file_of(file, experiment, diagnostics);
+  if (!found) {
     return {};
   }
-  const std::string path = (std::filesystem::path(folder_of(experiment.path)) / file.scalar())
-                               .lexically_normal()
-                               .string();
-  if (std::error_code error; !std::filesystem::is_regular_file(path, error)) {
-    diagnostics.error(config::diagnose(file,
-                                       "E-CFG-FILE",
-                                       fmt::format("cannot read {}", quote(path)),
-                                       "a readable file",
-                                       "the path is relative to the experiment file"));
-    return {};
-  }
+  const std::string& path = *found;
   experiment.network_from_file = true;
   if (way == "onnx") {
     std::optional<onnx::Imported> imported = onnx::import_network(path, file.at(), diagnostics);
@@ -78,6 +107,7 @@ Network read_network_section(const config::Node& node,
     if (imported->has_bits) {
       experiment.bits_from_file = std::move(imported->bits);
     }
+    experiment.model = FloatModel{imported->network, std::move(imported->parameters)};
     return std::move(imported->network);
   }
   return load_network(path, diagnostics).value_or(Network{});
@@ -106,7 +136,8 @@ Cycles interval_of(const ExecutionSpec& execution,
   return clock.ceil_cycles(interval);
 }
 
-void quantize_as_requested(Network& network, const mapper::MappingRequest& request) {
+void quantize_as_requested(Experiment& experiment, Diagnostics& diagnostics) {
+  const mapper::MappingRequest& request = experiment.request;
   std::vector<LayerBits> bits;
   if (request.mapping) {
     for (const LayerMapping& layer : request.mapping->layers) {
@@ -117,7 +148,13 @@ void quantize_as_requested(Network& network, const mapper::MappingRequest& reque
       bits.push_back({layer.w_bits, layer.a_bits});
     }
   }
-  quantize(network, bits);
+  if (experiment.model && experiment.execution.functional != Functional::off) {
+    report_format_problems(
+        plan_integers(*experiment.model, bits, experiment.quantization, experiment.input_signed),
+        experiment,
+        diagnostics);
+  }
+  set_bits(experiment, bits);
 }
 
 /// Widths that the network's file brings hold as long as there is no `mapping`.
@@ -324,9 +361,17 @@ Experiment load_experiment(const std::string& path,
                                        "letters, digits, '_', '-', '.'; no '.' in front"));
   }
   experiment.execution = file.execution;
+  experiment.quantization = file.quantization;
 
   const std::size_t before_network = diagnostics.errors().size();
+  const config::Node parameters = file.network.get("parameters");
   experiment.network = read_network_section(file.network, experiment, diagnostics);
+  if (diagnostics.errors().size() == before_network && !parameters.is_null()) {
+    read_parameters(parameters, experiment, diagnostics);
+  }
+  if (diagnostics.errors().size() == before_network && !experiment.network.layers.empty()) {
+    experiment.input_signed = experiment.network.layers.front().out_signed;
+  }
   const bool network_ok =
       diagnostics.errors().size() == before_network && !experiment.network.layers.empty();
   if (!file.chip.is_null()) {
@@ -338,7 +383,7 @@ Experiment load_experiment(const std::string& path,
         file.mapping, experiment.network, experiment.chip.spec.name, folder_of(path), diagnostics);
     if (diagnostics.errors().size() == before_mapping) {
       use_bits_from_file(experiment, file.mapping);
-      quantize_as_requested(experiment.network, experiment.request);
+      quantize_as_requested(experiment, diagnostics);
     }
   } else {
     file.mapping.mark_read();
@@ -396,12 +441,51 @@ std::optional<data::DataSet> load_experiment_data(const Experiment& experiment,
   return set->shape == wanted && set->classes == outputs ? std::move(set) : std::nullopt;
 }
 
+void set_bits(Experiment& experiment, const std::vector<LayerBits>& bits) {
+  quantize(experiment.network, bits);
+  if (experiment.model) {
+    const IntegerPlan plan =
+        plan_integers(*experiment.model, bits, experiment.quantization, experiment.input_signed);
+    for (std::size_t id = 0; id < plan.network.layers.size(); ++id) {
+      experiment.network.layers[id].in_signed = plan.network.layers[id].in_signed;
+      experiment.network.layers[id].out_signed = plan.network.layers[id].out_signed;
+    }
+  }
+}
+
+void report_format_problems(const IntegerPlan& plan,
+                            const Experiment& experiment,
+                            Diagnostics& diagnostics) {
+  if (plan.problems.empty()) {
+    return;
+  }
+  Diagnostic d = config::diagnose(experiment.root.get("network"),
+                                  "E-QUANT-FORMAT",
+                                  "the network cannot be computed in integers",
+                                  "activations before concat and softmax whose scale is free");
+  d.got =
+      fmt::format("{} that {} not", plan.problems.size(), plan.problems.size() == 1 ? "is" : "are");
+  d.items = plan.problems;
+  diagnostics.error(std::move(d));
+}
+
+bool needs_model(const Experiment& experiment) {
+  return experiment.model &&
+         (experiment.execution.functional != Functional::off || experiment.quantization.asymmetric);
+}
+
 std::string resolved_yaml(const Experiment& experiment) {
   const config::Node defaults = parse_own(defaults_text(experiment), std::string(kDefault));
   const config::Node files = parse_own(data_files_text(experiment), experiment.path);
   std::string text = config::dump(config::merge(config::merge(defaults, experiment.root), files));
-  if (experiment.network_from_file) {
-    text = replace_section(text, "network", to_yaml(experiment.network));
+  if (experiment.network_from_file || experiment.model) {
+    Network network = experiment.network;
+    network.layers.front().out_signed = experiment.input_signed;
+    std::string section = to_yaml(network);
+    if (needs_model(experiment)) {
+      section.insert(section.find('\n') + 1, "  parameters: model.npz\n");
+    }
+    text = replace_section(text, "network", section);
   }
   if (experiment.request.mapping) {
     text = replace_section(text, "mapping", "mapping:\n  file: mapping.yaml\n");

@@ -5,20 +5,24 @@
 ///   include: ../chips/lrmp.yaml                # gives `chip:`; any value may be overridden here
 ///   experiment: {name: lrmp_resnet18, doc: one sentence}
 ///   network: {zoo: resnet18}                   # or {file: ../networks/x.yaml}, {onnx: x.onnx}, or
-///   layers
-///                                              # inline
+///                                              # layers inline; and parameters: model.npz
 ///   mapping: {default: {w_bits: 8, a_bits: 8}} # see mapper/mapping_yaml.hpp
+///   quantization: {weights: mse}               # see workloads/quantization/spec.hpp
 ///   execution: {granularity: pixel, images: 1}
 ///   search: {method: joint_milp}               # see mapper/search/spec.hpp
 ///   data: {set: digits}                        # see workloads/data/spec.hpp
 ///
+/// Weights  those of an ONNX file, or of `network.parameters` (model_file.hpp); synthetic ones
+///          otherwise. `quantization` says how they become integers; runs without functional
+///          simulation need none.
 /// With `search:` and without `mapping:`, `tessera run` searches a mapping first.
 ///
 /// Paths    `include` is relative to the file it is written in; `network.file`, `network.onnx`,
-///          `mapping.file` and the files of `data` to the experiment file
+///          `network.parameters`, `mapping.file` and the files of `data` to the experiment file
 /// Errors   diagnostics, all of them at once: those of the readers, and E-EXP-NETWORK (the network
 ///          is given twice), E-EXP-RATE (two arrival rates), E-EXP-NAME, E-DATA-NETWORK (images
-///          that are not the network's)
+///          that are not the network's), E-QUANT-FORMAT (the formats of a network with weights
+///          contradict each other)
 #pragma once
 
 #include "arch/chip/chip.hpp"
@@ -29,7 +33,10 @@
 #include "sim/base/config.hpp"
 #include "workloads/data/dataset.hpp"
 #include "workloads/data/spec.hpp"
+#include "workloads/float_model.hpp"
 #include "workloads/network.hpp"
+#include "workloads/quantization/integer_model.hpp"
+#include "workloads/quantization/spec.hpp"
 #include "workloads/quantize.hpp"
 
 #include <cstdint>
@@ -95,6 +102,7 @@ struct ExperimentFile {
   config::Node network;
   config::Node chip;
   config::Node mapping;
+  QuantizationSpec quantization;
   ExecutionSpec execution;
   config::Node search;
   config::Node data;
@@ -107,12 +115,14 @@ struct ExperimentFile {
             .required()
             .doc("what is computed: zoo: <name>, file: <network.yaml>, onnx: <model.onnx>, or "
                  "layers "
-                 "inline"),
+                 "inline; with parameters: <model.npz> when its weights are given"),
         field("chip", &ExperimentFile::chip)
             .required()
             .doc("what it runs on; usually by include: ../chips/<chip>.yaml"),
         field("mapping", &ExperimentFile::mapping)
             .doc("bit widths, replicas and placement; 8 bit and one replica when left out"),
+        field("quantization", &ExperimentFile::quantization)
+            .doc("how given weights and images become integers"),
         field("execution", &ExperimentFile::execution).doc("how it is executed"),
         field("search", &ExperimentFile::search)
             .doc("how `tessera map` looks for a mapping; `tessera run` too, when `mapping` is left "
@@ -128,10 +138,17 @@ struct Experiment {
   Network network;  ///< quantized with the request's widths
   arch::chip::Chip chip;
   mapper::MappingRequest request;
+  QuantizationSpec quantization;
   ExecutionSpec execution;
   mapper::SearchSpec search;
   std::optional<data::DataSpec> data;
-  bool maps_first = false;  ///< a search is asked for, and no mapping is given
+  /// Real weights, when they are given, and the scales that came with them.
+  std::optional<FloatModel> model;
+  std::vector<std::optional<GivenScale>> given_scales;
+  /// Images of real numbers; null when there are none.
+  FloatImageSource images;
+  bool input_signed = false;  ///< the images have negative values
+  bool maps_first = false;    ///< a search is asked for, and no mapping is given
   Cycles image_interval{0};
   config::Node root;  ///< everything as read, --set included
   bool network_from_file = false;
@@ -150,9 +167,22 @@ Experiment load_experiment(const std::string& path,
 std::optional<data::DataSet> load_experiment_data(const Experiment& experiment,
                                                   Diagnostics& diagnostics);
 
+/// Gives the network widths, one entry per matrix layer; with given weights the formats that
+/// quantization wants.
+void set_bits(Experiment& experiment, const std::vector<LayerBits>& bits);
+
+/// E-QUANT-FORMAT when scales contradict each other.
+void report_format_problems(const IntegerPlan& plan,
+                            const Experiment& experiment,
+                            Diagnostics& diagnostics);
+
+/// The weights decide what a run says: it stores them beside its resolved experiment.
+bool needs_model(const Experiment& experiment);
+
 /// The whole experiment with every default filled in and the place each value came from, as YAML
 /// that load_experiment reads back to the same run. A mapping file is referred to as
-/// `mapping.yaml`, a network file is written out, files of `data` have absolute paths.
+/// `mapping.yaml`, a network file is written out, given parameters as `model.npz`, files of
+/// `data` have absolute paths.
 std::string resolved_yaml(const Experiment& experiment);
 
 }  // namespace tessera::tools

@@ -459,7 +459,7 @@ class Search {
 
   /// result.json. Runs in a child process, whose experiment nobody else sees.
   [[nodiscard]] std::string simulation_of(const MapCandidate& one) {
-    quantize(experiment_.network, mapper::bits_of(setup_.problem, one.solution.choice));
+    set_bits(experiment_, mapper::bits_of(setup_.problem, one.solution.choice));
     experiment_.execution.images = experiment_.search.simulate.images;
     const Program program = lower_mapping(experiment_, one.mapping);
     std::string out;
@@ -612,8 +612,7 @@ Mapping search_mapping(Experiment& experiment, const CommandLine& line) {
   require_answer(search, experiment);
   search.forget_checkpoints();
   Mapping mapping = search.answer().mapping;
-  quantize(experiment.network,
-           mapper::bits_of(search.setup().problem, search.answer().solution.choice));
+  set_bits(experiment, mapper::bits_of(search.setup().problem, search.answer().solution.choice));
   return mapping;
 }
 

@@ -14,6 +14,7 @@
 #include "tools/tessera/map.hpp"
 #include "tools/tessera/simulate.hpp"
 #include "tools/tessera/version.hpp"
+#include "workloads/model_file.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -124,6 +125,10 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
       experiment.network, experiment.chip, experiment.request, execution.granularity, diagnostics);
   throw_mapping_errors(diagnostics, experiment);
   const Program program = lower_mapping(experiment, mapping);
+  if (experiment.model && !experiment.images && execution.functional != Functional::off &&
+      !line.quiet) {
+    std::fputs("note: no images are given: ranges are calibrated on synthetic ones\n", stderr);
+  }
 
   std::unique_ptr<trace::ChromeTrace> trace;
   if (!line.trace.empty()) {
@@ -147,6 +152,11 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
       const std::string resolved = resolved_yaml(experiment);
       folder->add("resolved.yaml", resolved);
       folder->add("manifest.json", manifest_json(line, experiment, resolved));
+      if (needs_model(experiment)) {
+        folder->add("model.npz",
+                    model_file_bytes(experiment.network,
+                                     {experiment.model->parameters, experiment.given_scales, {}}));
+      }
       folder->add("mapping.yaml", mapper::write_mapping(mapping));
       folder->add("layers.csv", report::layers_csv(report));
       folder->add("result.json", result);

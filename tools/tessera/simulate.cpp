@@ -6,6 +6,7 @@
 #include "mapper/analytical.hpp"
 #include "mapper/lower.hpp"
 #include "sim/engine/simulation.hpp"
+#include "tools/tessera/integers.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -94,7 +95,14 @@ void simulate_program(const Experiment& experiment,
                       const Program& program,
                       const RunOptions& options,
                       const std::function<void(const report::Report&)>& use) {
-  const RunStats stats = engine::simulate(program, experiment.network, experiment.chip, options);
+  RunStats stats;
+  if (experiment.model && options.functional != Functional::off) {
+    const IntegerModel model = integer_model(experiment);
+    stats = engine::simulate(
+        program, model.network, experiment.chip, options, network_data(experiment, model));
+  } else {
+    stats = engine::simulate(program, experiment.network, experiment.chip, options);
+  }
   const report::PriceList prices = arch::chip::prices(experiment.chip);
   use(report::make_report(
       {experiment.chip.spec.name,

@@ -724,6 +724,7 @@ class Converter {
     layer.kind = LayerKind::layer_norm;
     layer.inputs = {x.layer};
     View y = same_shape(x, append(std::move(layer)));
+    out_.parameters.back().epsilon = float_attribute(*node_, "epsilon", 1e-5F);
     y.bits = 0;
     y.scale = weights(1).floats;
     y.shift = constant(2) != nullptr ? constant(2)->floats : std::vector<float>();
@@ -736,7 +737,7 @@ class Converter {
     set(std::move(y));
   }
 
-  /// The scale before it is chosen when the network is quantized (Layer::shift).
+  /// Integers choose the scale before it (Layer::shift); real numbers are multiplied.
   void softmax() {
     const View x = plain_or_scalar(0);
     const Dims& dims = graph_.value(node_->inputs[0]).dims;
@@ -753,6 +754,7 @@ class Converter {
     layer.inputs = {x.layer};
     layer.heads = small(x.shape.channels / row);
     View y = same_shape(x, append(std::move(layer)));
+    out_.parameters.back().factor = x.scale.empty() ? 1.0F : x.scale[0];
     y.scale.clear();
     y.bits = 0;
     set(std::move(y));

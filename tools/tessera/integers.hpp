@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// What a functional run computes on when the weights of the network are given.
+///
+/// Images   those of the experiment; without any, of real numbers that are spread evenly over
+///          [0, 1], or [-1, 1] for a signed input: the integers of synthetic_input()
+/// Errors   InputError: E-QUANT-FORMAT
+#pragma once
+
+#include "tools/tessera/experiment.hpp"
+#include "workloads/parameters.hpp"
+#include "workloads/quantization/integer_model.hpp"
+
+namespace tessera::tools {
+
+/// The network of an experiment with given weights, in the widths it has, calibrated on its images.
+/// Synthetic ones are all alike: then four at most.
+IntegerModel integer_model(const Experiment& experiment);
+
+/// Parameters and images for the network of `model`, which must outlive the result like
+/// `experiment`.
+NetworkData network_data(const Experiment& experiment, const IntegerModel& model);
+
+}  // namespace tessera::tools
