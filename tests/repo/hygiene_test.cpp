@@ -89,8 +89,9 @@ bool is_binary_data(const std::string& file) {
   if (starts_with(file, "configs/bad/data/") || starts_with(file, "tests/fuzz/corpus/data/")) {
     return true;
   }
-  return (starts_with(file, "tests/data/onnx/") || starts_with(file, "configs/bad/parts/onnx_")) &&
-         (ends_with(file, ".onnx") || ends_with(file, ".npy"));
+  return ((starts_with(file, "tests/data/onnx/") || starts_with(file, "configs/bad/parts/onnx_")) &&
+          (ends_with(file, ".onnx") || ends_with(file, ".npy"))) ||
+         (starts_with(file, "configs/bad/parts/param_") && ends_with(file, ".npz"));
 }
 
 /// Files that are no text, each with the reason why it is there.

@@ -304,6 +304,19 @@ constexpr std::array kCodes{
     CodeInfo{"E-OUT-WRITE",
              "A result, trace or waveform cannot be written.",
              "--trace no/such/folder/t.json"},
+    CodeInfo{"E-PARAM-NETWORK",
+             "A file with the weights of a network does not fit it: layers are missing, unknown or "
+             "of another shape; each is listed.",
+             "network: {zoo: lenet5, parameters: vgg9.npz}"},
+    CodeInfo{"E-PARAM-VALUE",
+             "A file with the weights of a network holds numbers that no network can have: not "
+             "finite, or scales that are not positive.",
+             "conv1/weights with a NaN in it"},
+    CodeInfo{"E-QUANT-FORMAT",
+             "A network with given weights cannot be computed in integers, because the formats of "
+             "activations contradict each other: what concat joins shares one scale, what softmax "
+             "reads has a power of two. Each place is listed.",
+             "concat of a sigmoid (1.0 = largest value) and a GELU (8.0 = largest value)"},
     CodeInfo{"E-SEARCH-ACCURACY",
              "An accuracy source lacks what it needs: a table its file, a command its command.",
              "accuracy: {source: command}"},
