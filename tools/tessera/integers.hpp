@@ -2,8 +2,10 @@
 // SPDX-FileCopyrightText: The Tessera authors
 /// What a functional run computes on when the weights of the network are given.
 ///
-/// Images   those of the experiment; without any, of real numbers that are spread evenly over
-///          [0, 1], or [-1, 1] for a signed input: the integers of synthetic_input()
+/// Images   of `data:` those to train on are calibrated on and those to test on are run, one after
+///          the other and again from the first; when a split is empty, another one is taken.
+///          Without `data:`, real numbers that are spread evenly over [0, 1], or [-1, 1] for a
+///          signed input: the integers of synthetic_input()
 /// Errors   InputError: E-QUANT-FORMAT
 #pragma once
 
