@@ -12,6 +12,7 @@ namespace tessera::tools {
 namespace {
 
 constexpr std::int64_t kSyntheticImages = 4;
+constexpr std::int64_t kSignalImages = 4;
 
 /// The first of these splits that has images.
 const data::Images& first_of(std::initializer_list<const data::Images*> splits) {
@@ -43,6 +44,16 @@ FloatImageSource synthetic_images(const Experiment& experiment) {
   };
 }
 
+/// The images that ranges are taken from, and how many there are.
+std::pair<FloatImageSource, std::int64_t> calibration_images(const Experiment& experiment) {
+  if (!experiment.images) {
+    return {synthetic_images(experiment), kSyntheticImages};
+  }
+  const data::DataSet& set = *experiment.images;
+  const data::Images& split = first_of({&set.train, &set.validation, &set.test});
+  return {images_of(split), split.count};
+}
+
 }  // namespace
 
 IntegerModel integer_model(const Experiment& experiment) {
@@ -56,17 +67,9 @@ IntegerModel integer_model(const Experiment& experiment) {
   Diagnostics diagnostics;
   report_format_problems(plan, experiment, diagnostics);
   diagnostics.throw_if_any();
-  Calibration calibration;
-  if (experiment.images) {
-    const data::DataSet& set = *experiment.images;
-    const data::Images& split = first_of({&set.train, &set.validation, &set.test});
-    calibration = calibrate(
-        *experiment.model, images_of(split), std::min(spec.calibration_images, split.count));
-  } else {
-    calibration = calibrate(*experiment.model,
-                            synthetic_images(experiment),
-                            std::min(spec.calibration_images, kSyntheticImages));
-  }
+  const auto [images, count] = calibration_images(experiment);
+  const Calibration calibration =
+      calibrate(*experiment.model, images, std::min(spec.calibration_images, count));
   const std::vector<TensorScale> scales =
       choose_scales(plan, calibration, spec, experiment.given_scales);
   return quantize_model(*experiment.model, plan, scales, spec);
@@ -81,6 +84,20 @@ NetworkData network_data(const Experiment& experiment, const IntegerModel& model
   return {model.source(), [&model, images = std::move(images)](std::int64_t image) {
             return model.input(images(image));
           }};
+}
+
+mapper::SignalSource signal_source(const Experiment& experiment) {
+  if (!experiment.model) {
+    return {};
+  }
+  return [&experiment] {
+    const auto [source, count] = calibration_images(experiment);
+    std::vector<std::vector<float>> images;
+    for (std::int64_t image = 0; image < std::min(count, kSignalImages); ++image) {
+      images.push_back(source(image));
+    }
+    return mapper::float_signals(*experiment.model, images, experiment.input_signed);
+  };
 }
 
 }  // namespace tessera::tools

@@ -9,6 +9,7 @@
 /// Errors   InputError: E-QUANT-FORMAT
 #pragma once
 
+#include "mapper/search/search.hpp"
 #include "tools/tessera/experiment.hpp"
 #include "workloads/parameters.hpp"
 #include "workloads/quantization/integer_model.hpp"
@@ -22,5 +23,9 @@ IntegerModel integer_model(const Experiment& experiment);
 /// Parameters and images for the network of `model`, which must outlive the result like
 /// `experiment`.
 NetworkData network_data(const Experiment& experiment, const IntegerModel& model);
+
+/// What the layers hold, computed in real numbers on four images; null without given weights.
+/// `experiment` must outlive the result.
+mapper::SignalSource signal_source(const Experiment& experiment);
 
 }  // namespace tessera::tools
