@@ -110,11 +110,14 @@ double calibrate(const Problem& problem,
 void add_accuracy(SearchSetup& setup,
                   const std::string& folder,
                   const config::Node& at,
+                  const SignalSource& signals,
                   Diagnostics& diagnostics) {
   const AccuracySpec& spec = setup.spec.accuracy;
   const Network& network = *setup.network;
   const LayerWidths widths = widths_of(setup.problem);
-  const auto noise = [&] { return noise_of(synthetic_signals(network, setup.seed), kMaxBits); };
+  const auto noise = [&] {
+    return noise_of(signals ? signals() : synthetic_signals(network, setup.seed), kMaxBits);
+  };
   if (spec.source == AccuracyKind::table) {
     const std::string path =
         (std::filesystem::path(folder) / spec.file).lexically_normal().string();
@@ -424,7 +427,8 @@ SearchSetup make_search(const Network& network,
                         const SearchSpec& spec,
                         std::uint64_t seed,
                         const std::string& folder,
-                        const config::Node& at) {
+                        const config::Node& at,
+                        const SignalSource& signals) {
   SearchSetup setup;
   setup.network = &network;
   setup.spec = spec;
@@ -432,7 +436,7 @@ SearchSetup make_search(const Network& network,
   setup.problem = make_costs(network, chip, granularity, spec, at);
   setup.reference = uniform(setup.problem, kReferenceBits);
   Diagnostics diagnostics;
-  add_accuracy(setup, folder, at, diagnostics);
+  add_accuracy(setup, folder, at, signals, diagnostics);
   diagnostics.throw_if_any();
   // Under serial execution PEs are shared in time: as many as the widest widths take.
   setup.budget.pes =

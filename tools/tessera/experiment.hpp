@@ -40,6 +40,7 @@
 #include "workloads/quantize.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -145,8 +146,8 @@ struct Experiment {
   /// Real weights, when they are given, and the scales that came with them.
   std::optional<FloatModel> model;
   std::vector<std::optional<GivenScale>> given_scales;
-  /// Images of real numbers; null when there are none.
-  FloatImageSource images;
+  /// The images of `data`, read when weights are given; else null.
+  std::shared_ptr<const data::DataSet> images;
   bool input_signed = false;  ///< the images have negative values
   bool maps_first = false;    ///< a search is asked for, and no mapping is given
   Cycles image_interval{0};

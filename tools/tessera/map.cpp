@@ -12,6 +12,7 @@
 #include "sim/base/enum_name.hpp"
 #include "sim/report/output_folder.hpp"
 #include "sim/report/progress.hpp"
+#include "tools/tessera/integers.hpp"
 #include "tools/tessera/map_result.hpp"
 #include "tools/tessera/simulate.hpp"
 
@@ -177,7 +178,8 @@ class Search {
                                    experiment.search,
                                    static_cast<std::uint64_t>(experiment.execution.seed),
                                    std::filesystem::path(experiment.path).parent_path().string(),
-                                   experiment.root.get("search"))),
+                                   experiment.root.get("search"),
+                                   signal_source(experiment))),
         uncorrected_(setup_.problem),
         closed_form_(experiment.network, experiment.chip, experiment.execution.granularity) {
     setup_.failed_lp = folder() + ".failed.lp";
