@@ -15,6 +15,12 @@
 /// Energy   dynamic energy of one image at the chip's prices: PEs exactly by Model::fire_cost; bus,
 ///          buffer and vector unit by the bits and operations of the closed form; no fabric. Static
 ///          power is that of the whole chip.
+/// Limits   Choice::uses of a replica on tiles of its own. Buffer: the smallest line buffers of its
+///          operands (line_buffers.hpp) at the layer's own widths, the image under granularity
+///          layer, a copy on each of its tiles; not what a shortcut has to hold because the path
+///          beside it lags. Vector unit: lane operations of a position (accumulations, combination,
+///          the layer's end) per cycle of the position's time in the cost model. Layers that run in
+///          vector units are not counted; nor is anything under serial
 /// Errors   diagnostics, exit status 4: E-MAP-LAYOUT when a layer fits the PEs with no allowed
 ///          widths, E-MAP-CAPACITY when no widths make it fit the chip
 #pragma once
@@ -68,6 +74,9 @@ Problem make_problem(const Network& network,
                      CostModel cost_model,
                      const WidthRules& rules,
                      Diagnostics& diagnostics);
+
+/// What all tiles of the chip have of it; infinity where the chip does not bound it.
+double capacity_of(const arch::chip::Chip& chip, Limit limit);
 
 /// The table as CSV, one row per layer, weight width and activation width: layer, w_bits, a_bits,
 /// cycles of one image on one replica, seconds, joules, pes.

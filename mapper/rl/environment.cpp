@@ -119,6 +119,9 @@ class TableEnvironment : public Environment {
     out.put(static_cast<int>(options_.objective));
     out.put(options_.budget.pes);
     out.put(options_.budget.loss);
+    for (const double limit : options_.budget.limits) {
+      out.put(limit);
+    }
     out.text(source_.name());
     out.text(source_.unit());
   }
@@ -195,6 +198,12 @@ class Lrmp : public TableEnvironment {
     walk_until(widths(), Lower::weights, bits, [&](const std::vector<LayerBits>& lower) {
       return pes_of(problem(), choice_of(lower)) <= options().budget.pes;
     });
+    // Narrow activations need less buffer; of the vector unit they use more, as they are faster.
+    walk_until(widths(), Lower::activations_and_weights, bits, [&](const auto& lower) {
+      constexpr auto kBuffer = static_cast<std::size_t>(Limit::buffer);
+      return evaluate(problem(), unreplicated(choice_of(lower))).uses[kBuffer] <=
+             options().budget.limits[kBuffer];
+    });
     const auto is_fast = [&](const std::vector<LayerBits>& lower) {
       return evaluate(problem(), replicated(lower)).value(options().objective) <= target;
     };
@@ -247,8 +256,7 @@ class Lrmp : public TableEnvironment {
           std::vector<LayerBits> next = bits;
           next[l].*which = *wider;
           const double gain = loss_of(l, bits[l]) - loss_of(l, next[l]);
-          if (gain > most &&
-              now.pes - pes_of_layer(l, bits[l]) + pes_of_layer(l, next[l]) <= budget.pes) {
+          if (gain > most && evaluate(problem(), unreplicated(choice_of(next))).fits(budget)) {
             most = gain;
             best = std::move(next);
           }
@@ -262,17 +270,9 @@ class Lrmp : public TableEnvironment {
     }
   }
 
-  [[nodiscard]] const Choice& choice_at(std::size_t layer, LayerBits bits) const {
-    const ProblemLayer& of = problem().layers[layer];
-    return of.choices[static_cast<std::size_t>(of.find(bits.w_bits, bits.a_bits))];
-  }
-
   [[nodiscard]] double loss_of(std::size_t layer, LayerBits bits) const {
-    return choice_at(layer, bits).loss;
-  }
-
-  [[nodiscard]] std::int64_t pes_of_layer(std::size_t layer, LayerBits bits) const {
-    return choice_at(layer, bits).pes;
+    const ProblemLayer& of = problem().layers[layer];
+    return of.choices[static_cast<std::size_t>(of.find(bits.w_bits, bits.a_bits))].loss;
   }
 
   LrmpOptions lrmp_;

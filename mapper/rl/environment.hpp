@@ -3,7 +3,8 @@
 /// What the agent plays against: actions become widths, widths become a solution, and the solution
 /// a reward.
 ///
-///   lrmp    budget  PEs, then time: a share of the 8-bit time that shrinks over the episodes; then
+///   lrmp    budget  PEs and limits, then time: a share of the 8-bit time that shrinks over the
+///   episodes; then
 ///                   widths are raised again, the one that gains most first, until the choices'
 ///                   losses keep to theirs
 ///           reward  lambda * accuracy change + alpha * (1 - time / 8-bit time)
@@ -64,7 +65,7 @@ std::string why_not(const Problem& problem, const WidthRules& rules, std::int64_
 struct EnvironmentOptions {
   Objective objective = Objective::latency;
   WidthRules widths;
-  Budget budget;  ///< what makes a solution feasible; lrmp keeps to its PEs
+  Budget budget;  ///< what makes a solution feasible; lrmp keeps to its PEs and limits
 };
 
 /// The end of an episode.

@@ -9,12 +9,13 @@
 ///     loss_of_bits: 6        # may lose as much accuracy as 6/6 everywhere; or loss: <number>
 ///     bits: {w_min: 2, w_max: 8, a_min: 2, a_max: 8}
 ///     accuracy: {source: sensitivity}
+///     limits: {buffer: 0.5}  # replicas may use half of the tiles' buffers
 ///     simulate: {top: 3, images: 4}
 ///
 /// Errors   those of the configuration reader, and E-SEARCH-PES (no number of PEs),
 ///          E-SEARCH-LOSS (the budget is given twice), E-SEARCH-BITS (no width is left to choose),
 ///          E-SEARCH-ACCURACY (a source without its file or command), E-SEARCH-BUDGET (budgets that
-///          grow)
+///          grow); E-SEARCH-UNLIMITED (a limit of what the chip does not bound) is search.hpp's
 #pragma once
 
 #include "mapper/cost_table.hpp"
@@ -168,6 +169,25 @@ struct MilpSpec {
   }
 };
 
+struct LimitsSpec {
+  std::optional<double> buffer = std::nullopt;
+  std::optional<double> vector_unit = std::nullopt;
+
+  static constexpr auto fields() {
+    using config::field;
+    return config::list<LimitsSpec>(
+        field("buffer", &LimitsSpec::buffer)
+            .range(1e-6, 1)
+            .doc("share of all tiles' buffers that the line buffers of all replicas may take, each "
+                 "at its smallest; any when left out"),
+        field("vector_unit", &LimitsSpec::vector_unit)
+            .range(1e-6, 1)
+            .doc(
+                "share of all tiles' lanes that all replicas may keep busy when they fire as often "
+                "as they can; any when left out"));
+  }
+};
+
 struct RlSpec {
   RlAlgorithm algorithm = RlAlgorithm::ddpg;
   RlEnvironment environment = RlEnvironment::lrmp;
@@ -242,6 +262,7 @@ struct SearchSpec {
   bool baselines = true;
   PlacementMethod placement = PlacementMethod::ordered;
   BitsSpec bits;
+  LimitsSpec limits;
   AccuracySpec accuracy;
   MilpSpec milp;
   RlSpec rl;
@@ -268,6 +289,7 @@ struct SearchSpec {
         field("baselines", &SearchSpec::baselines).doc("run the other methods too, to compare"),
         field("placement", &SearchSpec::placement).doc("as mapping.placement"),
         field("bits", &SearchSpec::bits).doc("widths to choose from"),
+        field("limits", &SearchSpec::limits).doc("what replicas may use besides PEs"),
         field("accuracy", &SearchSpec::accuracy).doc("what widths cost in accuracy"),
         field("milp", &SearchSpec::milp).doc("the MILP solver"),
         field("rl", &SearchSpec::rl).doc("reinforcement learning"),

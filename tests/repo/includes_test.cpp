@@ -135,8 +135,8 @@ std::vector<Finding> check_includes(const std::string& file,
     };
     if (include.angled) {
       for (const Door& door : doors()) {
-        const bool is_open = std::any_of(
-            door.folders.begin(), door.folders.end(), [&](const std::string& folder) {
+        const bool is_open =
+            std::any_of(door.folders.begin(), door.folders.end(), [&](const std::string& folder) {
               return starts_with(file, folder);
             });
         if (starts_with(include.what, door.prefix) && !is_open) {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
 /// Are the networks of mapper/rl what torch computes? Actor and critic of HAQ's agent (300-300, a
-/// batch of 64) built from torch::nn::Linear with the same parameters: outputs, gradients by autograd,
-/// and the parameters after steps of torch::optim::Adam. Built only where libtorch is installed.
+/// batch of 64) built from torch::nn::Linear with the same parameters: outputs, gradients by
+/// autograd, and the parameters after steps of torch::optim::Adam. Built only where libtorch is
+/// installed.
 #include "mapper/rl/dense_net.hpp"
+
 #include "sim/base/rng.hpp"
 
 #include <gtest/gtest.h>
@@ -78,9 +80,9 @@ class TorchNet {
     for_each([&](torch::nn::Linear& linear, bool weights) {
       torch::Tensor& to = weights ? linear->weight : linear->bias;
       const std::int64_t columns = weights ? to.size(1) : 1;
-      const torch::Tensor values =
-          torch::tensor(at::ArrayRef<double>(flat.data() + at, static_cast<std::size_t>(to.numel())),
-                        torch::kFloat64);
+      const torch::Tensor values = torch::tensor(
+          at::ArrayRef<double>(flat.data() + at, static_cast<std::size_t>(to.numel())),
+          torch::kFloat64);
       to.copy_(values.view({columns, to.size(0)}).t().reshape(to.sizes()));
       at += static_cast<std::size_t>(to.numel());
     });
