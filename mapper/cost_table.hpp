@@ -28,6 +28,7 @@
 #include "arch/chip/chip.hpp"
 #include "mapper/problem.hpp"
 #include "sim/api/program.hpp"
+#include "sim/base/config.hpp"
 #include "sim/base/diagnostics.hpp"
 #include "workloads/network.hpp"
 
@@ -57,10 +58,25 @@ struct WidthRules {
   int w_max = 8;
   int a_min = 2;
   int a_max = 8;
-  /// Weights in multiples of this many bits (CIM-AQ: the cell's width); 1 allows all.
   int w_step = 1;
-  /// Of the first and of the last matrix layer, when fixed (HAQ, CIM-AQ: 8).
   std::optional<int> first_last = std::nullopt;
+
+  static constexpr auto fields() {
+    using config::field;
+    return config::list<WidthRules>(
+        field("w_min", &WidthRules::w_min).range(1, 16).doc("fewest bits of a weight"),
+        field("w_max", &WidthRules::w_max).range(1, 16).doc("most bits of a weight"),
+        field("a_min", &WidthRules::a_min).range(1, 16).doc("fewest bits of an activation"),
+        field("a_max", &WidthRules::a_max).range(1, 16).doc("most bits of an activation"),
+        field("w_step", &WidthRules::w_step)
+            .range(1, 16)
+            .doc("weights only in multiples of so many bits; the bits of a cell, for instance")
+            .source("CIM-AQ, consider_cell_resolution"),
+        field("first_last", &WidthRules::first_last)
+            .range(1, 16)
+            .doc("both widths of the first and of the last matrix layer; free when left out")
+            .source("HAQ and CIM-AQ: 8"));
+  }
 };
 
 /// What the closed form says by itself: pipeline, or serial where one operation follows another.

@@ -31,17 +31,6 @@ namespace {
 
 constexpr int kReferenceBits = 8;
 
-WidthRules rules_of(const BitsSpec& bits) {
-  WidthRules rules;
-  rules.w_min = bits.w_min;
-  rules.w_max = bits.w_max;
-  rules.a_min = bits.a_min;
-  rules.a_max = bits.a_max;
-  rules.w_step = bits.w_step;
-  rules.first_last = bits.first_last;
-  return rules;
-}
-
 /// Of every layer the choice next to these widths, the narrower one of two.
 std::vector<int> nearest(const Problem& problem, int w_bits, int a_bits) {
   std::vector<int> choice;
@@ -134,7 +123,7 @@ void add_accuracy(SearchSetup& setup,
     options.timeout = spec.timeout.value;
     options.at = at.get("accuracy").get("command").at();
     setup.accuracy = std::make_unique<CommandAccuracy>(network, widths, options);
-    const BitsSpec& bits = setup.spec.bits;
+    const WidthRules& bits = setup.spec.bits;
     const int start = setup.spec.loss_of_bits.value_or((bits.w_min + bits.w_max) / 2);
     scale = calibrate(
         setup.problem, proxy, *setup.accuracy, start, std::min({start, bits.w_min, bits.a_min}));
@@ -285,7 +274,7 @@ Problem without_copies(const SearchSetup& setup) {
 /// The narrowest uniform widths within the loss and on the PEs: what a heuristic for replicas
 /// alone starts from. Empty when there are none.
 std::vector<int> narrowest_uniform(const SearchSetup& setup) {
-  const BitsSpec& bits = setup.spec.bits;
+  const WidthRules& bits = setup.spec.bits;
   for (int b = std::min(bits.w_min, bits.a_min); b <= std::max(bits.w_max, bits.a_max); ++b) {
     Solution solution = uniform(setup.problem, b);
     if (evaluate(setup.problem, solution).within(setup.budget)) {
@@ -358,11 +347,6 @@ std::unique_ptr<rl::Environment> make_environment(const SearchSetup& setup) {
   const RlSpec& spec = setup.spec.rl;
   rl::EnvironmentOptions options;
   options.objective = objective_of(setup);
-  const BitsSpec& bits = setup.spec.bits;
-  options.widths.w_min = std::min(bits.w_min, bits.first_last.value_or(bits.w_min));
-  options.widths.w_max = std::max(bits.w_max, bits.first_last.value_or(bits.w_max));
-  options.widths.a_min = std::min(bits.a_min, bits.first_last.value_or(bits.a_min));
-  options.widths.a_max = std::max(bits.a_max, bits.first_last.value_or(bits.a_max));
   options.widths.cell_bits = setup.spec.bits.w_step > 1 ? setup.spec.bits.w_step : 0;
   options.widths.reference_bits = kReferenceBits;
   options.budget = setup.budget;
@@ -475,8 +459,7 @@ Problem make_costs(const Network& network,
     diagnostics.error(std::move(d));
     diagnostics.throw_if_any();
   }
-  Problem problem =
-      make_problem(network, chip, granularity, model, rules_of(spec.bits), diagnostics);
+  Problem problem = make_problem(network, chip, granularity, model, spec.bits, diagnostics);
   diagnostics.throw_if_any(4);
   if (spec.milp.max_replicas > 0) {
     for (ProblemLayer& layer : problem.layers) {

@@ -98,32 +98,6 @@ constexpr auto enum_names(RlEnvironment) {
   }};
 }
 
-struct BitsSpec {
-  int w_min = 2;
-  int w_max = 8;
-  int a_min = 2;
-  int a_max = 8;
-  int w_step = 1;
-  std::optional<int> first_last = std::nullopt;
-
-  static constexpr auto fields() {
-    using config::field;
-    return config::list<BitsSpec>(
-        field("w_min", &BitsSpec::w_min).range(1, 16).doc("fewest bits of a weight"),
-        field("w_max", &BitsSpec::w_max).range(1, 16).doc("most bits of a weight"),
-        field("a_min", &BitsSpec::a_min).range(1, 16).doc("fewest bits of an activation"),
-        field("a_max", &BitsSpec::a_max).range(1, 16).doc("most bits of an activation"),
-        field("w_step", &BitsSpec::w_step)
-            .range(1, 16)
-            .doc("weights only in multiples of so many bits; the bits of a cell, for instance")
-            .source("CIM-AQ, consider_cell_resolution"),
-        field("first_last", &BitsSpec::first_last)
-            .range(1, 16)
-            .doc("both widths of the first and of the last matrix layer; free when left out")
-            .source("HAQ and CIM-AQ: 8"));
-  }
-};
-
 struct AccuracySpec {
   AccuracyKind source = AccuracyKind::sensitivity;
   std::string file;
@@ -261,7 +235,7 @@ struct SearchSpec {
   std::optional<int> loss_of_bits;
   bool baselines = true;
   PlacementMethod placement = PlacementMethod::ordered;
-  BitsSpec bits;
+  WidthRules bits;
   LimitsSpec limits;
   AccuracySpec accuracy;
   MilpSpec milp;

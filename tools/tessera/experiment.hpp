@@ -144,6 +144,7 @@ struct Experiment {
   std::optional<data::DataSpec> data;
   /// Real weights, when they are given, and the scales that came with them.
   std::optional<FloatModel> model;
+  std::vector<std::string> notes;  ///< what an ONNX file has and the network leaves out
   std::vector<std::optional<GivenScale>> given_scales;
   /// Images of real numbers; null when there are none.
   FloatImageSource images;
