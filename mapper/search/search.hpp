@@ -8,7 +8,8 @@
 ///           equals what the command measures at one uniform width, and the command judges the
 ///           answers
 /// Errors    diagnostics of the readers (exit status 2); exit status 4: E-SEARCH-AREA and
-///           E-SEARCH-ACCURACY-BUDGET when a budget cannot be met, with how much is missing
+///           E-SEARCH-ACCURACY-BUDGET and E-SEARCH-LIMIT when a budget cannot be met, with how much
+///           is missing
 #pragma once
 
 #include "arch/chip/chip.hpp"

@@ -343,6 +343,11 @@ constexpr std::array kCodes{
     CodeInfo{"E-SEARCH-COST-MODEL",
              "The cost model `serial` goes with serial execution, and no other one does.",
              "search: {cost_model: serial}   # under granularity: pixel"},
+    CodeInfo{
+        "E-SEARCH-LIMIT",
+        "One replica of every layer uses more than a limit of the search allows, whatever widths "
+        "keep to its PEs and its loss. The message says how much is missing.",
+        "limits: {buffer: 0.000001}"},
     CodeInfo{"E-SEARCH-LOSS", "The loss of accuracy is limited twice.", "loss: 1\nloss_of_bits: 6"},
     CodeInfo{"E-SEARCH-NONE",
              "A method found nothing that keeps to the budgets and that the simulator can run.",
@@ -350,6 +355,10 @@ constexpr std::array kCodes{
     CodeInfo{"E-SEARCH-PES",
              "The PEs that a search may use are own_8bit, chip, or a number.",
              "pes: all"},
+    CodeInfo{"E-SEARCH-UNLIMITED",
+             "A limit is a share of what the chip has: of buffers without bounds, of lanes without "
+             "number, or under serial execution there is none.",
+             "limits: {vector_unit: 0.5}   # on a chip with lanes: 0"},
 };
 
 }  // namespace

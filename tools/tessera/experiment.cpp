@@ -123,6 +123,7 @@ Network read_network_section(const config::Node& node,
     if (imported->has_bits) {
       experiment.bits_from_file = std::move(imported->bits);
     }
+    experiment.notes = std::move(imported->notes);
     experiment.model = FloatModel{imported->network, std::move(imported->parameters)};
     return std::move(imported->network);
   }
