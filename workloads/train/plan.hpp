@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// What fake quantization needs to know of a quantized network: the format of every tensor, which
+/// scales belong together, and how weights become integers. No torch.
+#pragma once
+
+#include "workloads/network.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace tessera::train {
+
+/// Integers of a tensor: real value = scale * (integer - zero).
+struct TensorPlan {
+  /// Takes integers and scale of what it reads (max_pool, flatten, slice), or is the accumulators
+  /// of the output layer, in real numbers.
+  enum class Form { own, passed, raw };
+  Form form = Form::own;
+  int bits = 8;
+  bool is_signed = false;
+  std::int64_t zero = 0;
+  double scale = 1;
+  int range = -1;    ///< index into QuantPlan::ranges when it is learned
+  double share = 1;  ///< scale = range * share
+};
+
+/// A full scale that training may change; tensors that must agree share it.
+struct RangePlan {
+  std::string name;  ///< of the first layer that has it
+  double value = 1;
+};
+
+/// Integers of a weight matrix and the scale of each column.
+struct QuantizedWeights {
+  std::vector<float> integers;  ///< as the weights
+  std::vector<float> scales;    ///< [groups * cols]
+};
+
+/// Noise that is drawn anew in every pass of training, so that weights are found that bear it.
+struct NoisePlan {
+  double weight_sigma = 0;  ///< standard deviation, as part of the largest integer weight
+  int adc_bits = 0;         ///< 0: conversions do not clip
+  int adc_rows = 128;       ///< rows that one conversion adds up
+  int cell_bits = 1;        ///< of a weight's magnitude in one cell
+
+  [[nodiscard]] bool any() const { return weight_sigma > 0 || adc_bits > 0; }
+};
+
+struct QuantPlan {
+  Network network;  ///< quantized: widths, signs
+  std::vector<TensorPlan> tensors;
+  std::vector<RangePlan> ranges;
+  /// Of a layer with weights, from its weights in real numbers, [groups * cols][rows].
+  std::function<QuantizedWeights(LayerId, std::span<const float>)> weights;
+  NoisePlan noise;
+};
+
+}  // namespace tessera::train
