@@ -293,11 +293,15 @@ Net::Value Net::finish(LayerId id, const at::Tensor& values, const at::Tensor& s
   out.is_signed = t.is_signed;
   // The quotient of two scales first: equal ones, or powers of two apart, then leave no rounding.
   at::Tensor steps = scale.defined() ? values * (scale / out.scale) : values / out.scale;
-  if (t.zero != 0) {
-    steps = steps + t.zero;
+  const std::int64_t low = min_value(t.bits, t.is_signed);
+  const std::int64_t high = max_value(t.bits, t.is_signed);
+  if (t.zero == 0) {
+    out.values = quantize_through(steps, low, high);
+  } else if (id == 0) {
+    out.values = quantize_through(steps, low - t.zero, high - t.zero) + t.zero;
+  } else {
+    out.values = quantize_through(steps + t.zero, low, high);  // the bias brings the zero point
   }
-  out.values =
-      quantize_through(steps, min_value(t.bits, t.is_signed), max_value(t.bits, t.is_signed));
   return out;
 }
 

@@ -4,10 +4,14 @@
 /// scales belong together, and how weights become integers. No torch.
 #pragma once
 
+#include "workloads/float_model.hpp"
 #include "workloads/network.hpp"
+#include "workloads/quantization/integer_model.hpp"
+#include "workloads/quantization/weights.hpp"
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -30,7 +34,8 @@ struct TensorPlan {
 
 /// A full scale that training may change; tensors that must agree share it.
 struct RangePlan {
-  std::string name;  ///< of the first layer that has it
+  std::string name;   ///< of the layer that owns it
+  LayerId owner = 0;
   double value = 1;
 };
 
@@ -58,5 +63,17 @@ struct QuantPlan {
   std::function<QuantizedWeights(LayerId, std::span<const float>)> weights;
   NoisePlan noise;
 };
+
+/// What fake quantization of `model` does: widths and rules from plan_integers(), first scales from
+/// choose_scales(). Learned are the ranges of free tensors; those that a format fixes or a softmax
+/// wants as a power of two stay as they are, and so do zero points.
+QuantPlan make_plan(const FloatModel& model,
+                    const IntegerPlan& integers,
+                    const std::vector<TensorScale>& scales,
+                    const QuantizationSpec& spec,
+                    const NoisePlan& noise = {});
+
+/// The learned scales as choose_scales() takes them.
+std::vector<std::optional<TensorScale>> scales_in(const QuantPlan& plan);
 
 }  // namespace tessera::train

@@ -20,7 +20,6 @@
 #include "sim/base/config.hpp"
 #include "workloads/network.hpp"
 #include "workloads/quantize.hpp"
-#include "workloads/train/plan.hpp"
 
 #include <array>
 #include <cstdint>
