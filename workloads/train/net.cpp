@@ -21,7 +21,7 @@ namespace {
 
 constexpr double kBatchNormEpsilon = 1e-5;
 constexpr double kBatchNormMomentum = 0.1;
-constexpr double kLayerNormEpsilon = 1e-5;
+constexpr double kSmallestVariance = 1e-20;  // of layer_norm: equal values become 0
 
 at::Tensor copy_of(std::span<const float> values, at::IntArrayRef shape) {
   at::Tensor out = at::empty(shape, at::kFloat);
@@ -112,17 +112,21 @@ Net::Net(const Network& network, std::uint64_t seed)
   }
 }
 
-Net::Net(const FloatModel& model)
-    : network_(model.network), tensors_(model.network.layers.size()) {
+Net::Net(const FloatModel& model) : network_(model.network), tensors_(model.network.layers.size()) {
   for (LayerId id = 0; id <= network_.output(); ++id) {
     const Layer& layer = network_.layer(id);
+    const FloatParameters& given = model.parameters[static_cast<std::size_t>(id)];
+    LayerTensors& t = tensors_[static_cast<std::size_t>(id)];
+    t.factor = given.factor;
+    t.epsilon = given.epsilon;
     if (!layer.is_matrix() || layer.has_dynamic_weights()) {
       continue;
     }
     const MatrixShape shape = matrix_shape(network_, id);
     const std::int64_t columns = shape.cols * shape.groups;
-    const FloatParameters& given = model.parameters[static_cast<std::size_t>(id)];
-    LayerTensors& t = tensors_[static_cast<std::size_t>(id)];
+    if (!given.codebook.empty()) {
+      t.codebook = copy_of(given.codebook, {static_cast<std::int64_t>(given.codebook.size())});
+    }
     t.weights = copy_of(given.weights, {columns, shape.rows});
     add_parameter(layer.name + "/weights", t.weights);
     if (!given.bias.empty()) {
@@ -138,10 +142,26 @@ void Net::add_parameter(const std::string& name, at::Tensor& tensor) {
 }
 
 void Net::quantize(const QuantPlan& plan) {
-  if (!buffers_.empty()) {
+  if (std::any_of(tensors_.begin(), tensors_.end(), [](const LayerTensors& t) {
+        return t.gamma.defined();
+      })) {
     throw InternalError("workloads/train", -1, "fake quantization before batch norms are folded");
   }
   plan_ = plan;
+  for (std::size_t index = 0; index < tensors_.size(); ++index) {
+    LayerTensors& t = tensors_[index];
+    if (!t.weights.defined()) {
+      continue;
+    }
+    FloatParameters from;
+    from.weights = values_of(t.weights);
+    from.codebook = t.codebook.defined() ? values_of(t.codebook) : std::vector<float>{};
+    const auto id = static_cast<LayerId>(index);
+    if (const std::vector<float> entries = plan.first_codebook(id, from); !entries.empty()) {
+      t.codebook = copy_of(entries, {static_cast<std::int64_t>(entries.size())});
+      buffers_.push_back({network_.layer(id).name + "/codebook", t.codebook});
+    }
+  }
   ranges_.clear();
   for (const RangePlan& range : plan.ranges) {
     at::Tensor t = scalar(std::log2(range.value));
@@ -165,8 +185,13 @@ FloatModel Net::to_model() const {
   FloatModel model{network_, std::vector<FloatParameters>(network_.layers.size())};
   for (std::size_t index = 0; index < tensors_.size(); ++index) {
     const LayerTensors& t = tensors_[index];
+    model.parameters[index].factor = t.factor;
+    model.parameters[index].epsilon = t.epsilon;
     if (!t.weights.defined()) {
       continue;
+    }
+    if (t.codebook.defined()) {
+      model.parameters[index].codebook = values_of(t.codebook);
     }
     at::Tensor weights = t.weights;
     at::Tensor bias = t.bias;
@@ -230,15 +255,25 @@ Net::Operand Net::weights_of(LayerId id, const ForwardOptions& options) const {
     return {weights, {}};
   }
   const at::Tensor flat = weights.detach().contiguous();
-  const QuantizedWeights quantized = plan_->weights(
-      id, {flat.data_ptr<float>(), static_cast<std::size_t>(flat.numel())});
+  const std::span<const float> real(flat.data_ptr<float>(), static_cast<std::size_t>(flat.numel()));
+  std::vector<float> entries;
+  if (const at::Tensor& codebook = tensors_[static_cast<std::size_t>(id)].codebook;
+      codebook.defined()) {
+    const at::NoGradGuard no_gradient;
+    entries = values_of(codebook);
+    if (options.training) {
+      entries = moved_codebook(entries, real);
+      codebook.copy_(copy_of(entries, codebook.sizes()));
+    }
+  }
+  const QuantizedWeights quantized = plan_->weights(id, real, entries);
   const at::Tensor scales = copy_of(quantized.scales, {weights.size(0)});
   const at::Tensor integers = copy_of(quantized.integers, weights.sizes());
   at::Tensor read = integers;
   if (options.training && plan_->noise.weight_sigma > 0) {
     Rng rng(options.noise_seed, "noise/" + network_.layer(id).name);
-    read = integers + normal_like(integers, rng.bits()) *
-                          (integers.abs().max() * plan_->noise.weight_sigma);
+    read = integers +
+           normal_like(integers, rng.bits()) * (integers.abs().max() * plan_->noise.weight_sigma);
   }
   return {replace_through(weights / scales.unsqueeze(1), read), scales, integers, 0};
 }
@@ -253,8 +288,7 @@ at::Tensor Net::activated(LayerId id, const at::Tensor& real) const {
                           layer.activation == Activation::sigmoid ||
                           layer.activation == Activation::tanh;
     if (is_curve) {
-      const double one =
-          std::ldexp(1.0, activation_fraction(layer.activation, integers.out_bits));
+      const double one = std::ldexp(1.0, activation_fraction(layer.activation, integers.out_bits));
       t = round_through(real * one) * (1 / one);
     }
   }
@@ -280,8 +314,8 @@ Net::Value Net::finish(LayerId id, const at::Tensor& real) const {
 }
 
 Net::Value Net::finish(LayerId id, const at::Tensor& values, const at::Tensor& scale) const {
-  const bool is_real = !plan_ || plan_->tensors[static_cast<std::size_t>(id)].form ==
-                                     TensorPlan::Form::raw;
+  const bool is_real =
+      !plan_ || plan_->tensors[static_cast<std::size_t>(id)].form == TensorPlan::Form::raw;
   if (is_real) {
     return {scale.defined() ? values * scale : values, {}};
   }
@@ -340,12 +374,10 @@ at::Tensor Net::patches(const Layer& layer, const at::Tensor& x, std::int64_t ze
   }
   const Window& w = layer.window;
   const at::Tensor in = padded(to_nchw(x), w, static_cast<double>(zero));
-  const at::Tensor columns = at::im2col(in,
-                                        {w.kernel_h, w.kernel_w},
-                                        {w.dilation_h, w.dilation_w},
-                                        {0, 0},
-                                        {w.stride_h, w.stride_w});
-  // [image][channel, kernel position][position] -> [image, position][group][kernel position, channel]
+  const at::Tensor columns = at::im2col(
+      in, {w.kernel_h, w.kernel_w}, {w.dilation_h, w.dilation_w}, {0, 0}, {w.stride_h, w.stride_w});
+  // [image][channel, kernel position][position] -> [image, position][group][kernel position,
+  // channel]
   const std::int64_t kernel = std::int64_t{w.kernel_h} * w.kernel_w;
   const std::int64_t per_group = x.size(3) / layer.groups;
   return columns.reshape({x.size(0), layer.groups, per_group, kernel, columns.size(2)})
@@ -369,9 +401,9 @@ at::Tensor Net::matmul(LayerId id, const std::vector<Value>& values) const {
     b.scale = y.scale * std::ldexp(1.0, by);
   }
   const at::Tensor left = heads_of(a.values, layer.heads).permute({0, 2, 1, 3});
-  const at::Tensor right = heads_of(b.values, layer.heads)
-                               .permute(layer.transpose_b ? at::IntArrayRef{0, 2, 3, 1}
-                                                          : at::IntArrayRef{0, 2, 1, 3});
+  const at::Tensor right =
+      heads_of(b.values, layer.heads)
+          .permute(layer.transpose_b ? at::IntArrayRef{0, 2, 3, 1} : at::IntArrayRef{0, 2, 1, 3});
   const at::Tensor acc = shaped(at::matmul(left, right).permute({0, 2, 1, 3}), layer.out);
   return plan_ ? acc * (a.scale * b.scale) : acc;
 }
@@ -470,8 +502,7 @@ at::Tensor Net::forward(const at::Tensor& images, const ForwardOptions& options)
           at::Tensor rows = x.values.reshape({x.values.size(0), -1, x.values.size(3)});
           std::vector<std::int64_t> from(static_cast<std::size_t>(layer.out.positions()));
           for (std::size_t p = 0; p < from.size(); ++p) {
-            from[p] =
-                std::max<std::int64_t>(0, static_cast<std::int64_t>(p) + layer.slice_begin);
+            from[p] = std::max<std::int64_t>(0, static_cast<std::int64_t>(p) + layer.slice_begin);
           }
           const at::Tensor index = at::empty({layer.out.positions()}, at::kLong);
           std::copy(from.begin(), from.end(), index.data_ptr<std::int64_t>());
@@ -506,11 +537,16 @@ at::Tensor Net::forward(const at::Tensor& images, const ForwardOptions& options)
         const at::Tensor real = x.real();
         const at::Tensor centred = real - real.mean({3}, true);
         const at::Tensor variance = centred.square().mean({3}, true);
-        y = finish(id, centred / (variance + kLayerNormEpsilon).sqrt());
+        const double epsilon = tensors_[static_cast<std::size_t>(id)].epsilon;
+        y = finish(id, centred / (variance + epsilon).clamp_min(kSmallestVariance).sqrt());
         break;
       }
       case LayerKind::softmax:
-        y = finish(id, shaped(heads_of(x.real(), layer.heads).softmax(-1), layer.out));
+        y = finish(
+            id,
+            shaped(heads_of(x.real() * tensors_[static_cast<std::size_t>(id)].factor, layer.heads)
+                       .softmax(-1),
+                   layer.out));
         break;
       case LayerKind::input:
         break;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// A Network as a torch graph, in real numbers or with the rounding of its integers. Private to this
-/// folder and its tests: it includes torch.
+/// A Network as a torch graph, in real numbers or with the rounding of its integers. Private to
+/// this folder and its tests: it includes torch.
 ///
 /// Shapes   images and tensors are [image][height][width][channels] float32; weights lie as in
 ///          FloatParameters, [groups * cols][rows], and are brought into torch's order where they
@@ -15,7 +15,8 @@
 ///          bits. Differentiated with rounding passed straight through, a scale s gets the gradient
 ///            dq/ds = round(v/s) - v/s inside the range, the clipping integer outside:
 ///          the one of LSQ (Esser et al., "Learned Step Size Quantization", ICLR 2020, eq. 3)
-/// Ranges   what is learned is the binary logarithm of a range (full scale), as in TQT (Jain et al.,
+/// Ranges   what is learned is the binary logarithm of a range (full scale), as in TQT (Jain et
+/// al.,
 ///          "Trained Quantization Thresholds", MLSys 2020, section 3.2): steps are relative and a
 ///          scale stays positive
 #pragma once
@@ -53,7 +54,8 @@ class Net {
   /// Given weights; batch norms are folded in them already.
   explicit Net(const FloatModel& model);
 
-  /// From here on with integers. The ranges of `plan` become parameters. Batch norms must be folded.
+  /// From here on with integers. The ranges of `plan` become parameters. Batch norms must be
+  /// folded.
   void quantize(const QuantPlan& plan);
 
   /// Real values of the output, [image][height * width * channels].
@@ -65,7 +67,7 @@ class Net {
   /// Learned ranges, log2; empty without a plan.
   [[nodiscard]] const std::vector<Named>& ranges() const { return ranges_; }
 
-  /// Running statistics of batch norms.
+  /// Running statistics of batch norms; codebooks.
   [[nodiscard]] const std::vector<Named>& buffers() const { return buffers_; }
 
   /// Weights of layers with weights, in network order.
@@ -79,8 +81,11 @@ class Net {
 
  private:
   struct LayerTensors {
-    at::Tensor weights, bias;                  ///< [groups * cols][rows]; [groups * cols]
-    at::Tensor gamma, beta, mean, variance;    ///< batch norm
+    at::Tensor weights, bias;                ///< [groups * cols][rows]; [groups * cols]
+    at::Tensor gamma, beta, mean, variance;  ///< batch norm
+    at::Tensor codebook;                     ///< its entries, ascending
+    float factor = 1;                        ///< softmax
+    float epsilon = 0;                       ///< layer_norm
   };
 
   /// Values of one layer. In real numbers when `scale` is undefined; else integers.

@@ -2,10 +2,13 @@
 // SPDX-FileCopyrightText: The Tessera authors
 #include "workloads/train/plan.hpp"
 
+#include "sim/base/math.hpp"
+#include "workloads/quantization/codebook.hpp"
+#include "workloads/quantization/weights.hpp"
+
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <memory>
-#include <utility>
 
 namespace tessera::train {
 
@@ -31,8 +34,11 @@ QuantPlan make_plan(const FloatModel& model,
                     const IntegerPlan& integers,
                     const std::vector<TensorScale>& scales,
                     const QuantizationSpec& spec,
-                    const NoisePlan& noise) {
+                    const NoisePlan& noise,
+                    bool tree_codebooks) {
   QuantPlan plan;
+  plan.spec = spec;
+  plan.tree_codebooks = tree_codebooks;
   plan.network = integers.network;
   plan.noise = noise;
   std::vector<int> range_of(scales.size(), -1);
@@ -63,34 +69,90 @@ QuantPlan make_plan(const FloatModel& model,
     }
     plan.tensors.push_back(t);
   }
-  const bool one_scale_at_end = integers.rules.back().is_raw;
-  // Shared, so that a copy of the plan costs little.
-  const auto network = std::make_shared<const Network>(integers.network);
-  plan.weights = [network, spec, one_scale_at_end](LayerId id, std::span<const float> weights) {
-    const Layer& layer = network->layer(id);
-    const MatrixShape shape = matrix_shape(*network, id);
-    const std::int64_t columns = shape.cols * shape.groups;
-    const bool per_channel = spec.per_channel && !(one_scale_at_end && id == network->output());
-    const std::vector<WeightScale> found =
-        weight_scales(weights, columns, layer.w_bits, spec.weights, per_channel);
-    const std::vector<std::int32_t> integers_of =
-        quantize_weights(weights, found, layer.w_bits);
-    QuantizedWeights out;
-    out.integers.assign(integers_of.begin(), integers_of.end());
-    for (std::int64_t c = 0; c < columns; ++c) {
-      out.scales.push_back(
-          static_cast<float>(found[found.size() == 1 ? 0 : static_cast<std::size_t>(c)].scale));
-    }
-    return out;
-  };
   return plan;
 }
 
-std::vector<std::optional<TensorScale>> scales_in(const QuantPlan& plan) {
-  std::vector<std::optional<TensorScale>> out(plan.tensors.size());
+QuantizedWeights QuantPlan::weights(LayerId id,
+                                    std::span<const float> weights,
+                                    std::span<const float> codebook) const {
+  const Layer& layer = network.layer(id);
+  const MatrixShape shape = matrix_shape(network, id);
+  const auto columns = static_cast<std::size_t>(shape.cols * shape.groups);
+  const bool is_raw = tensors[static_cast<std::size_t>(id)].form == TensorPlan::Form::raw;
+  QuantizedWeights out;
+  out.scales.resize(columns);
+  if (codebook.empty()) {
+    const std::vector<WeightScale> scales = weight_scales(weights,
+                                                          shape.cols * shape.groups,
+                                                          layer.w_bits,
+                                                          spec.weights,
+                                                          spec.per_channel && !is_raw);
+    const std::vector<std::int32_t> integers = quantize_weights(weights, scales, layer.w_bits);
+    out.integers.assign(integers.begin(), integers.end());
+    for (std::size_t c = 0; c < columns; ++c) {
+      out.scales[c] = static_cast<float>(scales[c * scales.size() / columns].scale);
+    }
+    return out;
+  }
+  // The entries are weights of the layer like others: integers of its width, one scale.
+  const WeightScale scale = weight_scale(codebook, layer.w_bits, WeightMethod::max);
+  std::vector<float> integers;
+  for (const float entry : codebook) {
+    integers.push_back(static_cast<float>(quantize_weight(entry, scale, layer.w_bits)));
+  }
+  const std::vector<double> entries(codebook.begin(), codebook.end());
+  out.integers.reserve(weights.size());
+  for (const float w : weights) {
+    out.integers.push_back(integers[nearest(entries, static_cast<double>(w))]);
+  }
+  std::fill(out.scales.begin(), out.scales.end(), static_cast<float>(scale.scale));
+  return out;
+}
+
+std::vector<float> QuantPlan::first_codebook(LayerId id, const FloatParameters& from) const {
+  if (!from.codebook.empty() || spec.codebook == 0) {
+    return from.codebook;
+  }
+  const std::string stream = "codebook/" + network.layer(id).name;
+  const auto seed = static_cast<std::uint64_t>(spec.seed);
+  const std::vector<double> values(from.weights.begin(), from.weights.end());
+  const auto entries = static_cast<std::size_t>(spec.codebook);
+  if (!tree_codebooks) {
+    const std::vector<double> flat = cluster(values, entries, seed, stream);
+    return {flat.begin(), flat.end()};
+  }
+  const int levels = ceil_log2(entries);
+  const TreeCodebook tree(values, levels, seed, stream);
+  const std::span<const double> leaves = tree.entries(levels);
+  std::vector<float> out(leaves.begin(), leaves.end());
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+std::vector<float> moved_codebook(std::span<const float> codebook, std::span<const float> weights) {
+  const std::vector<double> entries(codebook.begin(), codebook.end());
+  std::vector<double> sums(entries.size(), 0.0);
+  std::vector<std::int64_t> counts(entries.size(), 0);
+  for (const float w : weights) {
+    const std::size_t entry = nearest(entries, static_cast<double>(w));
+    sums[entry] += static_cast<double>(w);
+    ++counts[entry];
+  }
+  std::vector<float> out(codebook.begin(), codebook.end());
+  for (std::size_t k = 0; k < out.size(); ++k) {
+    if (counts[k] > 0) {
+      out[k] = static_cast<float>(sums[k] / static_cast<double>(counts[k]));
+    }
+  }
+  return out;
+}
+
+std::vector<std::optional<GivenScale>> scales_in(const QuantPlan& plan) {
+  std::vector<std::optional<GivenScale>> out(plan.tensors.size());
   for (const RangePlan& range : plan.ranges) {
     const auto owner = static_cast<std::size_t>(range.owner);
-    out[owner] = TensorScale{plan.tensors[owner].scale, plan.tensors[owner].zero};
+    const TensorPlan& t = plan.tensors[owner];
+    out[owner] = GivenScale{{t.scale, t.zero}, t.bits};
   }
   return out;
 }

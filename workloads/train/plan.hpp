@@ -7,10 +7,8 @@
 #include "workloads/float_model.hpp"
 #include "workloads/network.hpp"
 #include "workloads/quantization/integer_model.hpp"
-#include "workloads/quantization/weights.hpp"
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -34,12 +32,12 @@ struct TensorPlan {
 
 /// A full scale that training may change; tensors that must agree share it.
 struct RangePlan {
-  std::string name;   ///< of the layer that owns it
+  std::string name;  ///< of the layer that owns it
   LayerId owner = 0;
   double value = 1;
 };
 
-/// Integers of a weight matrix and the scale of each column.
+/// Integers of a weight matrix and the scale of each column, as quantize_model() makes them.
 struct QuantizedWeights {
   std::vector<float> integers;  ///< as the weights
   std::vector<float> scales;    ///< [groups * cols]
@@ -59,10 +57,22 @@ struct QuantPlan {
   Network network;  ///< quantized: widths, signs
   std::vector<TensorPlan> tensors;
   std::vector<RangePlan> ranges;
-  /// Of a layer with weights, from its weights in real numbers, [groups * cols][rows].
-  std::function<QuantizedWeights(LayerId, std::span<const float>)> weights;
+  QuantizationSpec spec;        ///< how weights are quantized
+  bool tree_codebooks = false;  ///< codebooks start as trees (codebook.hpp)
   NoisePlan noise;
+
+  /// Of a layer with weights: [groups * cols][rows] real numbers; the codebook's entries,
+  /// ascending, none without one.
+  [[nodiscard]] QuantizedWeights weights(LayerId id,
+                                         std::span<const float> weights,
+                                         std::span<const float> codebook) const;
+
+  /// The codebook that a layer starts with; empty without one.
+  [[nodiscard]] std::vector<float> first_codebook(LayerId id, const FloatParameters& from) const;
 };
+
+/// One round of k-means: every entry becomes the mean of the weights nearest to it.
+std::vector<float> moved_codebook(std::span<const float> codebook, std::span<const float> weights);
 
 /// What fake quantization of `model` does: widths and rules from plan_integers(), first scales from
 /// choose_scales(). Learned are the ranges of free tensors; those that a format fixes or a softmax
@@ -71,9 +81,10 @@ QuantPlan make_plan(const FloatModel& model,
                     const IntegerPlan& integers,
                     const std::vector<TensorScale>& scales,
                     const QuantizationSpec& spec,
-                    const NoisePlan& noise = {});
+                    const NoisePlan& noise = {},
+                    bool tree_codebooks = false);
 
 /// The learned scales as choose_scales() takes them.
-std::vector<std::optional<TensorScale>> scales_in(const QuantPlan& plan);
+std::vector<std::optional<GivenScale>> scales_in(const QuantPlan& plan);
 
 }  // namespace tessera::train

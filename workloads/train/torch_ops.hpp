@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// Straight-through operations for torch's automatic differentiation. Private to this folder and its
-/// tests: it includes torch.
+/// Straight-through operations for torch's automatic differentiation. Private to this folder and
+/// its tests: it includes torch.
 ///
 /// Rounding to nearest, ties away from zero, as everywhere in the integer semantics; torch's own
 ///          round() sends ties to even

@@ -37,9 +37,8 @@ State& state_of(torch::optim::Optimizer& optimizer, const at::Tensor& tensor) {
 
 data::Array array_of(const at::Tensor& tensor) {
   const at::Tensor flat = tensor.detach().contiguous();
-  return data::make_array(
-      {flat.sizes().begin(), flat.sizes().end()},
-      {flat.data_ptr<float>(), static_cast<std::size_t>(flat.numel())});
+  return data::make_array({flat.sizes().begin(), flat.sizes().end()},
+                          {flat.data_ptr<float>(), static_cast<std::size_t>(flat.numel())});
 }
 
 bool fits(const data::Arrays& arrays, const std::string& name, const at::Tensor& tensor) {
@@ -103,8 +102,8 @@ void for_batches(Net& net, const data::Images& images, Visit&& visit) {
   const at::NoGradGuard no_gradient;
   for (std::int64_t first = 0; first < images.count; first += kMeasureBatch) {
     const std::int64_t count = std::min(kMeasureBatch, images.count - first);
-    const at::Tensor x = image_tensor(
-        images.shape, count, images.values.data() + first * images.shape.elements());
+    const at::Tensor x =
+        image_tensor(images.shape, count, images.values.data() + first * images.shape.elements());
     visit(net.forward(x), first, count);
   }
 }
@@ -451,7 +450,8 @@ class Trainer::Impl {
     Rng order_rng(options_.seed, "shuffle" + stream);
     Rng shift_rng(options_.seed, "shift" + stream);
     Rng noise_rng(options_.seed, "noise" + stream);
-    const std::vector<std::size_t> order = shuffled(static_cast<std::size_t>(images.count), order_rng);
+    const std::vector<std::size_t> order =
+        shuffled(static_cast<std::size_t>(images.count), order_rng);
     const auto size = static_cast<std::size_t>(images.shape.elements());
     std::vector<float> values;
     std::vector<std::int32_t> labels;
@@ -468,16 +468,12 @@ class Trainer::Impl {
         const std::size_t image = order[first + k];
         const int dy = static_cast<int>(shift_rng.uniform(-options_.shift, options_.shift));
         const int dx = static_cast<int>(shift_rng.uniform(-options_.shift, options_.shift));
-        copy_moved(images.shape,
-                   images.values.data() + image * size,
-                   dy,
-                   dx,
-                   values.data() + k * size);
+        copy_moved(
+            images.shape, images.values.data() + image * size, dy, dx, values.data() + k * size);
         labels[k] = images.labels[image];
       }
-      result.learning_rate =
-          rate_at(static_cast<double>(epoch_ - 1) +
-                  static_cast<double>(b) / static_cast<double>(batches));
+      result.learning_rate = rate_at(static_cast<double>(epoch_ - 1) +
+                                     static_cast<double>(b) / static_cast<double>(batches));
       set_rate(result.learning_rate);
       const at::Tensor x =
           image_tensor(images.shape, static_cast<std::int64_t>(count), values.data());
