@@ -126,6 +126,24 @@ struct StageSpec {
   }
 };
 
+/// How accuracy is measured for a search.
+struct EvaluateSpec {
+  std::int64_t epochs = 1;
+  double learning_rate = 0.0005;
+
+  static constexpr auto fields() {
+    using config::field;
+    return config::list<EvaluateSpec>(
+        field("epochs", &EvaluateSpec::epochs)
+            .range(0, 1e5)
+            .doc("of fine-tuning with the widths that are asked about; 0: calibration alone")
+            .source("HAQ, section 3.3: 1"),
+        field("learning_rate", &EvaluateSpec::learning_rate)
+            .range(0, 1e3)
+            .doc("of that fine-tuning, at its start"));
+  }
+};
+
 struct TrainSpec {
   std::int64_t epochs = 30;
   std::int64_t batch = 32;
@@ -140,7 +158,9 @@ struct TrainSpec {
   int shift = 0;
   std::int64_t patience = 0;
   std::int64_t seed = 1;
+  bool tree_codebooks = false;
   std::vector<StageSpec> stages;
+  EvaluateSpec evaluate;
 
   static constexpr auto fields() {
     using config::field;
@@ -174,7 +194,13 @@ struct TrainSpec {
         field("seed", &TrainSpec::seed)
             .range(0, 9e15)
             .doc("of first weights, order of images, shifts and noise"),
-        field("stages", &TrainSpec::stages).doc("fine-tuning with integers, one after the other"));
+        field("tree_codebooks", &TrainSpec::tree_codebooks)
+            .doc("codebooks (quantization.codebook) start as trees of two-way splits, so that the "
+                 "first bits of a code are a coarser code")
+            .source("RAPIDNN, multi-level codebooks"),
+        field("stages", &TrainSpec::stages).doc("fine-tuning with integers, one after the other"),
+        field("evaluate", &TrainSpec::evaluate)
+            .doc("how the accuracy of a search's widths is measured"));
   }
 };
 
