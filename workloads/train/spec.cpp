@@ -26,7 +26,7 @@ bool is_file_name(const std::string& name) {
 
 void check_stage(const StageSpec& stage,
                  const config::Node& node,
-                 const Network& network,
+                 const Network* network,
                  Diagnostics& diagnostics) {
   if (!is_file_name(stage.name) || stage.name == "real") {
     diagnostics.error(config::diagnose(node.get("name"),
@@ -40,10 +40,13 @@ void check_stage(const StageSpec& stage,
                                        "a stage has one of two widths",
                                        "w_bits and a_bits, or none: those of the mapping"));
   }
+  if (network == nullptr) {
+    return;
+  }
   const config::Node layers = node.get("layers");
   std::vector<std::string> names;
-  for (const LayerId id : matrix_layers(network)) {
-    names.push_back(network.layer(id).name);
+  for (const LayerId id : matrix_layers(*network)) {
+    names.push_back(network->layer(id).name);
   }
   for (const auto& [name, at] : layers.keys()) {
     if (std::find(names.begin(), names.end(), name) == names.end()) {
@@ -79,7 +82,7 @@ std::vector<LayerBits> bits_of(const StageSpec& stage,
   return out;
 }
 
-TrainSpec read_train(const config::Node& node, const Network& network, Diagnostics& diagnostics) {
+TrainSpec read_train(const config::Node& node, const Network* network, Diagnostics& diagnostics) {
   TrainSpec spec = config::read<TrainSpec>(node, diagnostics);
   const std::vector<config::Node> stages = node.get("stages").items();
   for (std::size_t k = 0; k < std::min(stages.size(), spec.stages.size()); ++k) {

@@ -209,7 +209,7 @@ std::vector<LayerBits> bits_of(const StageSpec& stage,
                                const Network& network,
                                const std::vector<LayerBits>& mapped);
 
-/// Reads and checks the section; `network` for the names of layers.
-TrainSpec read_train(const config::Node& node, const Network& network, Diagnostics& diagnostics);
+/// Reads and checks the section; names of layers only when there is a network.
+TrainSpec read_train(const config::Node& node, const Network* network, Diagnostics& diagnostics);
 
 }  // namespace tessera::train

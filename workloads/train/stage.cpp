@@ -30,7 +30,8 @@ IntegerStage integer_plan(const FloatModel& model,
                           const QuantizationSpec& quantization,
                           const data::DataSet& data,
                           const NoiseSpec& noise,
-                          bool tree_codebooks) {
+                          bool tree_codebooks,
+                          const std::vector<std::optional<GivenScale>>& given) {
   IntegerStage out{plan_integers(model, bits, quantization, is_signed(data)), {}};
   if (!out.integers.problems.empty()) {
     return out;
@@ -40,7 +41,7 @@ IntegerStage integer_plan(const FloatModel& model,
       model, [&](std::int64_t image) { return image_of(data.train, image); }, count);
   out.plan = make_plan(model,
                        out.integers,
-                       choose_scales(out.integers, calibration, quantization, {}),
+                       choose_scales(out.integers, calibration, quantization, given),
                        quantization,
                        {noise.weight_sigma, noise.adc_bits, noise.adc_rows, noise.cell_bits},
                        tree_codebooks);
@@ -62,7 +63,7 @@ double measured_accuracy(const FloatModel& model,
                          const TrainSpec& train,
                          const QuantizationSpec& quantization,
                          const data::DataSet& data) {
-  const IntegerStage stage = integer_plan(model, bits, quantization, data, {}, false);
+  const IntegerStage stage = integer_plan(model, bits, quantization, data);
   if (!stage.integers.problems.empty() || data.validation.count == 0) {
     throw InternalError("workloads/train", -1, "accuracy cannot be measured");
   }

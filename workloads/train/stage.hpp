@@ -17,6 +17,7 @@
 #include "workloads/train/spec.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -34,14 +35,15 @@ struct IntegerStage {
   QuantPlan plan;
 };
 
-/// `integers.problems` says when the network cannot be computed with integers; then `plan` is
-/// empty.
+/// `given` scales, learned before, instead of calibrated ones; may be empty. `integers.problems`
+/// says when the network cannot be computed with integers; then `plan` is empty.
 IntegerStage integer_plan(const FloatModel& model,
                           const std::vector<LayerBits>& bits,
                           const QuantizationSpec& quantization,
                           const data::DataSet& data,
-                          const NoiseSpec& noise,
-                          bool tree_codebooks);
+                          const NoiseSpec& noise = {},
+                          bool tree_codebooks = false,
+                          const std::vector<std::optional<GivenScale>>& given = {});
 
 /// The integers of a trained stage: what the golden executor and the chip compute.
 IntegerModel integer_model(const FloatModel& model,

@@ -7,6 +7,7 @@
 #include "workloads/train/net.hpp"
 
 #include <ATen/Parallel.h>
+#include <dlfcn.h>
 #include <fmt/format.h>
 #include <torch/optim/adam.h>
 #include <torch/optim/sgd.h>
@@ -124,6 +125,13 @@ constexpr int kLogColumns = 6;
 void set_up_torch() {
   at::set_num_threads(1);
   at::globalContext().setDeterministicAlgorithms(true, false);
+  // The matrix library has threads of its own, which its environment variable sets only at its
+  // start.
+  using SetThreads = void (*)(int);
+  if (auto* const set =
+          reinterpret_cast<SetThreads>(::dlsym(RTLD_DEFAULT, "openblas_set_num_threads"))) {
+    set(1);
+  }
 }
 
 double accuracy_of(const std::vector<float>& logits, const std::vector<std::int32_t>& labels) {
@@ -182,8 +190,10 @@ class Trainer::Impl {
     remember();
   }
 
+  [[nodiscard]] bool diverged() const { return diverged_; }
+
   [[nodiscard]] bool done() const {
-    return epoch_ >= options_.epochs ||
+    return diverged_ || epoch_ >= options_.epochs ||
            (options_.patience > 0 && epoch_ - best_epoch_ >= options_.patience);
   }
 
@@ -196,6 +206,9 @@ class Trainer::Impl {
     EpochResult result;
     result.epoch = epoch_;
     pass(data.train, step, result);
+    if (diverged_) {
+      return result;
+    }
     result = measured(data, result);
     log_.push_back(result);
     judge(result, data);
@@ -207,6 +220,8 @@ class Trainer::Impl {
   [[nodiscard]] const std::vector<EpochResult>& log() const { return log_; }
 
   [[nodiscard]] double best_accuracy() const { return best_accuracy_; }
+
+  [[nodiscard]] std::int64_t best_epoch() const { return best_epoch_; }
 
   Score score(const data::Images& images) {
     Score out;
@@ -480,6 +495,10 @@ class Trainer::Impl {
       const at::Tensor y = label_tensor(labels.data(), static_cast<std::int64_t>(count));
       const at::Tensor out = net_.forward(x, {true, noise_rng.bits()});
       const at::Tensor loss = at::cross_entropy_loss(out, y);
+      diverged_ = !std::isfinite(loss.item<double>());
+      if (diverged_) {
+        return;
+      }
       optimizer_->zero_grad();
       loss.backward();
       optimizer_->step();
@@ -539,6 +558,7 @@ class Trainer::Impl {
   std::vector<Named> kept_;     ///< parameters, ranges, buffers
   std::vector<at::Tensor> best_;
   std::vector<EpochResult> log_;
+  bool diverged_ = false;
   std::int64_t epoch_ = 0;
   std::int64_t best_epoch_ = 0;
   std::int64_t steps_ = 0;
@@ -567,6 +587,10 @@ Trainer::Trainer(const FloatModel& model, const QuantPlan* plan, StageOptions op
 Trainer::~Trainer() = default;
 Trainer::Trainer(Trainer&&) noexcept = default;
 Trainer& Trainer::operator=(Trainer&&) noexcept = default;
+
+bool Trainer::diverged() const {
+  return impl_->diverged();
+}
 
 bool Trainer::done() const {
   return impl_->done();
@@ -598,6 +622,10 @@ QuantPlan Trainer::plan(bool best) const {
 
 double Trainer::best_validation_accuracy() const {
   return impl_->best_accuracy();
+}
+
+std::int64_t Trainer::best_epoch() const {
+  return impl_->best_epoch();
 }
 
 data::Arrays Trainer::state() const {

@@ -84,6 +84,9 @@ class Trainer {
   /// The stage is over.
   [[nodiscard]] bool done() const;
 
+  /// The loss was no number: nothing was learned since, and the stage is over.
+  [[nodiscard]] bool diverged() const;
+
   /// One pass over the training images. `step` is called after each batch with the share done, and
   /// may be empty.
   EpochResult epoch(const data::DataSet& data, const std::function<void(double)>& step = {});
@@ -98,6 +101,7 @@ class Trainer {
   [[nodiscard]] FloatModel model(bool best = true) const;
   [[nodiscard]] QuantPlan plan(bool best = true) const;
   [[nodiscard]] double best_validation_accuracy() const;
+  [[nodiscard]] std::int64_t best_epoch() const;
 
   /// Everything that the rest of the stage depends on, between two epochs.
   [[nodiscard]] data::Arrays state() const;
