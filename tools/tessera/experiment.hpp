@@ -154,6 +154,7 @@ struct Experiment {
   /// Images of real numbers; null when there are none.
   FloatImageSource images;
   bool input_signed = false;  ///< the images have negative values
+  bool maps_first = false;    ///< a search is asked for, and no mapping is given
   Cycles image_interval{0};
   config::Node root;  ///< everything as read, --set included
   bool network_from_file = false;
