@@ -350,6 +350,25 @@ constexpr std::array kCodes{
     CodeInfo{"E-SEARCH-PES",
              "The PEs that a search may use are own_8bit, chip, or a number.",
              "pes: all"},
+    CodeInfo{"E-TRAIN-CHECKPOINT",
+             "What an interrupted training left behind is of another network, of other data or "
+             "options, or damaged. --fresh trains anew, --out names another folder.",
+             "tessera-train train b.yaml --out out/a   # a.yaml was interrupted there"},
+    CodeInfo{"E-TRAIN-DIVERGED",
+             "The loss became infinite or NaN: the weights are lost. A lower learning rate helps.",
+             "train: {optimizer: sgd, learning_rate: 1000}"},
+    CodeInfo{"E-TRAIN-NONE",
+             "There is nothing to train or to measure with: no section train:, no weights to start "
+             "from, or no images of validation.",
+             "train: {epochs: 0}   # and no network.parameters"},
+    CodeInfo{"E-TRAIN-REQUEST",
+             "Standard input of tessera-train evaluate is no request: JSON with the matrix layers "
+             "of the network in order, each with its widths.",
+             "{\"layers\": []}"},
+    CodeInfo{"E-TRAIN-STAGE",
+             "A stage of training has a name that another one has or that is no file name, one of "
+             "two widths, or widths for a layer that does not exist.",
+             "stages: [{name: low, w_bits: 4}]"},
 };
 
 }  // namespace

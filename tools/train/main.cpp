@@ -38,7 +38,7 @@ int run(int argc, char** argv) {
   CLI::App* train = app.add_subcommand("train", "run the stages of the section train:");
   add_common(*train, line);
   train->add_option("--out", line.out, "folder for the results")->type_name("DIR");
-  train->add_flag("--restart", line.restart, "do not go on from a checkpoint");
+  train->add_flag("--fresh", line.fresh, "do not go on from a checkpoint");
   CLI::App* evaluate_command = app.add_subcommand(
       "evaluate", "accuracy on the validation images for widths that come as JSON");
   add_common(*evaluate_command, line);

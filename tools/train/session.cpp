@@ -147,7 +147,7 @@ class Training {
         session_(std::move(session)),
         identity_(identity_of(session_)),
         path_(line.out.empty() ? "out/" + session_.experiment.info.name + "_train" : line.out) {
-    if (!line.restart && fs::exists(path_ / kCheckpoint)) {
+    if (!line.fresh && fs::exists(path_ / kCheckpoint)) {
       read_checkpoint();
     }
     folder_ = std::make_unique<report::OutputFolder>(path_.string());
@@ -376,7 +376,7 @@ class Training {
     d.path = "train";
     d.expected = "the same network, data, quantization and training options";
     d.got = got;
-    d.hint = "--restart trains anew, --out names another folder";
+    d.hint = "--fresh trains anew, --out names another folder";
     fail(std::move(d));
   }
 

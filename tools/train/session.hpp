@@ -37,7 +37,7 @@ struct TrainLine {
   std::string cache;  ///< folder of accuracies measured before
   std::string split = "test";
   std::int64_t samples = 16;
-  bool restart = false;
+  bool fresh = false;
   bool serve = false;
   bool quiet = false;
 };
