@@ -437,11 +437,9 @@ at::Tensor Net::matrix(LayerId id,
   }
   if (plan_ && options.training && plan_->noise.adc_bits > 0) {
     const at::NoGradGuard no_gradient;
-    y = y + shaped(clipping_error(patches(layer, x.raw, x.zero),
-                                  w.raw,
-                                  plan_->network.layer(id).a_bits,
-                                  plan_->noise),
-                   layer.out);
+    y = y + clipping_error(
+                patches(layer, x.raw, x.zero), w.raw, plan_->network.layer(id).a_bits, plan_->noise)
+                .reshape(y.sizes());
   }
   if (t.gamma.defined()) {
     y = to_nhwc(at::batch_norm(to_nchw(y),
