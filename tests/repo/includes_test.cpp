@@ -51,6 +51,8 @@ const std::vector<Rule>& rules() {
         "arch/fabric/",
         "arch/tile/"}},
       {"tools/tessera/", {"sim/", "arch/", "workloads/", "mapper/", "tools/tessera/"}},
+      {"tools/train/",
+       {"sim/base/", "sim/report/", "workloads/", "tools/tessera/experiment.hpp", "tools/train/"}},
       {"bench/", {"sim/", "arch/", "workloads/", "mapper/", "bench/", "tests/support/"}},
       {"tests/", {"sim/", "arch/", "workloads/", "mapper/", "tools/tessera/", "tests/"}},
   };

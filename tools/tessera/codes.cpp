@@ -359,6 +359,25 @@ constexpr std::array kCodes{
              "A limit is a share of what the chip has: of buffers without bounds, of lanes without "
              "number, or under serial execution there is none.",
              "limits: {vector_unit: 0.5}   # on a chip with lanes: 0"},
+    CodeInfo{"E-TRAIN-CHECKPOINT",
+             "What an interrupted training left behind is of another network, of other data or "
+             "options, or damaged. --fresh trains anew, --out names another folder.",
+             "tessera-train train b.yaml --out out/a   # a.yaml was interrupted there"},
+    CodeInfo{"E-TRAIN-DIVERGED",
+             "The loss became infinite or NaN: the weights are lost. A lower learning rate helps.",
+             "train: {optimizer: sgd, learning_rate: 1000}"},
+    CodeInfo{"E-TRAIN-NONE",
+             "There is nothing to train or to measure with: no section train:, no weights to start "
+             "from, or no images of validation.",
+             "train: {epochs: 0}   # and no network.parameters"},
+    CodeInfo{"E-TRAIN-REQUEST",
+             "Standard input of tessera-train evaluate is no request: JSON with the matrix layers "
+             "of the network in order, each with its widths.",
+             "{\"layers\": []}"},
+    CodeInfo{"E-TRAIN-STAGE",
+             "A stage of training has a name that another one has or that is no file name, one of "
+             "two widths, or widths for a layer that does not exist.",
+             "stages: [{name: low, w_bits: 4}]"},
 };
 
 }  // namespace

@@ -227,6 +227,9 @@ std::string defaults_text(const Experiment& experiment) {
     if (field.key == "data" && experiment.data) {
       field.children = config::describe<data::DataSpec>();
     }
+    if (field.key == "train" && experiment.train) {
+      field.children = config::describe<train::TrainSpec>();
+    }
     if (field.key == "chip") {
       field.children = config::describe<arch::chip::ChipSpec>();
       for (config::FieldInfo& part : field.children) {
@@ -407,6 +410,10 @@ Experiment load_experiment(const std::string& path,
     file.mapping.mark_read();
   }
   experiment.search = mapper::read_search(file.search, diagnostics);
+  if (!file.train.is_null()) {
+    experiment.train =
+        train::read_train(file.train, network_ok ? &experiment.network : nullptr, diagnostics);
+  }
   experiment.maps_first = !file.search.is_null() && file.mapping.is_null();
   if (!file.chip.is_null()) {
     experiment.image_interval = interval_of(

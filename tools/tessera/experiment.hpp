@@ -11,6 +11,7 @@
 ///   execution: {granularity: pixel, images: 1}
 ///   search: {method: joint_milp}               # see mapper/search/spec.hpp
 ///   data: {set: digits}                        # see workloads/data/spec.hpp
+///   train: {epochs: 30}                        # see workloads/train/spec.hpp
 ///
 /// Weights  those of an ONNX file, or of `network.parameters` (model_file.hpp); synthetic ones
 ///          otherwise. `quantization` says how they become integers; runs without functional
@@ -38,6 +39,7 @@
 #include "workloads/quantization/integer_model.hpp"
 #include "workloads/quantization/spec.hpp"
 #include "workloads/quantize.hpp"
+#include "workloads/train/spec.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -107,6 +109,7 @@ struct ExperimentFile {
   ExecutionSpec execution;
   config::Node search;
   config::Node data;
+  config::Node train;
 
   static constexpr auto fields() {
     using config::field;
@@ -129,7 +132,9 @@ struct ExperimentFile {
             .doc("how `tessera map` looks for a mapping; `tessera run` too, when `mapping` is left "
                  "out"),
         field("data", &ExperimentFile::data)
-            .doc("labelled images to train, calibrate and test with; tessera data shows them"));
+            .doc("labelled images to train, calibrate and test with; tessera data shows them"),
+        field("train", &ExperimentFile::train)
+            .doc("how tessera-train trains the network, in real numbers and with integers"));
   }
 };
 
@@ -143,6 +148,7 @@ struct Experiment {
   ExecutionSpec execution;
   mapper::SearchSpec search;
   std::optional<data::DataSpec> data;
+  std::optional<train::TrainSpec> train;
   /// Real weights, when they are given, and the scales that came with them.
   std::optional<FloatModel> model;
   std::vector<std::string> notes;  ///< what an ONNX file has and the network leaves out
