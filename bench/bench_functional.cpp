@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// The chip's arithmetic without time, against what the machine could do at most. Times are those of
-/// the processor.
+/// The chip's arithmetic without time, against what the machine could do at most. Times are those
+/// of the processor.
 ///
 /// Counters  Gcell/s      cells read per second of run(): 64 per word of an AND and a bit count
 ///           of_popcount  the same as a share of what the machine's widest population-count
@@ -59,7 +59,8 @@ constexpr std::int64_t kWords = std::int64_t{1} << 28;
 
 #if defined(__x86_64__)
 [[gnu::target("avx512f,avx512vpopcntdq"), gnu::noinline]] void count_avx512() {
-  std::array<__m512i, 8> chains{};
+  // NOLINTNEXTLINE(modernize-avoid-c-arrays): std::array drops the attributes of __m512i
+  __m512i chains[8] = {};
   for (std::int64_t i = 0; i < kWords; i += 64) {
     for (__m512i& chain : chains) {
       chain = _mm512_popcnt_epi64(chain);
@@ -125,11 +126,8 @@ void image(benchmark::State& state, const Run& run) {
   diagnostics.throw_if_any();
   Network network = zoo("resnet18");
   quantize(network, LayerBits{8, 8});
-  const Mapping mapping = mapper::make_mapping(network,
-                                               chip,
-                                               mapper::uniform_request(network, {8, 8, 1}),
-                                               Granularity::pixel,
-                                               diagnostics);
+  const Mapping mapping = mapper::make_mapping(
+      network, chip, mapper::uniform_request(network, {8, 8, 1}), Granularity::pixel, diagnostics);
   diagnostics.throw_if_any();
   const Program program =
       mapper::lower(network, mapping, chip, {Granularity::pixel, 1, false}, diagnostics);

@@ -39,8 +39,7 @@ namespace avx2 {
 }  // namespace avx2
 
 namespace avx512_pop {
-#define TESSERA_TARGET \
-  [[gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq")]]
+#define TESSERA_TARGET [[gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq")]]
 #define TESSERA_LANES 8
 #define TESSERA_NATIVE 1
 #include "arch/crossbar/conversions.inc"
@@ -53,11 +52,8 @@ namespace avx512_pop {
 
 }  // namespace
 
-void convert_on(Isa isa,
-                const CellPanels& cells,
-                const InputPlanes& input,
-                int positions,
-                std::int64_t* y) {
+void convert_on(
+    Isa isa, const CellPanels& cells, const InputPlanes& input, int positions, std::int64_t* y) {
 #if defined(__x86_64__)
   if (isa >= Isa::avx512_pop) {
     avx512_pop::convert_for(cells, input, positions, y);

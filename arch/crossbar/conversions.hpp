@@ -25,7 +25,7 @@ struct CellPanels {
   int row_groups = 1;
   int signs = 1;
   int cell_bits = 1;
-  int words = 1;        ///< 64-bit words per row group and bit plane
+  int words = 1;         ///< 64-bit words per row group and bit plane
   std::int64_t top = 1;  ///< largest cell value
   std::int64_t low = 0;  ///< range of the converter
   std::int64_t high = 0;
@@ -39,10 +39,10 @@ struct CellPanels {
 /// The inputs of some firings as bit planes.
 struct InputPlanes {
   int slices = 0;
-  int width = 1;            ///< bits of the widest slice
-  bool has_sign = false;    ///< the last slice is a sign bit: subtracted
-  std::vector<int> widths;  ///< [slice]
-  std::vector<int> lows;    ///< [slice]: lowest bit
+  int width = 1;                      ///< bits of the widest slice
+  bool has_sign = false;              ///< the last slice is a sign bit: subtracted
+  std::vector<int> widths;            ///< [slice]
+  std::vector<int> lows;              ///< [slice]: lowest bit
   std::vector<std::uint64_t> planes;  ///< [position][row group][slice][bit][word]
   std::vector<std::int64_t> ones;     ///< [position][row group][slice]: converted sum of the inputs
 };
@@ -52,10 +52,7 @@ struct InputPlanes {
 void convert(const CellPanels& cells, const InputPlanes& input, int positions, std::int64_t* y);
 
 /// The same on a given instruction set, which the machine must have.
-void convert_on(Isa isa,
-                const CellPanels& cells,
-                const InputPlanes& input,
-                int positions,
-                std::int64_t* y);
+void convert_on(
+    Isa isa, const CellPanels& cells, const InputPlanes& input, int positions, std::int64_t* y);
 
 }  // namespace tessera::arch::crossbar

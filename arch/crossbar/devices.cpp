@@ -35,9 +35,8 @@ std::int64_t exponential(std::int64_t z) {
   }
   const std::int64_t most = 16 * kOne;
   const std::int64_t inverse = exp_neg(z);
-  return inverse == 0
-             ? most
-             : std::min(most, round_div(std::int64_t{1} << (kUnit + kFraction), inverse));
+  return inverse == 0 ? most
+                      : std::min(most, round_div(std::int64_t{1} << (kUnit + kFraction), inverse));
 }
 
 }  // namespace
@@ -70,10 +69,9 @@ std::int32_t Devices::programmed(int level, const CellName& cell) const {
   }
   const std::int64_t z = normal(mix(mix(mix(cell.pe, kLevel), cell.write), place));
   const std::int64_t deviation = round_shift(spread_ * z, kFraction);
-  const std::int64_t factor =
-      spec_.spread == Spread::gaussian
-          ? std::clamp<std::int64_t>(kOne + deviation, 0, 16 * kOne)
-          : exponential(deviation - half_square_);
+  const std::int64_t factor = spec_.spread == Spread::gaussian
+                                  ? std::clamp<std::int64_t>(kOne + deviation, 0, 16 * kOne)
+                                  : exponential(deviation - half_square_);
   return static_cast<std::int32_t>(round_shift(level * factor, kFraction - kLevelFraction));
 }
 
@@ -87,9 +85,8 @@ std::int64_t Devices::noise(std::uint64_t key, std::uint64_t read) const {
 
 Devices::Converter Devices::converter(std::uint64_t pe, std::uint64_t index) const {
   const auto draw = [&](Purpose purpose, std::int64_t deviation, int shift) {
-    return deviation == 0
-               ? 0
-               : round_shift(deviation * normal(mix(mix(pe, purpose), index)), shift);
+    return deviation == 0 ? 0
+                          : round_shift(deviation * normal(mix(mix(pe, purpose), index)), shift);
   };
   return {draw(kOffset, offset_, 2 * kFraction - kLevelFraction), draw(kGain, gain_, kFraction)};
 }

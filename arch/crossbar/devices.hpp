@@ -4,7 +4,8 @@
 ///
 /// Units   levels and currents in 1/4096 of one level of one cell times the smallest input, which
 ///         is also one step of the converter
-/// Names   a draw depends on what it is for (which cell of which PE, which write, which read) and on
+/// Names   a draw depends on what it is for (which cell of which PE, which write, which read) and
+/// on
 ///         nothing else, so that every executor in every order gets the same numbers
 /// Bits    the same on every machine: integers (sim/base/draws.hpp, exp_neg)
 /// Source  README, "Non-ideal devices"

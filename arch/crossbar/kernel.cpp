@@ -200,7 +200,8 @@ Array::Array(const Spec& spec,
   fits_32_ = largest_sum <= INT32_MAX >> op.in_bits;
 
   for (std::size_t col = 0; col < cols; ++col) {
-    panels_.lines = std::max(panels_.lines, static_cast<int>(first_line[col + 1] - first_line[col]));
+    panels_.lines =
+        std::max(panels_.lines, static_cast<int>(first_line[col + 1] - first_line[col]));
   }
   const std::size_t count = at(panels_.panels) * at(panels_.lines);
   const std::size_t words = at(panels_.words);
@@ -356,8 +357,8 @@ void Array::build_physical(const Building& b, const Fragment& fragment, const Ar
     // The second of a pair is in the next row or in the next column.
     for (std::int64_t r = 0; r < op_.rows; ++r) {
       const std::int64_t row = row_pairs ? 2 * r : r;
-      std::int32_t level = p.devices.programmed(
-          line.positive[at(r)], {name.pe, name.write, row, line.physical_column});
+      std::int32_t level = p.devices.programmed(line.positive[at(r)],
+                                                {name.pe, name.write, row, line.physical_column});
       if (pairs_) {
         level -= p.devices.programmed(line.negative[at(r)],
                                       {name.pe,
@@ -459,9 +460,11 @@ void Array::multiply(const Batch& batch) const {
                           sums.data());
     for (std::size_t i = 0; i < n; ++i) {
       const auto y = batch.output(first + i);
-      std::transform(
-          y.begin(), y.end(), sums.begin() + static_cast<std::ptrdiff_t>(i * y.size()), y.begin(),
-          std::plus<>());
+      std::transform(y.begin(),
+                     y.end(),
+                     sums.begin() + static_cast<std::ptrdiff_t>(i * y.size()),
+                     y.begin(),
+                     std::plus<>());
     }
   }
 }
@@ -548,12 +551,11 @@ void Array::convert_physical(const Batch& batch) const {
     for (std::size_t s = 0; s < slices; ++s) {
       for (std::size_t i = 0; i < n; ++i) {
         const auto in = batch.input(first + i);
-        std::transform(in.begin(),
-                       in.end(),
-                       x.begin() + static_cast<std::ptrdiff_t>(i * rows),
-                       [&](std::int32_t v) {
-                         return slice_of(v, slices_.lows[s], slices_.widths[s]);
-                       });
+        std::transform(
+            in.begin(),
+            in.end(),
+            x.begin() + static_cast<std::ptrdiff_t>(i * rows),
+            [&](std::int32_t v) { return slice_of(v, slices_.lows[s], slices_.widths[s]); });
       }
       for (std::size_t g = 0; g < at(row_groups_); ++g) {
         const std::size_t first_row = g * at(group_rows_);
@@ -611,8 +613,8 @@ void Array::convert_physical(const Batch& batch) const {
         std::int64_t sum = 0;
         for (std::size_t read = 0; read < reads; ++read) {
           const std::size_t s = read % slices;
-          std::int64_t value = convert(line.converter.steps(current[read * lines + l] +
-                                                            p.devices.noise(line_key, read)));
+          std::int64_t value = convert(
+              line.converter.steps(current[read * lines + l] + p.devices.noise(line_key, read)));
           if (p.flipped[line.flips + read / slices]) {
             value = panels_.top * ones[read] - value;
           }

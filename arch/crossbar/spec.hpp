@@ -215,8 +215,9 @@ struct Nonideal {
     return config::list<Nonideal>(
         field("variation", &Nonideal::variation)
             .range(0, 2)
-            .doc("standard deviation of a programmed cell's level relative to that level; drawn per "
-                 "cell and write"),
+            .doc(
+                "standard deviation of a programmed cell's level relative to that level; drawn per "
+                "cell and write"),
         field("spread", &Nonideal::spread).doc("distribution of the programmed levels"),
         field("stuck_low", &Nonideal::stuck_low)
             .range(0, 1)

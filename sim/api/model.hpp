@@ -130,7 +130,8 @@ enum class Fidelity {
   physical,  ///< and devices are as imperfect as the spec says
 };
 
-/// Which firing this is. Noise is drawn by it, so that it does not matter when a firing is computed.
+/// Which firing this is. Noise is drawn by it, so that it does not matter when a firing is
+/// computed.
 struct Stamp {
   std::int64_t image = 0;
   std::int64_t position = 0;  ///< output position in the raster of the image
@@ -179,9 +180,7 @@ class Unit {
   virtual void fire_all(const Batch& batch, Fidelity fidelity) const;
 
   /// Whether every firing is the exact product of the fragment's slices.
-  [[nodiscard]] virtual bool exact(Fidelity fidelity) const {
-    return fidelity == Fidelity::ideal;
-  }
+  [[nodiscard]] virtual bool exact(Fidelity fidelity) const { return fidelity == Fidelity::ideal; }
 };
 
 /// A kind with its specification filled in: immutable, shared by simulator, mapper and accounting.
@@ -209,6 +208,7 @@ class Model {
   [[nodiscard]] virtual std::unique_ptr<Unit> make_unit(std::uint64_t pe) const = 0;
   /// Whether all units that hold fragments of `matrix` are exact, whatever the weights.
   [[nodiscard]] virtual bool exact(const MatrixOp& matrix, Fidelity fidelity) const;
+
   /// Whether PEs, writes and firings differ from one another in `physical` firings: when not, names
   /// and stamps change nothing.
   [[nodiscard]] virtual bool has_variation() const { return false; }

@@ -4,7 +4,7 @@
 /// matter.
 ///
 /// Units    normal() answers in 1/65536 of the standard deviation
-/// Error    normal(): 2e-4 of the deviation; between -8.3 and 8.3 deviations
+/// Error    normal(): 3e-4 of the deviation; never more than 8 deviations
 /// Bits     the same on every machine: integers, and a table of 3136 quantiles rounded to integers
 /// Source   mix: the finalizer of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014; constants by
 ///          Stafford)

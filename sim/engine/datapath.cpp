@@ -87,10 +87,7 @@ void DataPath::write(int part, std::int64_t image, const Operand& operand) {
   }
 }
 
-Partial64 DataPath::fire(int part,
-                         std::int64_t image,
-                         std::int64_t pos,
-                         const Operand& operand) {
+Partial64 DataPath::fire(int part, std::int64_t image, std::int64_t pos, const Operand& operand) {
   Impl& d = *impl_;
   const ProgramPart& p = d.program.parts[at(part)];
   const ProgramStage& stage = d.program.stages[at(p.stage)];
@@ -150,8 +147,8 @@ Position32 DataPath::vector(int stage, std::int64_t p, const Operand& operand) {
     const Row row = operand(0, p);
     return std::make_shared<const std::vector<std::int32_t>>(row.begin(), row.end());
   }
-  auto out = std::make_shared<std::vector<std::int32_t>>(
-      at(d.network.layer(program.layer).out.channels));
+  auto out =
+      std::make_shared<std::vector<std::int32_t>>(at(d.network.layer(program.layer).out.channels));
   functional::vector_layer(d.network, program.layer, p, operand, *out);
   return out;
 }

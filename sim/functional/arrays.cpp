@@ -73,8 +73,9 @@ void Arrays::load(int part, std::span<const std::int32_t> weights, std::int64_t 
 
 void Arrays::unload(int part) {
   for (const LockstepGroup& group : program_.parts[at(part)].groups) {
-    std::for_each_n(
-        units_.begin() + group.resident, group.pes, [](std::unique_ptr<Unit>& unit) { unit.reset(); });
+    std::for_each_n(units_.begin() + group.resident, group.pes, [](std::unique_ptr<Unit>& unit) {
+      unit.reset();
+    });
   }
   image_[at(part)] = -1;
 }

@@ -2,7 +2,8 @@
 // SPDX-FileCopyrightText: The Tessera authors
 /// The PEs of a Program: what is written to them, and what they answer. Knows no time.
 ///
-/// Names    a PE is named by the run's seed, its endpoint and its number there; a write by the seed,
+/// Names    a PE is named by the run's seed, its endpoint and its number there; a write by the
+/// seed,
 ///          the stage, the replica and, where the matrix is written during the run, the image. The
 ///          random part of devices is drawn by these names and the stamp of a firing, so every
 ///          executor of the same Program gets the same numbers in any order.
@@ -42,6 +43,7 @@ class Arrays {
   [[nodiscard]] bool holds(int part, std::int64_t image) const;
   /// Whether every firing of a loaded part is the exact product.
   [[nodiscard]] bool exact(int part) const;
+
   /// Whether replicas, writes and firings differ from one another.
   [[nodiscard]] bool vary() const { return vary_; }
 

@@ -88,8 +88,8 @@ struct MatrixStage {
   int stage = -1;
   MatrixOp op;
   bool dynamic = false;
-  bool per_image = false;       ///< written anew for every image: workers have PEs of their own
-  LayerParameters parameters;   ///< weights only where they are written for every image
+  bool per_image = false;      ///< written anew for every image: workers have PEs of their own
+  LayerParameters parameters;  ///< weights only where they are written for every image
   std::optional<ProductWeights> product;
 };
 
@@ -219,8 +219,8 @@ void Executor::Worker::matrix(LayerId id, std::int64_t image, std::vector<std::i
 
   std::optional<ProductWeights> own;
   if (stage.dynamic) {
-    const std::vector<std::int32_t> weights = dynamic_weights(
-        network, id, [&](int k, std::int64_t q) {
+    const std::vector<std::int32_t> weights =
+        dynamic_weights(network, id, [&](int k, std::int64_t q) {
           return position(layer.inputs[static_cast<std::size_t>(k)], q);
         });
     shared.load(id, arrays, weights, image, own, paths[at(id)]);
