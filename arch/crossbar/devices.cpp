@@ -92,7 +92,11 @@ Devices::Converter Devices::converter(std::uint64_t pe, std::uint64_t index) con
 }
 
 std::int64_t Devices::Converter::steps(std::int64_t current) const {
-  return round_shift(current + round_shift(current * gain, kFraction) + offset, kLevelFraction);
+  // The gain acts on whole steps: the product stays within 64 bits, and what is lost is below a
+  // thousandth of a step for a gain error of 0.2 %.
+  const std::int64_t more =
+      round_shift(round_shift(current, kLevelFraction) * gain, kFraction - kLevelFraction);
+  return round_shift(current + more + offset, kLevelFraction);
 }
 
 }  // namespace tessera::arch::crossbar

@@ -46,6 +46,13 @@ class Devices {
 
     /// What it makes of a current, in steps, before it clips: to nearest, ties away from zero.
     [[nodiscard]] std::int64_t steps(std::int64_t current) const;
+
+    /// The same without offset and gain.
+    static constexpr std::int64_t perfect(std::int64_t current) {
+      const std::int64_t sign = current >> 63;
+      constexpr std::int64_t kHalf = std::int64_t{1} << (kLevelFraction - 1);
+      return (((current ^ sign) - sign + kHalf) >> kLevelFraction ^ sign) - sign;
+    }
   };
 
   /// Converter number `index` of a PE.

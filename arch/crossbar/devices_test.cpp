@@ -134,6 +134,9 @@ TEST(CrossbarDevices, ConvertersHaveOffsetsAndGains) {
   // 100 steps at 1 % more, and 3 steps of offset: 104. Ties away from zero.
   const Devices::Converter one{3 << kLevelFraction, 655};
   EXPECT_EQ(one.steps(100 << kLevelFraction), 104);
+  for (const std::int64_t current : {0, 1, 2047, 2048, 2049, -1, -2047, -2048, -2049, 1 << 20}) {
+    EXPECT_EQ(Devices::Converter{}.steps(current), Devices::Converter::perfect(current));
+  }
   EXPECT_EQ(Devices::Converter{}.steps(1 << (kLevelFraction - 1)), 1);
   EXPECT_EQ(Devices::Converter{}.steps(-(1 << (kLevelFraction - 1))), -1);
 }
@@ -376,7 +379,8 @@ TEST(CrossbarDevices, AnArrayConvertsAsConversionsOneByOneDo) {
     f.spec.nonideal.stuck_high = rng.chance(0.5) ? 0.1 * rng.uniform01() : 0;
     f.spec.nonideal.read_noise = rng.chance(0.5) ? 3 * rng.uniform01() : 0;
     f.spec.nonideal.adc_offset = rng.chance(0.5) ? 2 * rng.uniform01() : 0;
-    f.spec.nonideal.adc_gain = 0.001 + (rng.chance(0.5) ? 0.1 * rng.uniform01() : 0);
+    f.spec.nonideal.adc_gain = rng.chance(0.5) ? 0.1 * rng.uniform01() : 0;
+    f.spec.nonideal.variation += f.spec.nonideal.any() ? 0 : 0.1;
     f.matrix.rows = rng.uniform(1, 60);
     f.matrix.cols = rng.uniform(1, 4);
     f.matrix.w_bits = static_cast<int>(rng.uniform(1, 10));

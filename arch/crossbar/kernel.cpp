@@ -371,8 +371,9 @@ void Array::build_physical(const Building& b, const Fragment& fragment, const Ar
     p.lines.push_back({line.column,
                        line.place,
                        p.flipped.size(),
-                       static_cast<std::uint64_t>(line.physical_column),
-                       p.devices.converter(name.pe, at(line.physical_column) % at(spec_->adcs))});
+                       static_cast<std::uint64_t>(line.physical_column)});
+    p.converters.push_back(
+        p.devices.converter(name.pe, at(line.physical_column) % at(spec_->adcs)));
     p.flipped.insert(p.flipped.end(), line.flipped.begin(), line.flipped.end());
   }
   if (biased_) {
@@ -383,7 +384,7 @@ void Array::build_physical(const Building& b, const Fragment& fragment, const Ar
         mix(mix(name.write, at(fragment.group)), static_cast<std::uint64_t>(fragment.row));
     const std::uint64_t holder = own ? name.pe : block;
     p.unit_key = mix(holder, name.write);
-    p.unit_converter = p.devices.converter(holder, at(spec_->adcs));
+    p.converters.push_back(p.devices.converter(holder, at(spec_->adcs)));
     for (std::int64_t r = 0; r < op_.rows; ++r) {
       p.levels[at(r) * lines + lines - 1] =
           p.devices.programmed(1, {holder, name.write, r, spec_->columns});
@@ -422,17 +423,22 @@ std::vector<std::int64_t> Array::converted_ones(std::span<const std::int32_t> x)
   return ones;
 }
 
-/// Subtracts what the bias of the stored weights adds. `ones` [row group][slice].
-void Array::correct(std::span<const std::int64_t> ones, std::span<std::int64_t> y) const {
+/// Sum over row groups and slices of the converted sums of the inputs, at their place values.
+std::int64_t Array::sum_of_ones(std::span<const std::int64_t> ones) const {
   std::int64_t sum = 0;
   for (std::size_t i = 0; i < ones.size(); ++i) {
     const std::size_t s = i % slices_.lows.size();
     const std::int64_t worth = ones[i] * (std::int64_t{1} << slices_.lows[s]);
     sum += slices_.has_sign && s + 1 == slices_.lows.size() ? -worth : worth;
   }
-  sum *= std::int64_t{1} << (op_.w_bits - 1);
+  return sum;
+}
+
+/// Subtracts what the bias of the stored weights adds.
+void Array::correct(std::int64_t sum_of_inputs, std::span<std::int64_t> y) const {
+  const std::int64_t bias = sum_of_inputs * (std::int64_t{1} << (op_.w_bits - 1));
   for (std::size_t c = 0; c < y.size(); ++c) {
-    y[c] -= corrected_[c] ? sum : 0;
+    y[c] -= corrected_[c] ? bias : 0;
   }
 }
 
@@ -528,7 +534,7 @@ void Array::convert_all(const Batch& batch) const {
                      std::plus<>());
       if (biased_) {
         const std::size_t count = at(row_groups_) * slices;
-        correct(std::span(input.ones).subspan(i * count, count), y);
+        correct(sum_of_ones(std::span(input.ones).subspan(i * count, count)), y);
       }
     }
   }
@@ -537,91 +543,111 @@ void Array::convert_all(const Batch& batch) const {
 /// Here is where read noise and the errors of converters act.
 void Array::convert_physical(const Batch& batch) const {
   const Physical& p = *physical_;
-  const std::size_t lines = p.levels.size() / at(op_.rows);
+  const std::size_t lines = p.converters.size();
+  const std::size_t own_lines = p.lines.size();  // without the unit column, the last line
   const std::size_t slices = at(slices_.slices);
-  const std::size_t reads = at(row_groups_) * slices;
   const std::size_t rows = at(op_.rows);
   const std::size_t at_once = std::min(batch.stamps.size(), kAtOnce);
+  const bool noisy = spec_->nonideal.read_noise > 0;
+  const bool wrong = spec_->nonideal.adc_offset > 0 || spec_->nonideal.adc_gain > 0;
   std::vector<std::int32_t> x(at_once * rows);
   std::vector<std::int32_t> narrow(p.fits_32 ? at_once * lines : 0);
-  std::vector<std::int64_t> currents(at_once * reads * lines);  // [firing][row group][slice][line]
-  std::vector<std::int64_t> ones(reads);
+  std::vector<std::int64_t> value(lines);
+  std::vector<std::int64_t> sums(at_once * lines);
+  std::vector<std::uint64_t> keys(noisy ? at_once * lines : 0);  // of the reads of a line
   for (std::size_t first = 0; first < batch.stamps.size(); first += at_once) {
     const std::size_t n = std::min(at_once, batch.stamps.size() - first);
-    for (std::size_t s = 0; s < slices; ++s) {
-      for (std::size_t i = 0; i < n; ++i) {
-        const auto in = batch.input(first + i);
-        std::transform(
-            in.begin(),
-            in.end(),
-            x.begin() + static_cast<std::ptrdiff_t>(i * rows),
-            [&](std::int32_t v) { return slice_of(v, slices_.lows[s], slices_.widths[s]); });
-      }
-      for (std::size_t g = 0; g < at(row_groups_); ++g) {
-        const std::size_t first_row = g * at(group_rows_);
-        const auto own = at(rows_of(static_cast<int>(g)));
-        const std::int32_t* levels = p.levels.data() + first_row * lines;
-        const auto current_of = [&](std::size_t i) {
-          return currents.begin() +
-                 static_cast<std::ptrdiff_t>(((i * at(row_groups_) + g) * slices + s) * lines);
-        };
-        if (p.fits_32) {
-          product<std::int32_t>(static_cast<std::ptrdiff_t>(lines),
-                                static_cast<std::ptrdiff_t>(n),
-                                static_cast<std::ptrdiff_t>(own),
-                                levels,
-                                {x.data() + first_row, 1, static_cast<std::ptrdiff_t>(rows)},
-                                narrow.data());
-          for (std::size_t i = 0; i < n; ++i) {
-            const auto from = narrow.begin() + static_cast<std::ptrdiff_t>(i * lines);
-            std::copy(from, from + static_cast<std::ptrdiff_t>(lines), current_of(i));
-          }
-          continue;
-        }
-        for (std::size_t i = 0; i < n; ++i) {
-          const auto to = current_of(i);
-          std::fill_n(to, lines, 0);
-          for (std::size_t r = 0; r < own; ++r) {
-            const std::int64_t v = x[i * rows + first_row + r];
-            for (std::size_t l = 0; l < lines; ++l) {
-              to[static_cast<std::ptrdiff_t>(l)] += v * levels[r * lines + l];
-            }
-          }
-        }
-      }
-    }
-    for (std::size_t i = 0; i < n; ++i) {
+    std::fill(sums.begin(), sums.end(), 0);
+    for (std::size_t i = 0; noisy && i < n; ++i) {
       const Stamp& stamp = batch.stamps[first + i];
       const auto stamped = [&stamp](std::uint64_t key) {
         return mix(mix(key, static_cast<std::uint64_t>(stamp.image)),
                    static_cast<std::uint64_t>(stamp.position));
       };
-      const std::int64_t* current = currents.data() + i * reads * lines;
-      const auto y = batch.output(first + i);
-      if (biased_) {
-        const std::uint64_t key = stamped(p.unit_key);
-        for (std::size_t read = 0; read < reads; ++read) {
-          ones[read] = convert(p.unit_converter.steps(current[read * lines + lines - 1] +
-                                                      p.devices.noise(key, read)));
-        }
-        correct(ones, y);
-      }
       const std::uint64_t key = stamped(p.key);
-      for (std::size_t l = 0; l < p.lines.size(); ++l) {
-        const Physical::Line& line = p.lines[l];
-        const std::uint64_t line_key = mix(key, line.read);
-        std::int64_t sum = 0;
-        for (std::size_t read = 0; read < reads; ++read) {
-          const std::size_t s = read % slices;
-          std::int64_t value = convert(
-              line.converter.steps(current[read * lines + l] + p.devices.noise(line_key, read)));
-          if (p.flipped[line.flips + read / slices]) {
-            value = panels_.top * ones[read] - value;
-          }
-          const std::int64_t worth = value * (std::int64_t{1} << slices_.lows[s]);
-          sum += slices_.has_sign && s + 1 == slices ? -worth : worth;
+      for (std::size_t l = 0; l < own_lines; ++l) {
+        keys[i * lines + l] = mix(key, p.lines[l].read);
+      }
+      if (biased_) {
+        keys[i * lines + own_lines] = stamped(p.unit_key);
+      }
+    }
+    for (std::size_t s = 0; s < slices; ++s) {
+      for (std::size_t i = 0; i < n; ++i) {
+        const auto in = batch.input(first + i);
+        std::transform(in.begin(),
+                       in.end(),
+                       x.begin() + static_cast<std::ptrdiff_t>(i * rows),
+                       [low = slices_.lows[s], width = slices_.widths[s]](std::int32_t v) {
+                         return slice_of(v, low, width);
+                       });
+      }
+      const bool negative = slices_.has_sign && s + 1 == slices;
+      const std::int64_t worth = (negative ? -1 : 1) * (std::int64_t{1} << slices_.lows[s]);
+      for (std::size_t g = 0; g < at(row_groups_); ++g) {
+        const std::size_t first_row = g * at(group_rows_);
+        const auto own_rows = at(rows_of(static_cast<int>(g)));
+        const std::int32_t* levels = p.levels.data() + first_row * lines;
+        const std::uint64_t read = g * slices + s;
+        if (p.fits_32) {
+          product<std::int32_t>(static_cast<std::ptrdiff_t>(lines),
+                                static_cast<std::ptrdiff_t>(n),
+                                static_cast<std::ptrdiff_t>(own_rows),
+                                levels,
+                                {x.data() + first_row, 1, static_cast<std::ptrdiff_t>(rows)},
+                                narrow.data());
         }
-        y[line.column] += sum * line.place;
+        for (std::size_t i = 0; i < n; ++i) {
+          if (p.fits_32) {
+            std::copy_n(
+                narrow.begin() + static_cast<std::ptrdiff_t>(i * lines), lines, value.begin());
+          } else {
+            std::fill(value.begin(), value.end(), 0);
+            for (std::size_t r = 0; r < own_rows; ++r) {
+              const std::int64_t v = x[i * rows + first_row + r];
+              for (std::size_t l = 0; l < lines; ++l) {
+                value[l] += v * levels[r * lines + l];
+              }
+            }
+          }
+          if (noisy) {
+            for (std::size_t l = 0; l < lines; ++l) {
+              value[l] += p.devices.noise(keys[i * lines + l], read);
+            }
+          }
+          if (wrong) {
+            for (std::size_t l = 0; l < lines; ++l) {
+              value[l] = p.converters[l].steps(value[l]);
+            }
+          } else {
+            for (std::int64_t& v : value) {
+              v = Devices::Converter::perfect(v);
+            }
+          }
+          for (std::int64_t& v : value) {
+            v = convert(v);
+          }
+          if (spec_->weight_flip) {
+            for (std::size_t l = 0; l < own_lines; ++l) {
+              if (p.flipped[p.lines[l].flips + g]) {
+                value[l] = panels_.top * value[own_lines] - value[l];
+              }
+            }
+          }
+          for (std::size_t l = 0; l < lines; ++l) {
+            sums[i * lines + l] += worth * value[l];
+          }
+        }
+      }
+    }
+    for (std::size_t i = 0; i < n; ++i) {
+      const auto y = batch.output(first + i);
+      const std::int64_t* sum = sums.data() + i * lines;
+      for (std::size_t l = 0; l < own_lines; ++l) {
+        y[p.lines[l].column] += sum[l] * p.lines[l].place;
+      }
+      if (biased_) {
+        correct(sum[own_lines], y);
       }
     }
   }

@@ -80,16 +80,16 @@ class Array {
       std::int64_t place = 0;
       std::size_t flips = 0;   ///< first entry in `flipped`
       std::uint64_t read = 0;  ///< names the reads of the line
-      Devices::Converter converter;
     };
 
     explicit Physical(const Spec& spec) : devices(spec) {}
 
     Devices devices;
     std::vector<Line> lines;
-    std::vector<bool> flipped;         ///< [line][row group]
-    std::vector<std::int32_t> levels;  ///< [row][line], and the unit column as the last line
-    Devices::Converter unit_converter;
+    std::vector<bool> flipped;  ///< [line][row group]
+    // With the unit column as the last line:
+    std::vector<std::int32_t> levels;  ///< [row][line]
+    std::vector<Devices::Converter> converters;
     std::uint64_t key = 0;       ///< of the array's reads
     std::uint64_t unit_key = 0;  ///< of the unit column's
     bool fits_32 = false;        ///< no current needs more than 32 bits
@@ -110,7 +110,8 @@ class Array {
   void multiply(const Batch& batch) const;
   void convert_all(const Batch& batch) const;
   void convert_physical(const Batch& batch) const;
-  void correct(std::span<const std::int64_t> ones, std::span<std::int64_t> y) const;
+  [[nodiscard]] std::int64_t sum_of_ones(std::span<const std::int64_t> ones) const;
+  void correct(std::int64_t sum_of_inputs, std::span<std::int64_t> y) const;
   [[nodiscard]] std::vector<std::int64_t> converted_ones(std::span<const std::int32_t> x) const;
   [[nodiscard]] std::int64_t convert(std::int64_t current) const;
 
