@@ -46,7 +46,7 @@ inline bool run_onnx_case(std::string_view bytes) {
   }
   for (const LayerId id : matrix_layers(network)) {
     const MatrixShape shape = matrix_shape(network, id);
-    const onnx::FloatParameters& given = imported->parameters[static_cast<std::size_t>(id)];
+    const auto& given = imported->parameters[static_cast<std::size_t>(id)];
     if (!network.layer(id).has_dynamic_weights() &&
         static_cast<std::int64_t>(given.weights.size()) != shape.groups * shape.rows * shape.cols) {
       throw InternalError("onnx", -1, "a matrix and its weights differ in size");

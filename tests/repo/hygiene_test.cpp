@@ -86,7 +86,8 @@ bool is_text(std::string_view content) {
 
 /// Inputs of tests that are no text: ONNX files, NumPy arrays, images.
 bool is_binary_data(const std::string& file) {
-  if (starts_with(file, "configs/bad/data/") || starts_with(file, "tests/fuzz/corpus/data/")) {
+  if (starts_with(file, "configs/bad/data/") || starts_with(file, "tests/fuzz/corpus/data/") ||
+      starts_with(file, "tests/fuzz/corpus/onnx/")) {
     return true;
   }
   return ((starts_with(file, "tests/data/onnx/") || starts_with(file, "configs/bad/parts/onnx_")) &&
