@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstring>
 #include <set>
+#include <span>
 #include <utility>
 
 namespace tessera {
@@ -56,6 +57,15 @@ Dims weight_shape(const Network& network, LayerId id) {
   return {m.groups, m.cols, m.rows};
 }
 
+/// The first of `values` that is not finite.
+std::optional<std::string> bad_value(const std::string& name, std::span<const float> values) {
+  const auto bad = static_cast<std::size_t>(
+      std::find_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); }) -
+      values.begin());
+  return bad < values.size() ? std::optional(fmt::format("'{}'[{}] is {}", name, bad, values[bad]))
+                             : std::nullopt;
+}
+
 class Reader {
  public:
   Reader(const Network& network, data::Arrays arrays)
@@ -96,11 +106,8 @@ class Reader {
 
   std::vector<float> floats(const std::string& name, const Array& array) {
     std::vector<float> values = data::as_floats(array);
-    const auto bad = static_cast<std::size_t>(
-        std::find_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); }) -
-        values.begin());
-    if (bad < values.size()) {
-      bad_.push_back(fmt::format("'{}'[{}] is {}", name, bad, values[bad]));
+    if (std::optional<std::string> bad = bad_value(name, values)) {
+      bad_.push_back(std::move(*bad));
     }
     return values;
   }
@@ -203,10 +210,7 @@ std::optional<ModelFile> read_model_file(const std::string& path,
       d.at = wanted_at;
       d.path = "network.parameters";
       d.expected = expected;
-      d.got = fmt::format("{} entr{} that differ{}",
-                          items.size(),
-                          items.size() == 1 ? "y" : "ies",
-                          items.size() == 1 ? "s" : "");
+      d.got = fmt::format("{} wrong {}", items.size(), items.size() == 1 ? "entry" : "entries");
       d.hint = hint;
       d.items = items;
       diagnostics.error(std::move(d));
@@ -224,6 +228,21 @@ std::optional<ModelFile> read_model_file(const std::string& path,
          "");
   return diagnostics.errors().size() == before ? std::optional<ModelFile>(std::move(file))
                                                : std::nullopt;
+}
+
+std::vector<std::string> bad_values(const FloatModel& model) {
+  std::vector<std::string> bad;
+  for (std::size_t id = 0; id < model.parameters.size(); ++id) {
+    const std::string& name = model.network.layers[id].name;
+    const FloatParameters& p = model.parameters[id];
+    for (const auto& [what, values] :
+         {std::pair("/weights", &p.weights), std::pair("/bias", &p.bias)}) {
+      if (std::optional<std::string> one = bad_value(name + what, *values)) {
+        bad.push_back(std::move(*one));
+      }
+    }
+  }
+  return bad;
 }
 
 std::string model_file_bytes(const Network& network, const ModelFile& content) {

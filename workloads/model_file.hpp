@@ -38,6 +38,10 @@ std::optional<ModelFile> read_model_file(const std::string& path,
                                          const Position& wanted_at,
                                          Diagnostics& diagnostics);
 
+/// Weights and biases of a model that are not finite, one line per tensor: "'conv1/weights'[4] is
+/// nan".
+std::vector<std::string> bad_values(const FloatModel& model);
+
 /// The file's bytes, the same for the same content.
 std::string model_file_bytes(const Network& network, const ModelFile& content);
 

@@ -110,6 +110,15 @@ TEST_F(Files, RefusesNumbersThatAreNone) {
           "'features/0/weights'[4] is nan", "'features/0/scale' is 0", "'head/bias'[2] is inf"));
 }
 
+TEST_F(Files, FindsWhatIsNotFinite) {
+  FloatModel model{network(), content().parameters};
+  EXPECT_TRUE(bad_values(model).empty());
+  model.parameters[1].weights[0] = -std::numeric_limits<float>::infinity();
+  model.parameters[4].bias[1] = std::nanf("");
+  EXPECT_THAT(bad_values(model),
+              ElementsAre("'features/0/weights'[0] is -inf", "'head/bias'[1] is nan"));
+}
+
 TEST_F(Files, IsNoArchive) {
   std::ofstream(path_, std::ios::binary) << "no archive";
   EXPECT_FALSE(read_model_file(path_, network(), {}, diagnostics_));

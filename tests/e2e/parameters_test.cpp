@@ -3,8 +3,8 @@
 /// Functional runs on given weights: those of ONNX files and of network.parameters.
 #include "workloads/parameters.hpp"
 
+#include "sim/base/rng.hpp"
 #include "tests/e2e/program.hpp"
-#include "workloads/golden.hpp"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -15,6 +15,7 @@
 #include <cmath>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace tessera::e2e {
@@ -103,15 +104,18 @@ TEST(Parameters, DecideTheOutput) {
     pixel = static_cast<std::int32_t>(std::lround(pixel * 255.0 / largest));
   }
   const double step = largest / 255.0 / 255 / 127;
-  std::vector<std::int32_t> y;
+  std::uint64_t digest = fnv1a("outputs");  // as RunStats::output_digest
   for (std::size_t c = 0; c < 2; ++c) {
     std::int64_t sum = std::llround((c == 0 ? 0.1F : -0.1F) / step);
     for (std::size_t r = 0; r < 4; ++r) {
       sum += w[c][r] * x[r];
     }
-    y.push_back(static_cast<std::int32_t>(sum));
+    for (int byte = 0; byte < 4; ++byte) {
+      const char one = static_cast<char>((static_cast<std::uint64_t>(sum) >> (8 * byte)) & 0xFFU);
+      digest = fnv1a(std::string_view(&one, 1), digest);
+    }
   }
-  EXPECT_EQ(result(folder / "given")["output_digest"], fmt::format("{:016x}", digest(y)));
+  EXPECT_EQ(result(folder / "given")["output_digest"], fmt::format("{:016x}", digest));
 }
 
 /// Images of a data set are normalized and quantized; the sign follows from them.

@@ -125,6 +125,16 @@ Network read_network_section(const config::Node& node,
     }
     experiment.notes = std::move(imported->notes);
     experiment.model = FloatModel{imported->network, std::move(imported->parameters)};
+    std::vector<std::string> bad = bad_values(*experiment.model);
+    if (!bad.empty()) {
+      Diagnostic d =
+          config::diagnose(file,
+                           "E-PARAM-VALUE",
+                           fmt::format("{} has weights that are not finite", quote(path)),
+                           "finite weights and biases");
+      d.items = std::move(bad);
+      diagnostics.error(std::move(d));
+    }
     return std::move(imported->network);
   }
   return load_network(path, diagnostics).value_or(Network{});

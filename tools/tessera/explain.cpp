@@ -47,6 +47,11 @@ std::vector<FieldInfo> network_fields() {
            "string",
            "",
            "an ONNX file; relative to the experiment; tessera import shows it"),
+      info("parameters",
+           "string",
+           "",
+           "real weights: an NPZ file with <layer>/weights, <layer>/bias; those of an ONNX file "
+           "when left out, else synthetic ones"),
       info("name", "string", "", "inline: name of the network"),
       info("input", "map", "", "inline: {height, width, channels, bits, signed}"),
       std::move(layers)};

@@ -8,8 +8,7 @@
 ///   max         [smallest, largest value], 0 included
 ///   percentile  symmetric: +-r, r the smallest bin edge such that `percentile` percent of the
 ///               values have |x| <= r. Else low and high each leave out half of the rest.
-///   mse         of the ranges k/128 * [low, high] of max, k = 128, 127, ..., 16, the first with
-///   the
+///   mse         of the ranges k/64 * [low, high] of max, k = 64, 63, ..., 8, the first with the
 ///               least sum of count * (x - Q(x))^2 over the bins, x the middle of the bin
 ///   kl          of the same ranges the first with the least kl_divergence()
 /// Scale    unsigned: high / (2^bits - 1); signed: max(-low, high) / (2^(bits - 1) - 1);
