@@ -246,6 +246,17 @@ TEST(RtmApVerify, WidthsAndSignsFit) {
   EXPECT_THAT(text, HasSubstr("slot 3 is read out twice"));
 }
 
+TEST(RtmApVerify, SlotsHoldWhatANumberHolds) {
+  const std::string text = problems(program({clear(u(0, 0, 64), 2),
+                                             load(u(0, 0, 64), 0),
+                                             read(u(1, 0, 64), 0),
+                                             read(u(1, 0, 4), 1'000'000)}),
+                                    {64, 16, 64});
+  EXPECT_THAT(text, HasSubstr("at most 63 bits; got load c0[0+64]u, 0"));
+  EXPECT_THAT(text, HasSubstr("at most 63 bits; got read c1[0+64]u, 0"));
+  EXPECT_THAT(text, HasSubstr("got 1000000"));
+}
+
 TEST(RtmApVerify, SaysWhichPassOfAnOrderBreaksWhich) {
   Program made = program({});
   made.orders = {{TableId::add_in_place, {0, 1, 3, 2}},

@@ -18,6 +18,8 @@ namespace {
 
 enum class Held : std::uint8_t { never, clear, value };
 
+constexpr std::int64_t kMaxSlot = 65535;
+
 /// Destinations that passes only write ones into.
 bool needs_clear(Opcode op) {
   return op == Opcode::load || op == Opcode::copy || op == Opcode::negate || op == Opcode::add ||
@@ -141,6 +143,12 @@ class Verifier {
       case Opcode::read:
         if (i.value < 0) {
           add("a slot has a negative number", "a number from 0 on", fmt::format("{}", i.value));
+        } else if (i.value > kMaxSlot) {
+          add("a slot has a number that is too large",
+              fmt::format("a number up to {}", kMaxSlot),
+              fmt::format("{}", i.value));
+        } else if (const int bits = i.op == Opcode::load ? i.dst.bits : i.a.bits; bits > 63) {
+          add("a slot holds values of at most 63 bits", "at most 63 bits", print(i));
         } else if (i.op == Opcode::read && !read_.insert(i.value).second) {
           add(fmt::format("slot {} is read out twice", i.value), "one read per slot", print(i));
         }
