@@ -27,12 +27,13 @@ struct Work {
   std::int64_t written = 0;  ///< expected cells written per row, in eighths
 };
 
-/// Plays the beats of a program and hands each one's Work on.
+/// Plays the beats of a program and hands each one's Work on, with the index of its instruction.
 template <class Visit>
 void walk(const Spec& spec, const Program& program, const Visit& visit) {
   Tracks tracks(spec.columns, spec.domains, ports(spec));
   std::vector<Beat> beats;
-  for (const Instruction& instruction : program.instructions) {
+  for (std::size_t index = 0; index < program.instructions.size(); ++index) {
+    const Instruction& instruction = program.instructions[index];
     beats.clear();
     expand(program, instruction, beats);
     for (const Beat& beat : beats) {
@@ -94,7 +95,7 @@ void walk(const Spec& spec, const Program& program, const Visit& visit) {
         work.back = std::max(work.back, steps);
         work.moved += steps;
       });
-      visit(work);
+      visit(index, work);
     }
   }
 }
@@ -150,12 +151,16 @@ Step step(int on, Cycles occupancy, Cycles latency, std::int64_t repeat) {
 
 }  // namespace
 
-std::vector<Step> steps(const Spec& spec, const Clock& clock, const Program& program, int rows) {
+std::vector<std::vector<Step>> steps_by_instruction(const Spec& spec,
+                                                    const Clock& clock,
+                                                    const Program& program,
+                                                    int rows) {
   const Times t(spec, clock);
   WrittenCells written(rows);
-  std::vector<Step> list;
+  std::vector<std::vector<Step>> lists(program.instructions.size());
   const Step apart = step(kTrack, Cycles(0), Cycles(0), 0);
-  walk(spec, program, [&](const Work& work) {
+  walk(spec, program, [&](std::size_t index, const Work& work) {
+    std::vector<Step>& list = lists[index];
     Step there = step(kTrack, t.shift * work.there, t.shift * work.there, 1);
     there.did = counts(work, rows, written);
     list.push_back(there);
@@ -179,14 +184,22 @@ std::vector<Step> steps(const Spec& spec, const Clock& clock, const Program& pro
       list.push_back(apart);
     }
   });
-  return list;
+  return lists;
+}
+
+std::vector<Step> steps(const Spec& spec, const Clock& clock, const Program& program, int rows) {
+  std::vector<Step> all;
+  for (const std::vector<Step>& list : steps_by_instruction(spec, clock, program, rows)) {
+    all.insert(all.end(), list.begin(), list.end());
+  }
+  return all;
 }
 
 Totals totals(const Spec& spec, const Clock& clock, const Program& program, int rows) {
   const Times t(spec, clock);
   WrittenCells written(rows);
   Totals sum;
-  walk(spec, program, [&](const Work& work) {
+  walk(spec, program, [&](std::size_t /*index*/, const Work& work) {
     sum.search += t.search * work.searches;
     sum.write += t.write * work.writes;
     sum.shift += t.shift * (work.there + work.back);

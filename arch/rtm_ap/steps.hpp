@@ -34,6 +34,13 @@ namespace tessera::arch::rtm_ap {
                                       const Program& program,
                                       int rows);
 
+/// The steps of each instruction on its own, for those who want to know whose they are. One after
+/// the other they are steps() of the program.
+[[nodiscard]] std::vector<std::vector<Step>> steps_by_instruction(const Spec& spec,
+                                                                  const Clock& clock,
+                                                                  const Program& program,
+                                                                  int rows);
+
 /// The same, summed up while it goes: for programs whose list would not fit in memory.
 struct Totals {
   Cycles search{0};
