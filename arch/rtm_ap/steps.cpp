@@ -27,13 +27,12 @@ struct Work {
   std::int64_t written = 0;  ///< expected cells written per row, in eighths
 };
 
-/// Plays the beats of a program and hands each one's Work on, with the index of its instruction.
-template <class Visit>
-void walk(const Spec& spec, const Program& program, const Visit& visit) {
+/// Plays the beats of a program: hands each one's Work on, and tells when an instruction is over.
+template <class Visit, class Finish>
+void walk(const Spec& spec, const Program& program, const Visit& visit, const Finish& finish) {
   Tracks tracks(spec.columns, spec.domains, ports(spec));
   std::vector<Beat> beats;
-  for (std::size_t index = 0; index < program.instructions.size(); ++index) {
-    const Instruction& instruction = program.instructions[index];
+  for (const Instruction& instruction : program.instructions) {
     beats.clear();
     expand(program, instruction, beats);
     for (const Beat& beat : beats) {
@@ -95,8 +94,9 @@ void walk(const Spec& spec, const Program& program, const Visit& visit) {
         work.back = std::max(work.back, steps);
         work.moved += steps;
       });
-      visit(index, work);
+      visit(work);
     }
+    finish();
   }
 }
 
@@ -151,16 +151,17 @@ Step step(int on, Cycles occupancy, Cycles latency, std::int64_t repeat) {
 
 }  // namespace
 
-std::vector<std::vector<Step>> steps_by_instruction(const Spec& spec,
-                                                    const Clock& clock,
-                                                    const Program& program,
-                                                    int rows) {
+void for_each_instruction(const Spec& spec,
+                          const Clock& clock,
+                          const Program& program,
+                          int rows,
+                          const std::function<void(std::size_t, const std::vector<Step>&)>& visit) {
   const Times t(spec, clock);
   WrittenCells written(rows);
-  std::vector<std::vector<Step>> lists(program.instructions.size());
+  std::size_t instruction = 0;
+  std::vector<Step> list;
   const Step apart = step(kTrack, Cycles(0), Cycles(0), 0);
-  walk(spec, program, [&](std::size_t index, const Work& work) {
-    std::vector<Step>& list = lists[index];
+  const auto add_beat = [&](const Work& work) {
     Step there = step(kTrack, t.shift * work.there, t.shift * work.there, 1);
     there.did = counts(work, rows, written);
     list.push_back(there);
@@ -183,15 +184,19 @@ std::vector<std::vector<Step>> steps_by_instruction(const Spec& spec,
       list.push_back(step(kTrack, t.shift * work.back, t.shift * work.back, 1));
       list.push_back(apart);
     }
+  };
+  walk(spec, program, add_beat, [&] {
+    visit(instruction++, list);
+    list.clear();
   });
-  return lists;
 }
 
 std::vector<Step> steps(const Spec& spec, const Clock& clock, const Program& program, int rows) {
   std::vector<Step> all;
-  for (const std::vector<Step>& list : steps_by_instruction(spec, clock, program, rows)) {
-    all.insert(all.end(), list.begin(), list.end());
-  }
+  for_each_instruction(
+      spec, clock, program, rows, [&all](std::size_t /*index*/, const std::vector<Step>& list) {
+        all.insert(all.end(), list.begin(), list.end());
+      });
   return all;
 }
 
@@ -199,7 +204,7 @@ Totals totals(const Spec& spec, const Clock& clock, const Program& program, int 
   const Times t(spec, clock);
   WrittenCells written(rows);
   Totals sum;
-  walk(spec, program, [&](std::size_t /*index*/, const Work& work) {
+  const auto add_beat = [&](const Work& work) {
     sum.search += t.search * work.searches;
     sum.write += t.write * work.writes;
     sum.shift += t.shift * (work.there + work.back);
@@ -210,7 +215,8 @@ Totals totals(const Spec& spec, const Clock& clock, const Program& program, int 
     for (std::size_t a = 0; a < kNumActions; ++a) {
       sum.did[a] += did[a];
     }
-  });
+  };
+  walk(spec, program, add_beat, [] {});
   return sum;
 }
 

@@ -23,6 +23,8 @@
 #include "arch/rtm_ap/spec.hpp"
 #include "sim/api/model.hpp"
 
+#include <cstddef>
+#include <functional>
 #include <vector>
 
 namespace tessera::arch::rtm_ap {
@@ -34,14 +36,16 @@ namespace tessera::arch::rtm_ap {
                                       const Program& program,
                                       int rows);
 
-/// The steps of each instruction on its own, for those who want to know whose they are. One after
-/// the other they are steps() of the program.
-[[nodiscard]] std::vector<std::vector<Step>> steps_by_instruction(const Spec& spec,
-                                                                  const Clock& clock,
-                                                                  const Program& program,
-                                                                  int rows);
+/// The steps of each instruction on its own, handed on one after the other: for those who want to
+/// know whose they are, and for programs whose list would not fit in memory.
+void for_each_instruction(
+    const Spec& spec,
+    const Clock& clock,
+    const Program& program,
+    int rows,
+    const std::function<void(std::size_t instruction, const std::vector<Step>& steps)>& visit);
 
-/// The same, summed up while it goes: for programs whose list would not fit in memory.
+/// The same, summed up while it goes.
 struct Totals {
   Cycles search{0};
   Cycles write{0};

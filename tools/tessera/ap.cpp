@@ -35,7 +35,7 @@ namespace {
 
 namespace ap = arch::rtm_ap;
 
-constexpr std::uintmax_t kMaxFileBytes = std::uintmax_t{1} << 30;
+constexpr std::uintmax_t kMaxFileBytes = std::uintmax_t{64} << 20;
 constexpr double kSecondsPerYear = 365.25 * 24 * 3600;
 
 /// What this command reads of a chip: its clock and its tile. Everything else is left unread.
@@ -67,7 +67,14 @@ Hardware read_hardware(const CommandLine& line, Diagnostics& diagnostics) {
     }
   }
   const auto read = config::read<ApChip>(chip, diagnostics);
-  return {Clock{read.clock}, ap::read_spec(read.tile.get("pe"), diagnostics)};
+  const config::Node pe = read.tile.get("pe");
+  if (!line.chip.empty() && diagnostics.ok() && pe.get("kind").is_null()) {
+    diagnostics.error(config::diagnose(pe,
+                                       "E-RTM-AP-SPEC",
+                                       "the file describes no associative processor",
+                                       "chip.tile.pe.kind: rtm_ap"));
+  }
+  return {Clock{read.clock}, ap::read_spec(pe, diagnostics)};
 }
 
 std::optional<std::string> read_program(const std::string& path, Diagnostics& diagnostics) {
@@ -214,12 +221,9 @@ void write_trace(const Run& run, const std::string& path) {
   for (std::size_t r = 0; r < tracks.size(); ++r) {
     tracks[r] = sink.track(TrackKind::resource, fmt::format("ap.{}", kNames[r]));
   }
-  const auto lists =
-      ap::steps_by_instruction(run.hardware.spec, run.hardware.clock, run.program, run.rows);
   Cycles now{0};
-  for (std::size_t i = 0; i < lists.size(); ++i) {
-    const Schedule schedule = make_schedule(lists[i]);
-    // Passes of one loop, resource by resource: each row moves forward in time.
+  const auto draw = [&](std::size_t instruction, const std::vector<Step>& list) {
+    const Schedule schedule = make_schedule(list);
     for (const Schedule::Play& play : schedule.plays) {
       const auto on = static_cast<std::size_t>(play.on);
       for (std::int64_t pass = 0; pass < play.repeat; ++pass) {
@@ -235,11 +239,12 @@ void write_trace(const Run& run, const std::string& path) {
       sink.work(controller,
                 now,
                 now + schedule.latency,
-                name_of(run.program.instructions[i].op),
-                static_cast<std::int64_t>(i));
+                name_of(run.program.instructions[instruction].op),
+                static_cast<std::int64_t>(instruction));
     }
     now += schedule.latency;
-  }
+  };
+  ap::for_each_instruction(run.hardware.spec, run.hardware.clock, run.program, run.rows, draw);
   for (std::size_t r = 0; r < tracks.size(); ++r) {
     if (now > drawn[r]) {
       sink.wait(tracks[r], drawn[r], now, Wait::none);
@@ -266,14 +271,13 @@ std::string instruction_table(const Run& run) {
   using report::Align;
   report::Table table({"instruction", "number", "cycles"},
                       {Align::left, Align::right, Align::right});
-  const auto lists =
-      ap::steps_by_instruction(run.hardware.spec, run.hardware.clock, run.program, run.rows);
   std::map<ap::Opcode, std::pair<std::int64_t, std::int64_t>> sums;
-  for (std::size_t i = 0; i < lists.size(); ++i) {
-    auto& [number, cycles] = sums[run.program.instructions[i].op];
+  const auto add = [&](std::size_t instruction, const std::vector<Step>& list) {
+    auto& [number, cycles] = sums[run.program.instructions[instruction].op];
     ++number;
-    cycles += make_schedule(lists[i]).latency.value;
-  }
+    cycles += make_schedule(list).latency.value;
+  };
+  ap::for_each_instruction(run.hardware.spec, run.hardware.clock, run.program, run.rows, add);
   for (const auto& [op, sum] : sums) {
     table.row(
         {std::string(name_of(op)), fmt::format("{}", sum.first), fmt::format("{}", sum.second)});
