@@ -221,6 +221,18 @@ TEST(RtmApVerify, OutOfPlaceDestinationsAreClear) {
               HasSubstr("column 2, domain 0 holds a value"));
 }
 
+TEST(RtmApVerify, EveryInstructionThatOnlyWritesOnesNeedsAClearDestination) {
+  const Operand d = u(2, 0, 4);
+  const Operand a = u(0, 0, 4);
+  const Operand b = u(1, 0, 4);
+  for (const Instruction& i : {load(d, 0), copy(d, a), negate(d, a), add(d, a, b), sub(d, a, b)}) {
+    EXPECT_EQ(problems(program({clear(u(0, 0, 8), 3), i})), "") << print(i);
+    EXPECT_THAT(problems(program({clear(u(0, 0, 8), 3), add_constant(u(2, 3, 1), 1), i})),
+                HasSubstr("column 2, domain 3 holds a value"))
+        << print(i);
+  }
+}
+
 TEST(RtmApVerify, WidthsAndSignsFit) {
   const std::string text = problems(program({clear(u(0, 0, 16), 3),
                                              add_in_place(u(0, 0, 4), u(1, 0, 5)),
