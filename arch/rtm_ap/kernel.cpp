@@ -39,17 +39,14 @@ Array::Array(const Geometry& geometry, const Ports& ports, int rows_used)
 
 std::vector<std::vector<std::int64_t>> Array::run(
     const Program& program, std::span<const std::vector<std::int64_t>> inputs) {
-  for (const std::vector<std::int64_t>& input : inputs) {
-    if (input.size() != static_cast<std::size_t>(rows_)) {
-      throw InternalError("rtm_ap", -1, "an input does not have one value per row");
-    }
-  }
   std::vector<std::vector<std::int64_t>> outputs;
   std::vector<Beat> beats;
   for (const Instruction& instruction : program.instructions) {
-    if (instruction.op == Opcode::load &&
-        instruction.value >= static_cast<std::int64_t>(inputs.size())) {
-      throw InternalError("rtm_ap", -1, "a program loads a slot that has no input");
+    if (instruction.op == Opcode::load) {
+      const auto slot = static_cast<std::size_t>(instruction.value);
+      if (slot >= inputs.size() || inputs[slot].size() != static_cast<std::size_t>(rows_)) {
+        throw InternalError("rtm_ap", -1, "a slot that is loaded does not have a value per row");
+      }
     }
     if (instruction.op == Opcode::read) {
       const auto slot = static_cast<std::size_t>(instruction.value);
@@ -106,26 +103,26 @@ void Array::search(std::span<const std::size_t> planes, std::span<const bool> ke
       tags_[w] &= cells[w] ^ mismatch;
     }
   }
+  tagged_ = 0;
+  for (const Word tags : tags_) {
+    tagged_ += std::popcount(tags);
+  }
   ++events_.searches;
   events_.searched_cells += std::int64_t{rows_} * static_cast<std::int64_t>(planes.size());
-  for (const Word tags : tags_) {
-    events_.tag_hits += std::popcount(tags);
-  }
+  events_.tag_hits += tagged_;
 }
 
 /// Drives one column of the tagged rows.
 void Array::write(std::size_t plane, bool one) {
   Word* cells = cells_.data() + plane * words_;
   const Word target = one ? ~Word{0} : 0;
-  std::int64_t driven = 0;
   for (std::size_t w = 0; w < words_; ++w) {
     const Word changed = tags_[w] & (cells[w] ^ target);
     cells[w] ^= changed;
-    driven += std::popcount(tags_[w]);
     events_.changed_cells += std::popcount(changed);
   }
-  driven_[plane] += driven;
-  events_.driven_cells += driven;
+  driven_[plane] += tagged_;
+  events_.driven_cells += tagged_;
 }
 
 void Array::run_passes(const Program& program, const Beat& beat) {
@@ -170,6 +167,7 @@ void Array::play(const Program& program,
       break;
     case Beat::Kind::clear:
       std::copy(used_.begin(), used_.end(), tags_.begin());
+      tagged_ = rows_;
       ++events_.writes;
       for (int column = beat.a.column; column < beat.a.column + beat.columns; ++column) {
         write(under_port({column, beat.a.domain}), false);
@@ -178,9 +176,11 @@ void Array::play(const Program& program,
     case Beat::Kind::load: {
       const std::vector<std::int64_t>& input = inputs[static_cast<std::size_t>(beat.slot)];
       std::fill(tags_.begin(), tags_.end(), 0);
+      tagged_ = 0;
       for (std::size_t row = 0; row < input.size(); ++row) {
         const Word bit = (static_cast<Word>(input[row]) >> beat.bit) & 1U;
         tags_[row / kWordBits] |= bit << (row % kWordBits);
+        tagged_ += static_cast<std::int64_t>(bit);
       }
       events_.loaded_bits += rows_;
       ++events_.writes;

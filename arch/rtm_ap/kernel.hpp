@@ -4,7 +4,8 @@
 /// executed as their searches and writes over all rows at once, so every result is what the passes
 /// produced.
 ///
-/// Shapes   inputs: [slot][rows], outputs: [slot][rows]; a load takes the low bits of a value, a
+/// Shapes   inputs: [slot][rows], outputs: [slot][rows], empty where no instruction uses a slot; a
+/// load takes the low bits of a value, a
 ///          read gives a value in the width and sign of its operand
 /// Units    none (integers); counts of events, no times
 /// Layout   one bit plane per (column, domain), 64 rows to a word
@@ -59,7 +60,7 @@ class Array {
   /// The most write pulses per cell, averaged over the rows of one domain of one column.
   [[nodiscard]] double most_writes_per_cell() const;
 
-  /// The value of a field in a row, as the cells hold it, without moving anything.
+  /// The value of a field (at most 64 bits) in a row, as the cells hold it; nothing moves.
   [[nodiscard]] std::int64_t peek(const Operand& operand, int row) const;
 
  private:
@@ -88,6 +89,7 @@ class Array {
   std::vector<Word> cells_;
   std::vector<Word> used_;  ///< ones for the rows in use
   std::vector<Word> tags_;
+  std::int64_t tagged_ = 0;  ///< ones in tags_
   std::vector<std::int64_t> driven_;
   Events events_;
 };

@@ -3,6 +3,7 @@
 /// The array against integer arithmetic; what its passes cost and touch.
 #include "arch/rtm_ap/kernel.hpp"
 
+#include "sim/base/diagnostics.hpp"
 #include "sim/base/enum_name.hpp"
 #include "sim/base/math.hpp"
 #include "sim/base/rng.hpp"
@@ -296,6 +297,19 @@ TEST(RtmApKernel, AWrongOrderOfPassesGivesWrongSums) {
   Array other(kGeometry, Ports{}, 1);
   other.run(program, inputs);
   EXPECT_EQ(other.peek({0, 0, 4, false}, 0), 5);
+}
+
+TEST(RtmApKernel, SlotsThatNobodyLoadsMayBeEmpty) {
+  Program program;
+  program.carry = 3;
+  program.instructions = {clear({0, 0, 4, false}), load({0, 0, 4, false}, 2)};
+  Array array(kGeometry, Ports{}, 2);
+  array.run(program, std::vector<std::vector<std::int64_t>>{{}, {}, {7, 9}});
+  EXPECT_EQ(array.peek({0, 0, 4, false}, 0), 7);
+  EXPECT_EQ(array.peek({0, 0, 4, false}, 1), 9);
+  EXPECT_THROW(array.run(program, std::vector<std::vector<std::int64_t>>{{}, {}, {7}}),
+               InternalError);
+  EXPECT_THROW(array.run(program, std::vector<std::vector<std::int64_t>>{{}, {}}), InternalError);
 }
 
 TEST(RtmApKernel, CountsWritesPerCell) {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include <cstdint>
+#include <fstream>
 #include <map>
 #include <string>
 #include <vector>
@@ -93,6 +94,29 @@ TEST(Ap, TraceShowsEveryPass) {
   EXPECT_EQ(work["load or read out"] * rows,
             result["actions"]["load_bit"]["happened"].get<std::int64_t>() +
                 result["actions"]["read_bit"]["happened"].get<std::int64_t>());
+}
+
+TEST(Ap, SlotsDoNotExhaustTheMemory) {
+  const TempFolder folder;
+  std::ofstream program(folder / "slots.apasm");
+  program << "carry 15\n";
+  for (int slot = 0; slot < 1025; ++slot) {
+    program << "clear c0[0+1]u\nload c0[0+1]u, " << slot << "\n";
+  }
+  program.close();
+  const std::vector<std::string> large = {"ap",
+                                          folder / "slots.apasm",
+                                          "--set",
+                                          "chip.tile.pe.rows=65536",
+                                          "--set",
+                                          "chip.tile.pe.columns=16"};
+  const Outcome got = run_program(large);
+  EXPECT_EQ(got.status, 2);
+  EXPECT_THAT(got.err, HasSubstr("slots.apasm:2051:1: error[E-AP-PROGRAM]"));
+  EXPECT_THAT(got.err, HasSubstr("at most 1024 slots with 65536 rows"));
+  std::vector<std::string> fewer = large;
+  fewer.insert(fewer.end(), {"--rows", "64"});
+  EXPECT_EQ(run_program(fewer).status, 0);
 }
 
 TEST(Ap, WrongCallsAreExplained) {

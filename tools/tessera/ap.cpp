@@ -27,6 +27,7 @@
 #include <iterator>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -110,6 +111,31 @@ int rows_in_use(const CommandLine& line, const ap::Spec& spec, Diagnostics& diag
   return 1;
 }
 
+/// Slots and rows of which the values, 8 bytes each, are kept at once.
+void check_slots(const ap::Listing& listing, int rows, Diagnostics& diagnostics) {
+  constexpr std::int64_t kMaxValues = std::int64_t{1} << 26;
+  std::set<std::pair<ap::Opcode, std::int64_t>> slots;
+  for (std::size_t i = 0; i < listing.program.instructions.size(); ++i) {
+    const ap::Instruction& instruction = listing.program.instructions[i];
+    if (instruction.op != ap::Opcode::load && instruction.op != ap::Opcode::read) {
+      continue;
+    }
+    slots.emplace(instruction.op, instruction.value);
+    if (std::ssize(slots) * rows > kMaxValues) {
+      Diagnostic d;
+      d.code = "E-AP-PROGRAM";
+      d.sentence = "the slots of the program hold more values than are kept";
+      d.at = listing.instruction_at[i];
+      d.path = "program";
+      d.expected = fmt::format("at most {} slots with {} rows", kMaxValues / rows, rows);
+      d.got = "one more";
+      d.hint = "fewer rows can be used with --rows";
+      diagnostics.error(std::move(d));
+      return;
+    }
+  }
+}
+
 /// A slot is drawn once, for the operand that loads it first.
 std::vector<std::vector<std::int64_t>> draw_inputs(const ap::Program& program,
                                                    int rows,
@@ -122,8 +148,8 @@ std::vector<std::vector<std::int64_t>> draw_inputs(const ap::Program& program,
   }
   std::vector<std::vector<std::int64_t>> inputs;
   for (const auto& [slot, operand] : slots) {
-    inputs.resize(static_cast<std::size_t>(slot) + 1,
-                  std::vector<std::int64_t>(static_cast<std::size_t>(rows), 0));
+    inputs.resize(static_cast<std::size_t>(slot) + 1);
+    inputs.back().resize(static_cast<std::size_t>(rows));
     Rng rng(seed, fmt::format("ap.slot.{}", slot));
     for (std::int64_t& value : inputs.back()) {
       value = rng.uniform(min_value(operand.bits, operand.is_signed),
@@ -424,6 +450,7 @@ int run_ap(const CommandLine& line, Diagnostics diagnostics) {
       listing = ap::parse(*text, name, reading);
       if (reading.ok()) {
         ap::report(ap::verify(listing.program, ap::geometry(hardware.spec)), listing, reading);
+        check_slots(listing, rows, reading);
       }
       for (const Diagnostic& d : reading.errors()) {
         diagnostics.error(d);
