@@ -6,13 +6,16 @@
 #include "arch/tile/vector_unit.hpp"
 #include "mapper/analytical.hpp"
 #include "mapper/first_fit.hpp"
+#include "mapper/line_buffers.hpp"
 #include "sim/base/math.hpp"
+#include "workloads/receptive.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstddef>
 #include <iterator>
+#include <limits>
 #include <map>
 #include <vector>
 
@@ -42,6 +45,48 @@ double pe_energy(const Model& model, const MatrixOp& matrix) {
     }
   }
   return joules;
+}
+
+/// What one operand of a layer takes in line buffers.
+struct Operand {
+  std::int64_t positions = 0;  ///< of the tensor, reshapes seen through
+  std::int64_t channels = 0;
+  std::int64_t slots = 0;  ///< of the smallest line buffer, positions that are needed
+  int given_bits = 0;      ///< of a value, when the network's input sets them; else 0
+};
+
+Operand operand_of(const Network& network, LayerId id, std::size_t index, Granularity granularity) {
+  const Layer& layer = network.layer(id);
+  LayerId producer = layer.inputs[index];
+  while (network.layer(producer).kind == LayerKind::flatten) {
+    producer = network.layer(producer).inputs.front();
+  }
+  const Shape& tensor = network.layer(producer).out;
+  const bool given = network.layer(producer).kind == LayerKind::input;
+  Operand out{tensor.positions(),
+              tensor.channels,
+              tensor.positions(),
+              given ? network.layer(producer).out_bits : 0};
+  const bool whole = tensor.positions() != network.in_shape(id, index).positions() ||
+                     layer.kind == LayerKind::fc || (layer.kind == LayerKind::matmul && index == 1);
+  if (whole) {
+    return out;
+  }
+  const ReceptiveField field(network, id, index);
+  ProgramPort port;
+  port.needed.resize(static_cast<std::size_t>(tensor.positions()));
+  std::int64_t kept = tensor.positions();  // the first that this firing or a later one needs
+  std::int64_t window = 1;
+  for (std::int64_t p = layer.out.positions(); p-- > 0;) {
+    field.for_each(p, [&](std::int64_t q) { port.needed[static_cast<std::size_t>(q)] = true; });
+    if (field.last_needed(p) >= field.first_needed(p)) {  // else only padding
+      kept = std::min(kept, field.first_needed(p));
+      window = std::max(window, field.last_needed(p) - kept + 1);
+    }
+  }
+  out.slots = slots_used(
+      port, tensor.positions(), granularity == Granularity::pixel ? window : tensor.positions());
+  return out;
 }
 
 class Maker {
@@ -74,6 +119,12 @@ class Maker {
       layer.name = network_.layer(matrices[l]).name;
       layer.positions = matrix_shape(network_, matrices[l]).positions;
       layer.max_replicas = granularity_ == Granularity::serial ? 1 : layer.positions;
+      operands_.clear();
+      if (granularity_ != Granularity::serial) {
+        for (std::size_t i = 0; i < network_.layer(matrices[l]).inputs.size(); ++i) {
+          operands_.push_back(operand_of(network_, matrices[l], i, granularity_));
+        }
+      }
       std::string why_not;
       for (const int w : fixed ? std::vector<int>{*rules.first_last}
                                : widths(rules.w_min, rules.w_max, rules.w_step)) {
@@ -125,7 +176,51 @@ class Maker {
     const auto out = static_cast<double>(of.out.channels) * a_bits;
     choice.energy = positions * (pe_energy(*chip_.pe, matrix) + (in + result) * bus_ + in * read_ +
                                  out * write_ + static_cast<double>(alone->vector_ops) * vector_);
+    choice.uses[static_cast<std::size_t>(Limit::buffer)] = buffer_bits(of, matrix, w_bits, a_bits);
+    choice.uses[static_cast<std::size_t>(Limit::vector_unit)] =
+        per_position > 0 ? static_cast<double>(alone->vector_ops) / per_position : 0;
     layer.choices.push_back(choice);
+  }
+
+  /// Of one replica on tiles of its own.
+  [[nodiscard]] double buffer_bits(const Layer& layer,
+                                   const MatrixOp& matrix,
+                                   int w_bits,
+                                   int a_bits) const {
+    const Layout layout = chip_.pe->layout(matrix);
+    const auto fragments = static_cast<std::int64_t>(layout.fragments.size());
+    double bits = 0;
+    for (std::size_t i = 0; i < operands_.size(); ++i) {
+      const Operand& operand = operands_[i];
+      const int width = i == 0 ? a_bits : w_bits;
+      const std::int64_t position =
+          operand.channels * (operand.given_bits > 0 ? operand.given_bits : width);
+      for (std::int64_t first = 0; first < fragments; first += chip_.spec.tile.pes) {
+        const std::int64_t last = std::min(fragments, first + chip_.spec.tile.pes);
+        const std::int64_t slots = layer.kind == LayerKind::fc
+                                       ? positions_of_rows(layout, first, last, operand)
+                                       : operand.slots;
+        bits += static_cast<double>(slots * position);
+      }
+    }
+    return bits;
+  }
+
+  /// The positions that the rows of these fragments of a fully connected layer read.
+  static std::int64_t positions_of_rows(const Layout& layout,
+                                        std::int64_t first,
+                                        std::int64_t last,
+                                        const Operand& operand) {
+    std::vector<bool> read(static_cast<std::size_t>(operand.positions));
+    for (std::int64_t f = first; f < last; ++f) {
+      const Fragment& fragment = layout.fragments[static_cast<std::size_t>(f)];
+      const std::int64_t end = ceil_div(fragment.row + fragment.rows, operand.channels);
+      for (std::int64_t q = fragment.row / operand.channels; q < std::min(end, operand.positions);
+           ++q) {
+        read[static_cast<std::size_t>(q)] = true;
+      }
+    }
+    return std::count(read.begin(), read.end(), true);
   }
 
   [[nodiscard]] std::pair<double, double> time_of(const LayerAlone& alone) const {
@@ -237,6 +332,7 @@ class Maker {
   double bus_ = 0, read_ = 0, write_ = 0, vector_ = 0;  ///< joules
   double leakage_ = 0;                                  ///< watts
   std::map<std::pair<int, int>, std::vector<LayerAnalysis>> serial_;
+  std::vector<Operand> operands_;  ///< of the layer at hand
 };
 
 }  // namespace
@@ -252,6 +348,21 @@ Problem make_problem(const Network& network,
                      const WidthRules& rules,
                      Diagnostics& diagnostics) {
   return Maker(network, chip, granularity, cost_model).make(rules, diagnostics);
+}
+
+double capacity_of(const arch::chip::Chip& chip, Limit limit) {
+  constexpr double kUnbounded = std::numeric_limits<double>::infinity();
+  const arch::tile::TileSpec& tile = chip.spec.tile;
+  const auto tiles = static_cast<double>(chip.spec.tiles);
+  switch (limit) {
+    case Limit::buffer:
+      return tile.buffer.unbounded ? kUnbounded
+                                   : tiles * static_cast<double>(tile.buffer.capacity.value);
+    case Limit::vector_unit:
+      return tile.vector_unit.lanes == 0 ? kUnbounded
+                                         : tiles * static_cast<double>(tile.vector_unit.lanes);
+  }
+  return kUnbounded;
 }
 
 std::string cost_table_csv(const Problem& problem, const Clock& clock) {

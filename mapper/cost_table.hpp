@@ -15,6 +15,12 @@
 /// Energy   dynamic energy of one image at the chip's prices: PEs exactly by Model::fire_cost; bus,
 ///          buffer and vector unit by the bits and operations of the closed form; no fabric. Static
 ///          power is that of the whole chip.
+/// Limits   Choice::uses of a replica on tiles of its own. Buffer: the smallest line buffers of its
+///          operands (line_buffers.hpp) at the layer's own widths, the image under granularity
+///          layer, a copy on each of its tiles; not what a shortcut has to hold because the path
+///          beside it lags. Vector unit: lane operations of a position (accumulations, combination,
+///          the layer's end) per cycle of the position's time in the cost model. Layers that run in
+///          vector units are not counted; nor is anything under serial
 /// Errors   diagnostics, exit status 4: E-MAP-LAYOUT when a layer fits the PEs with no allowed
 ///          widths, E-MAP-CAPACITY when no widths make it fit the chip
 #pragma once
@@ -22,6 +28,7 @@
 #include "arch/chip/chip.hpp"
 #include "mapper/problem.hpp"
 #include "sim/api/program.hpp"
+#include "sim/base/config.hpp"
 #include "sim/base/diagnostics.hpp"
 #include "workloads/network.hpp"
 
@@ -51,10 +58,25 @@ struct WidthRules {
   int w_max = 8;
   int a_min = 2;
   int a_max = 8;
-  /// Weights in multiples of this many bits (CIM-AQ: the cell's width); 1 allows all.
   int w_step = 1;
-  /// Of the first and of the last matrix layer, when fixed (HAQ, CIM-AQ: 8).
   std::optional<int> first_last = std::nullopt;
+
+  static constexpr auto fields() {
+    using config::field;
+    return config::list<WidthRules>(
+        field("w_min", &WidthRules::w_min).range(1, 16).doc("fewest bits of a weight"),
+        field("w_max", &WidthRules::w_max).range(1, 16).doc("most bits of a weight"),
+        field("a_min", &WidthRules::a_min).range(1, 16).doc("fewest bits of an activation"),
+        field("a_max", &WidthRules::a_max).range(1, 16).doc("most bits of an activation"),
+        field("w_step", &WidthRules::w_step)
+            .range(1, 16)
+            .doc("weights only in multiples of so many bits; the bits of a cell, for instance")
+            .source("CIM-AQ, consider_cell_resolution"),
+        field("first_last", &WidthRules::first_last)
+            .range(1, 16)
+            .doc("both widths of the first and of the last matrix layer; free when left out")
+            .source("HAQ and CIM-AQ: 8"));
+  }
 };
 
 /// What the closed form says by itself: pipeline, or serial where one operation follows another.
@@ -68,6 +90,9 @@ Problem make_problem(const Network& network,
                      CostModel cost_model,
                      const WidthRules& rules,
                      Diagnostics& diagnostics);
+
+/// What all tiles of the chip have of it; infinity where the chip does not bound it.
+double capacity_of(const arch::chip::Chip& chip, Limit limit);
 
 /// The table as CSV, one row per layer, weight width and activation width: layer, w_bits, a_bits,
 /// cycles of one image on one replica, seconds, joules, pes.

@@ -9,6 +9,14 @@
 
 namespace tessera::mapper {
 
+namespace {
+
+bool keeps_to(double value, double budget) {
+  return value <= budget * (1 + 1e-9) + 1e-300;
+}
+
+}  // namespace
+
 int ProblemLayer::find(int w_bits, int a_bits) const {
   const auto found = std::find_if(choices.begin(), choices.end(), [&](const Choice& choice) {
     return choice.w_bits == w_bits && choice.a_bits == a_bits;
@@ -35,8 +43,23 @@ double Evaluation::value(Objective objective) const {
   return latency;
 }
 
+bool Budget::has_limits() const {
+  return std::any_of(limits.begin(), limits.end(), [](double limit) {
+    return limit < std::numeric_limits<double>::infinity();
+  });
+}
+
+bool Evaluation::fits(const Budget& budget) const {
+  for (std::size_t i = 0; i < kLimits; ++i) {
+    if (!keeps_to(uses[i], budget.limits[i])) {
+      return false;
+    }
+  }
+  return pes <= budget.pes;
+}
+
 bool Evaluation::within(const Budget& budget) const {
-  return pes <= budget.pes && loss <= budget.loss * (1 + 1e-9) + 1e-300;
+  return fits(budget) && keeps_to(loss, budget.loss);
 }
 
 Evaluation evaluate(const Problem& problem, const Solution& solution) {
@@ -54,6 +77,9 @@ Evaluation evaluate(const Problem& problem, const Solution& solution) {
     out.energy += choice.energy;
     out.loss += choice.loss;
     out.pes += replicas * choice.pes;
+    for (std::size_t i = 0; i < kLimits; ++i) {
+      out.uses[i] += static_cast<double>(replicas) * choice.uses[i];
+    }
   }
   if (problem.serial) {
     out.interval = out.latency;

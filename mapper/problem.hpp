@@ -13,9 +13,10 @@
 ///   energy    = fixed_energy + sum of energy + static_power * interval
 ///   loss      = sum of loss                          of accuracy, in the unit of its source
 ///   pes       = sum of r * pes
+///   uses      = sum of r * uses                  of what a Limit bounds
 ///
 /// Units    cycles of the chip's clock (real numbers: LRMP divides without rounding), joules, PEs;
-///          static_power in joules per cycle
+///          static_power in joules per cycle; uses as their Limit says
 /// Source   LRMP (reconstruction, docs/facts.md, section 1.4): T_l / r_l, sum or maximum over
 /// layers
 #pragma once
@@ -23,6 +24,7 @@
 #include "workloads/network.hpp"
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <span>
@@ -44,6 +46,22 @@ constexpr auto enum_names(Objective) {
   }};
 }
 
+/// What replicas use besides PEs, over the whole chip.
+enum class Limit {
+  buffer,       ///< bits of tile buffers that line buffers take
+  vector_unit,  ///< lane operations per cycle, all replicas firing as often as they can
+};
+
+constexpr auto enum_names(Limit) {
+  return std::array<std::pair<Limit, std::string_view>, 2>{{
+      {Limit::buffer, "buffer"},
+      {Limit::vector_unit, "vector_unit"},
+  }};
+}
+
+inline constexpr std::size_t kLimits = 2;
+using PerLimit = std::array<double, kLimits>;  ///< [Limit]; budgets of them are positive
+
 /// One pair of widths of one layer, and what it means.
 struct Choice {
   int w_bits = 8;
@@ -53,6 +71,7 @@ struct Choice {
   double per_position = 0;  ///< cycles of one position on one replica
   double energy = 0;        ///< of one image
   double loss = 0;          ///< of accuracy, against the best choice of every layer
+  PerLimit uses{};          ///< of one replica
 };
 
 struct ProblemLayer {
@@ -85,6 +104,11 @@ struct Problem {
 struct Budget {
   std::int64_t pes = 0;
   double loss = std::numeric_limits<double>::infinity();
+  PerLimit limits = {std::numeric_limits<double>::infinity(),
+                     std::numeric_limits<double>::infinity()};
+
+  /// Whether anything besides PEs and loss is limited.
+  [[nodiscard]] bool has_limits() const;
 };
 
 /// An answer: index into choices and number of replicas of every layer.
@@ -101,10 +125,13 @@ struct Evaluation {
   double energy = 0;
   double loss = 0;
   std::int64_t pes = 0;
+  PerLimit uses{};
 
   /// What is minimised: latency, interval, energy, or energy * latency.
   [[nodiscard]] double value(Objective objective) const;
-  /// Exact in PEs; the loss may exceed the budget by rounding (1e-9 of it).
+  /// All of the budget but the loss. Exact in PEs; real numbers may exceed theirs by rounding
+  /// (1e-9).
+  [[nodiscard]] bool fits(const Budget& budget) const;
   [[nodiscard]] bool within(const Budget& budget) const;
 };
 

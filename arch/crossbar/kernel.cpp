@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// Bit planes, conversions and the exact short cut; see kernel.hpp.
+/// Programming, exact products, and conversions of perfect and of real devices; see kernel.hpp.
 #include "arch/crossbar/kernel.hpp"
 
 #include "arch/crossbar/coding.hpp"
 #include "sim/base/diagnostics.hpp"
+#include "sim/base/draws.hpp"
 #include "sim/base/math.hpp"
+#include "sim/base/product.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <numeric>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 namespace tessera::arch::crossbar {
 namespace {
@@ -30,6 +35,63 @@ int rows_per_read(const Spec& spec) {
 
 std::int64_t largest(int bits) {
   return (std::int64_t{1} << bits) - 1;
+}
+
+/// Firings whose inputs and results are worked on at once: they stay in the nearest caches.
+constexpr std::size_t kAtOnce = 64;
+
+std::size_t at(std::int64_t i) {
+  return static_cast<std::size_t>(i);
+}
+
+/// Bits [low, low + width) of x as a number.
+std::int32_t slice_of(std::int32_t x, int low, int width) {
+  return (x >> low) & static_cast<std::int32_t>(largest(width));
+}
+
+/// Bit `bit` of 8 bytes, the first byte lowest.
+[[maybe_unused]] std::uint64_t column_of(std::uint64_t bytes, int bit) {
+  return ((bytes >> bit & 0x0101010101010101ULL) * 0x0102040810204080ULL) >> 56;
+}
+
+/// planes[bit * step] |= bit `bit` of byte r << r, for 64 bytes and `bits` bits.
+void transpose(const std::uint8_t* bytes, int bits, std::uint64_t* planes, std::size_t step) {
+#if defined(__SSE2__)
+  for (std::size_t quarter = 0; quarter < 4; ++quarter) {
+    __m128i v = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + 16 * quarter));
+    v = _mm_slli_epi64(v, 8 - bits);  // the highest bit asked for becomes the byte's sign
+    for (int bit = bits - 1; bit >= 0; --bit) {
+      const auto mask = static_cast<std::uint64_t>(_mm_movemask_epi8(v));
+      planes[at(bit) * step] |= mask << (16 * quarter);
+      v = _mm_add_epi8(v, v);
+    }
+  }
+#else
+  for (std::size_t eighth = 0; eighth < 8; ++eighth) {
+    std::uint64_t eight = 0;
+    for (std::size_t r = 0; r < 8; ++r) {
+      eight |= std::uint64_t{bytes[8 * eighth + r]} << (8 * r);
+    }
+    for (int bit = 0; bit < bits; ++bit) {
+      planes[at(bit) * step] |= column_of(eight, bit) << (8 * eighth);
+    }
+  }
+#endif
+}
+
+/// How the inputs of `op` are cut into slices.
+InputPlanes input_slices(const Spec& spec, const Op& op) {
+  InputPlanes out;
+  out.slices = num_input_slices(spec, op.in_bits, op.in_signed);
+  out.width = std::min(op.in_bits, spec.dac_bits);
+  out.has_sign = op.in_signed;
+  const int magnitude = op.in_signed ? op.in_bits - 1 : op.in_bits;
+  for (int s = 0; s < out.slices; ++s) {
+    const bool sign = op.in_signed && s == out.slices - 1;
+    out.lows.push_back(sign ? magnitude : s * spec.dac_bits);
+    out.widths.push_back(sign ? 1 : std::min(spec.dac_bits, magnitude - out.lows.back()));
+  }
+  return out;
 }
 
 }  // namespace
@@ -53,16 +115,36 @@ int isaac_adc_bits(int rows, int dac_bits, int cell_bits) {
   return dac_bits == 1 || cell_bits == 1 ? sum - 1 : sum;
 }
 
+/// What construction collects, column by column.
+struct Array::Building {
+  struct Line {
+    std::size_t column = 0;
+    std::int64_t place = 0;
+    std::int64_t physical_column = 0;
+    std::vector<std::uint8_t> positive;  ///< [row]
+    std::vector<std::uint8_t> negative;  ///< [row] of pairs
+    std::vector<bool> flipped;           ///< [row group]
+    bool may_clip = false;
+  };
+
+  std::vector<std::int32_t> weights;  ///< of the column at work, [row]
+  std::vector<std::int64_t> effective;
+  std::vector<int> positive;
+  std::vector<int> negative;
+  std::vector<Line> lines;  ///< of all columns
+  bool corrected = false;
+};
+
 Array::Array(const Spec& spec,
              const Op& op,
              const Fragment& fragment,
-             std::span<const std::int32_t> weights)
+             std::span<const std::int32_t> weights,
+             const ArrayName& name)
     : spec_(&spec),
       op_(op),
       pairs_(subtracts_before_conversion(spec)),
       biased_(is_biased(spec.weight_mapping)),
-      group_rows_(std::min(op.rows, rows_per_read(spec))),
-      slice_width_(std::min(op.in_bits, spec.dac_bits)) {
+      group_rows_(std::min(op.rows, rows_per_read(spec))) {
   const auto group_size =
       static_cast<std::size_t>(fragment.rows) * static_cast<std::size_t>(fragment.cols);
   if (op.rows != fragment.rows * fragment.groups || op.cols != fragment.cols * fragment.groups ||
@@ -70,22 +152,92 @@ Array::Array(const Spec& spec,
     throw InternalError("crossbar", -1, "weights do not match the fragment");
   }
   row_groups_ = ceil_div(op.rows, group_rows_);
-  group_words_ = ceil_div(group_rows_, kWordBits);
-  unit_may_clip_ = biased_ && convert(group_rows_ * largest(slice_width_)) !=
-                                  group_rows_ * largest(slice_width_);
+  slices_ = input_slices(spec, op);
 
-  std::vector<std::int32_t> column(static_cast<std::size_t>(op.rows));
+  // Lines in panels: the k-th line of eight columns share a register.
+  panels_.panels = ceil_div(op.cols, kPanel);
+  panels_.row_groups = row_groups_;
+  panels_.signs = pairs_ ? 2 : 1;
+  panels_.cell_bits = spec.cell_bits;
+  panels_.words = ceil_div(group_rows_, kWordBits);
+  panels_.top = largest(spec.cell_bits);
+  panels_.low = spec.adc_bits == 0 ? INT64_MIN : min_value(spec.adc_bits, pairs_);
+  panels_.high = spec.adc_bits == 0 ? INT64_MAX : max_value(spec.adc_bits, pairs_);
+
+  const std::size_t rows = at(op.rows);
+  const std::size_t cols = at(op.cols);
+  Building b;
+  b.weights.resize(rows);
+  effective_.resize(rows * cols);
+  std::vector<std::size_t> first_line;
+  std::int64_t largest_sum = 0;
+  const bool unit_may_clip = biased_ && could_clip(group_rows_ * largest(slices_.width));
   for (int col = 0; col < op.cols; ++col) {
     // Block diagonal: weight 0 outside the column's own group.
-    std::fill(column.begin(), column.end(), 0);
+    std::fill(b.weights.begin(), b.weights.end(), 0);
     const int group = col / fragment.cols;
-    const auto own =
-        weights.subspan(static_cast<std::size_t>(col) * static_cast<std::size_t>(fragment.rows),
-                        static_cast<std::size_t>(fragment.rows));
+    const auto own = weights.subspan(at(col) * at(fragment.rows), at(fragment.rows));
     std::copy(own.begin(),
               own.end(),
-              column.begin() + static_cast<std::ptrdiff_t>(group) * fragment.rows);
-    add_column(fragment, col, column);
+              b.weights.begin() + static_cast<std::ptrdiff_t>(group) * fragment.rows);
+    first_line.push_back(b.lines.size());
+    add_column(b, fragment, col);
+    corrected_.push_back(b.corrected);
+    std::int64_t sum = 0;
+    for (std::size_t r = 0; r < rows; ++r) {
+      effective_[r * cols + at(col)] = static_cast<std::int32_t>(b.effective[r]);
+      sum += std::abs(b.effective[r]);
+    }
+    largest_sum = std::max(largest_sum, sum);
+    const bool uses_unit = b.corrected || spec.weight_flip;
+    bool may_clip = uses_unit && unit_may_clip;
+    for (std::size_t l = first_line.back(); l < b.lines.size(); ++l) {
+      may_clip = may_clip || b.lines[l].may_clip;
+    }
+    clipping_columns_ += may_clip ? 1 : 0;
+  }
+  first_line.push_back(b.lines.size());
+  fits_32_ = largest_sum <= INT32_MAX >> op.in_bits;
+
+  for (std::size_t col = 0; col < cols; ++col) {
+    panels_.lines =
+        std::max(panels_.lines, static_cast<int>(first_line[col + 1] - first_line[col]));
+  }
+  const std::size_t count = at(panels_.panels) * at(panels_.lines);
+  const std::size_t words = at(panels_.words);
+  const std::size_t group_step = at(panels_.signs) * at(spec.cell_bits) * words * kPanel;
+  panels_.places.resize(count * kPanel);
+  panels_.cells.resize(count * at(row_groups_) * group_step);
+  panels_.flips.resize(spec.weight_flip ? count * at(row_groups_) * kPanel : 0);
+  for (std::size_t col = 0; col < cols; ++col) {
+    for (std::size_t k = 0; first_line[col] + k < first_line[col + 1]; ++k) {
+      const Building::Line& line = b.lines[first_line[col] + k];
+      const std::size_t slot = col / kPanel * at(panels_.lines) + k;
+      const std::size_t lane = col % kPanel;
+      panels_.places[slot * kPanel + lane] = line.place;
+      for (std::size_t g = 0; g < at(row_groups_); ++g) {
+        const std::size_t group = slot * at(row_groups_) + g;
+        if (spec.weight_flip) {
+          panels_.flips[group * kPanel + lane] = line.flipped[g] ? UINT64_MAX : 0;
+        }
+        std::uint64_t* to = panels_.cells.data() + group * group_step + lane;
+        for (const auto* cells : {&line.positive, &line.negative}) {
+          if (cells->empty()) {
+            continue;
+          }
+          const std::uint8_t* from = cells->data() + g * at(group_rows_);
+          for (int bit = 0; bit < spec.cell_bits; ++bit, to += words * kPanel) {
+            for (std::size_t r = 0; r < at(rows_of(static_cast<int>(g))); ++r) {
+              to[r / kWordBits * kPanel] |= static_cast<std::uint64_t>(from[r] >> bit & 1)
+                                            << (r % kWordBits);
+            }
+          }
+        }
+      }
+    }
+  }
+  if (spec.nonideal.any()) {
+    build_physical(b, fragment, name);
   }
 }
 
@@ -93,28 +245,34 @@ int Array::rows_of(int row_group) const {
   return std::min(group_rows_, op_.rows - row_group * group_rows_);
 }
 
-void Array::add_column(const Fragment& fragment, int col, std::span<const std::int32_t> weights) {
+bool Array::could_clip(std::int64_t current) const {
+  return convert(current) != current;
+}
+
+/// Adds the lines of column `col` that the fragment holds.
+void Array::add_column(Building& b, const Fragment& fragment, int col) const {
   const int slices = num_slices(*spec_, op_.w_bits);
   const bool adjacent = spec_->slice_placement == SlicePlacement::adjacent_columns;
   const int per_digit = columns_per_digit(spec_->weight_mapping);
   const std::int64_t place_of_column = fragment.groups > 1 ? col : fragment.col + col;
   // Place of a digit's column among the physical columns of the row block (layout.hpp); held when
   // inside the fragment's.
+  const auto column_in_array = [&](int slice, int sign) {
+    const std::int64_t in_strand = adjacent ? place_of_column * slices + slice : place_of_column;
+    return in_strand * per_digit + sign - fragment.cell_col;
+  };
   const auto held = [&](int slice, int sign) {
     if (!adjacent && slice != fragment.slice) {
       return false;
     }
-    const std::int64_t in_strand = adjacent ? place_of_column * slices + slice : place_of_column;
-    const std::int64_t at = in_strand * per_digit + sign;
-    return at >= fragment.cell_col && at < fragment.cell_col + fragment.cell_cols;
+    const std::int64_t column = column_in_array(slice, sign);
+    return column >= 0 && column < fragment.cell_cols;
   };
 
-  Column column;
-  column.first_line = lines_.size();
-  const std::size_t rows = weights.size();
-  std::vector<std::int64_t> effective(rows, 0);
-  std::vector<int> positive(rows);
-  std::vector<int> negative(rows);
+  const std::size_t rows = b.weights.size();
+  b.effective.assign(rows, 0);
+  b.positive.resize(rows);
+  b.negative.resize(rows);
   for (int slice = 0; slice < slices; ++slice) {
     const bool has_positive = held(slice, 0);
     const bool has_negative = per_digit == 2 ? held(slice, 1) : has_positive;
@@ -123,214 +281,398 @@ void Array::add_column(const Fragment& fragment, int col, std::span<const std::i
     }
     const std::int64_t worth = place(*spec_, op_.w_bits, slice);
     for (std::size_t r = 0; r < rows; ++r) {
-      const Digit d = digit(*spec_, op_.w_bits, weights[r], slice);
-      positive[r] = has_positive ? d.positive : 0;
-      negative[r] = has_negative ? d.negative : 0;
-      effective[r] += worth * (positive[r] - negative[r]);
+      const Digit d = digit(*spec_, op_.w_bits, b.weights[r], slice);
+      b.positive[r] = has_positive ? d.positive : 0;
+      b.negative[r] = has_negative ? d.negative : 0;
+      b.effective[r] += worth * (b.positive[r] - b.negative[r]);
     }
     if (pairs_) {
-      column.may_clip |= add_line(positive, negative, worth);
+      add_line(b, b.positive, b.negative, worth, column_in_array(slice, 0));
+      b.lines.back().column = at(col);
       continue;
     }
     if (has_positive) {
-      column.may_clip |= add_line(positive, {}, worth);
+      add_line(b, b.positive, {}, worth, column_in_array(slice, 0));
+      b.lines.back().column = at(col);
     }
     if (has_negative && per_digit == 2) {
-      column.may_clip |= add_line(negative, {}, -worth);
+      add_line(b, b.negative, {}, -worth, column_in_array(slice, 1));
+      b.lines.back().column = at(col);
     }
   }
-  column.end_line = lines_.size();
-  if (biased_ && held(0, 0)) {
-    column.corrected = true;
-    for (std::int64_t& e : effective) {
+  b.corrected = biased_ && held(0, 0);
+  if (b.corrected) {
+    for (std::int64_t& e : b.effective) {
       e -= std::int64_t{1} << (op_.w_bits - 1);
     }
   }
-  const bool uses_unit = column.corrected || spec_->weight_flip;
-  column.may_clip = column.may_clip || (uses_unit && unit_may_clip_);
-  for (const std::int64_t e : effective) {
-    effective_.push_back(static_cast<std::int32_t>(e));
-  }
-  columns_.push_back(column);
 }
 
-/// Programs one line; returns whether one of its conversions could clip.
-bool Array::add_line(std::span<const int> positive,
+void Array::add_line(Building& b,
+                     std::span<const int> positive,
                      std::span<const int> negative,
-                     std::int64_t place) {
-  Line line;
-  line.cells = planes_.size();
+                     std::int64_t place,
+                     std::int64_t physical_column) const {
+  Building::Line& line = b.lines.emplace_back();
   line.place = place;
-  line.flips = flipped_.size();
-  lines_.push_back(line);
+  line.physical_column = physical_column;
+  line.positive.assign(positive.begin(), positive.end());
+  line.negative.assign(negative.begin(), negative.end());
 
-  const std::int64_t input = largest(slice_width_);
-  const int top = static_cast<int>(largest(spec_->cell_bits));
-  std::vector<int> stored(positive.begin(), positive.end());
-  bool may_clip = false;
+  const std::int64_t input = largest(slices_.width);
+  const auto top = static_cast<std::uint8_t>(panels_.top);
+  const auto sum_of = [&](const std::vector<std::uint8_t>& cells, int g) {
+    const auto first = cells.begin() + static_cast<std::ptrdiff_t>(g) * group_rows_;
+    return std::accumulate(first, first + rows_of(g), std::int64_t{0});
+  };
   for (int g = 0; g < row_groups_; ++g) {
-    const auto first = stored.begin() + static_cast<std::ptrdiff_t>(g) * group_rows_;
-    const auto last = first + rows_of(g);
-    std::int64_t sum = std::accumulate(first, last, std::int64_t{0});
-    const std::int64_t full = std::int64_t{top} * rows_of(g);
+    std::int64_t sum = sum_of(line.positive, g);
+    const std::int64_t full = panels_.top * rows_of(g);
     const bool flip = spec_->weight_flip && 2 * sum > full;
     if (flip) {
-      std::transform(first, last, first, [top](int cell) { return top - cell; });
+      const auto first = line.positive.begin() + static_cast<std::ptrdiff_t>(g) * group_rows_;
+      std::transform(first, first + rows_of(g), first, [top](std::uint8_t cell) {
+        return static_cast<std::uint8_t>(top - cell);
+      });
       sum = full - sum;
     }
-    flipped_.push_back(flip);
-    may_clip = may_clip || convert(sum * input) != sum * input;
-    if (!negative.empty()) {
-      const auto minus = negative.begin() + static_cast<std::ptrdiff_t>(g) * group_rows_;
-      const std::int64_t subtracted = std::accumulate(minus, minus + rows_of(g), std::int64_t{0});
-      may_clip = may_clip || convert(-subtracted * input) != -subtracted * input;
+    line.flipped.push_back(flip);
+    line.may_clip = line.may_clip || could_clip(sum * input);
+    if (!line.negative.empty()) {
+      line.may_clip = line.may_clip || could_clip(-sum_of(line.negative, g) * input);
     }
   }
-  pack(stored);
-  if (pairs_) {
-    pack(negative);
-  }
-  return may_clip;
 }
 
-void Array::pack(std::span<const int> cells) {
-  for (int g = 0; g < row_groups_; ++g) {
-    const auto own = cells.subspan(static_cast<std::size_t>(g * group_rows_),
-                                   static_cast<std::size_t>(rows_of(g)));
-    for (int bit = 0; bit < spec_->cell_bits; ++bit) {
-      const std::size_t plane = planes_.size();
-      planes_.resize(plane + static_cast<std::size_t>(group_words_), 0);
-      for (std::size_t r = 0; r < own.size(); ++r) {
-        const auto value = static_cast<std::uint64_t>(own[r] >> bit) & 1U;
-        planes_[plane + r / kWordBits] |= value << (r % kWordBits);
+/// Here is where cell variation and stuck cells act.
+void Array::build_physical(const Building& b, const Fragment& fragment, const ArrayName& name) {
+  auto physical = std::make_unique<Physical>(*spec_);
+  Physical& p = *physical;
+  const std::size_t lines = b.lines.size() + (biased_ ? 1 : 0);
+  p.levels.resize(at(op_.rows) * lines);
+  p.key = mix(name.pe, name.write);
+  const bool row_pairs = rows_per_digit(spec_->weight_mapping) == 2;
+  for (std::size_t l = 0; l < b.lines.size(); ++l) {
+    const Building::Line& line = b.lines[l];
+    // The second of a pair is in the next row or in the next column.
+    for (std::int64_t r = 0; r < op_.rows; ++r) {
+      const std::int64_t row = row_pairs ? 2 * r : r;
+      std::int32_t level = p.devices.programmed(line.positive[at(r)],
+                                                {name.pe, name.write, row, line.physical_column});
+      if (pairs_) {
+        level -= p.devices.programmed(line.negative[at(r)],
+                                      {name.pe,
+                                       name.write,
+                                       row + (row_pairs ? 1 : 0),
+                                       line.physical_column + (row_pairs ? 0 : 1)});
       }
+      p.levels[at(r) * lines + l] = level;
+    }
+    p.lines.push_back({line.column,
+                       line.place,
+                       p.flipped.size(),
+                       static_cast<std::uint64_t>(line.physical_column)});
+    p.converters.push_back(
+        p.devices.converter(name.pe, at(line.physical_column) % at(spec_->adcs)));
+    p.flipped.insert(p.flipped.end(), line.flipped.begin(), line.flipped.end());
+  }
+  if (biased_) {
+    // The offset column is one for the row block, whichever array holds it (README, deviation 3):
+    // it is named by the write and the block. A unit column belongs to its array.
+    const bool own = spec_->weight_mapping == WeightMapping::biased_unit_column;
+    const std::uint64_t block =
+        mix(mix(name.write, at(fragment.group)), static_cast<std::uint64_t>(fragment.row));
+    const std::uint64_t holder = own ? name.pe : block;
+    p.unit_key = mix(holder, name.write);
+    p.converters.push_back(p.devices.converter(holder, at(spec_->adcs)));
+    for (std::int64_t r = 0; r < op_.rows; ++r) {
+      p.levels[at(r) * lines + lines - 1] =
+          p.devices.programmed(1, {holder, name.write, r, spec_->columns});
     }
   }
-}
-
-Array::Input Array::slice_input(std::span<const std::int32_t> x) const {
-  Input input;
-  const int slices = num_input_slices(*spec_, op_.in_bits, op_.in_signed);
-  const auto words = static_cast<std::size_t>(group_words_);
-  for (int s = 0; s < slices; ++s) {
-    const bool sign = op_.in_signed && s == slices - 1;
-    const int magnitude = op_.in_signed ? op_.in_bits - 1 : op_.in_bits;
-    const int low = sign ? magnitude : s * spec_->dac_bits;
-    const int width = sign ? 1 : std::min(spec_->dac_bits, magnitude - low);
-    input.widths.push_back(width);
-    input.places.push_back((sign ? -1 : 1) * (std::int64_t{1} << low));
-    for (int g = 0; g < row_groups_; ++g) {
-      const auto own = x.subspan(static_cast<std::size_t>(g * group_rows_),
-                                 static_cast<std::size_t>(rows_of(g)));
-      std::int64_t ones = 0;
-      const std::size_t first = input.planes.size();
-      input.planes.resize(first + words * static_cast<std::size_t>(slice_width_), 0);
-      for (std::size_t r = 0; r < own.size(); ++r) {
-        const auto bits = static_cast<std::uint32_t>(own[r]) >> low;
-        for (int b = 0; b < width; ++b) {
-          const std::uint64_t value = (bits >> b) & 1U;
-          input.planes[first + static_cast<std::size_t>(b) * words + r / kWordBits] |=
-              value << (r % kWordBits);
-          ones += static_cast<std::int64_t>(value) << b;
-        }
-      }
-      input.ones.push_back(biased_ ? convert(ones) : 0);
+  std::vector<std::int64_t> sums(lines);
+  std::int64_t most = 0;
+  for (std::size_t r = 0; r < at(op_.rows); ++r) {
+    for (std::size_t l = 0; l < lines; ++l) {
+      sums[l] += std::abs(p.levels[r * lines + l]);
+      most = std::max(most, sums[l]);
     }
   }
-  return input;
+  p.fits_32 = most <= INT32_MAX >> slices_.width;
+  physical_ = std::move(physical);
 }
 
-/// Sum of cell * input over one row group: the column's current. Here is where cell variation,
-/// drift and wire resistance act.
-std::int64_t Array::read(std::size_t cells, const std::uint64_t* input, int width) const {
-  const auto words = static_cast<std::size_t>(group_words_);
-  std::int64_t current = 0;
-  for (int j = 0; j < spec_->cell_bits; ++j) {
-    const std::uint64_t* plane = planes_.data() + cells + static_cast<std::size_t>(j) * words;
-    for (int i = 0; i < width; ++i) {
-      const std::uint64_t* in = input + static_cast<std::size_t>(i) * words;
-      std::int64_t count = 0;
-      for (std::size_t w = 0; w < words; ++w) {
-        count += std::popcount(plane[w] & in[w]);
-      }
-      current += count << (i + j);
-    }
-  }
-  return current;
-}
-
-/// One conversion. Here is where converter offset, noise and non-linearity act.
+/// One conversion of a perfect converter: exact within its range.
 std::int64_t Array::convert(std::int64_t current) const {
-  return spec_->adc_bits == 0 ? current : clamp_to(current, spec_->adc_bits, pairs_);
+  return std::clamp(current, panels_.low, panels_.high);
 }
 
-std::int64_t Array::exact(std::size_t col, std::span<const std::int32_t> x) const {
-  const std::int32_t* w = effective_.data() + col * x.size();
+/// Converted sum of the inputs, [row group][slice], as perfect devices have it.
+std::vector<std::int64_t> Array::converted_ones(std::span<const std::int32_t> x) const {
+  std::vector<std::int64_t> ones;
+  for (int g = 0; g < row_groups_; ++g) {
+    const auto own = x.subspan(at(g) * at(group_rows_), at(rows_of(g)));
+    for (std::size_t s = 0; s < slices_.widths.size(); ++s) {
+      std::int64_t sum = 0;
+      for (const std::int32_t v : own) {
+        sum += slice_of(v, slices_.lows[s], slices_.widths[s]);
+      }
+      ones.push_back(convert(sum));
+    }
+  }
+  return ones;
+}
+
+/// Sum over row groups and slices of the converted sums of the inputs, at their place values.
+std::int64_t Array::sum_of_ones(std::span<const std::int64_t> ones) const {
   std::int64_t sum = 0;
-  for (std::size_t r = 0; r < x.size(); ++r) {
-    sum += std::int64_t{w[r]} * x[r];
+  for (std::size_t i = 0; i < ones.size(); ++i) {
+    const std::size_t s = i % slices_.lows.size();
+    const std::int64_t worth = ones[i] * (std::int64_t{1} << slices_.lows[s]);
+    sum += slices_.has_sign && s + 1 == slices_.lows.size() ? -worth : worth;
   }
   return sum;
 }
 
-std::int64_t Array::converted(const Column& column, const Input& input) const {
-  const auto groups = static_cast<std::size_t>(row_groups_);
-  const auto words = static_cast<std::size_t>(group_words_);
-  const std::size_t cell_step = words * static_cast<std::size_t>(spec_->cell_bits);
-  const std::size_t input_step = words * static_cast<std::size_t>(slice_width_);
-  const std::int64_t top = largest(spec_->cell_bits);
-  std::int64_t total = 0;
-  for (std::size_t l = column.first_line; l < column.end_line; ++l) {
-    const Line& line = lines_[l];
-    std::int64_t sum = 0;
-    for (std::size_t s = 0; s < input.places.size(); ++s) {
-      const std::uint64_t* in = input.planes.data() + s * groups * input_step;
-      std::int64_t digits = 0;
-      for (std::size_t g = 0; g < groups; ++g, in += input_step) {
-        std::int64_t current = read(line.cells + g * cell_step, in, input.widths[s]);
-        if (pairs_) {
-          current -= read(line.cells + (groups + g) * cell_step, in, input.widths[s]);
+/// Subtracts what the bias of the stored weights adds.
+void Array::correct(std::int64_t sum_of_inputs, std::span<std::int64_t> y) const {
+  const std::int64_t bias = sum_of_inputs * (std::int64_t{1} << (op_.w_bits - 1));
+  for (std::size_t c = 0; c < y.size(); ++c) {
+    y[c] -= corrected_[c] ? bias : 0;
+  }
+}
+
+void Array::multiply(const Batch& batch) const {
+  if (!fits_32_) {
+    for (std::size_t i = 0; i < batch.stamps.size(); ++i) {
+      const auto y = batch.output(i);
+      const std::int32_t* w = effective_.data();
+      for (const std::int64_t x : batch.input(i)) {
+        for (std::int64_t& sum : y) {
+          sum += x * *w++;
         }
-        const std::int64_t value = convert(current);
-        digits += flipped_[line.flips + g] ? top * input.ones[s * groups + g] - value : value;
-      }
-      sum += digits * input.places[s];
-    }
-    total += sum * line.place;
-  }
-  if (column.corrected) {
-    std::int64_t sum = 0;
-    for (std::size_t s = 0; s < input.places.size(); ++s) {
-      for (std::size_t g = 0; g < groups; ++g) {
-        sum += input.ones[s * groups + g] * input.places[s];
       }
     }
-    total -= sum * (std::int64_t{1} << (op_.w_bits - 1));
+    return;
   }
-  return total;
+  std::vector<std::int32_t> sums(std::min(batch.stamps.size(), kAtOnce) * batch.cols);
+  for (std::size_t first = 0; first < batch.stamps.size(); first += kAtOnce) {
+    const std::size_t n = std::min(kAtOnce, batch.stamps.size() - first);
+    product<std::int32_t>(op_.cols,
+                          static_cast<std::ptrdiff_t>(n),
+                          op_.rows,
+                          effective_.data(),
+                          {batch.input(first).data(), 1, static_cast<std::ptrdiff_t>(batch.x_step)},
+                          sums.data());
+    for (std::size_t i = 0; i < n; ++i) {
+      const auto y = batch.output(first + i);
+      std::transform(y.begin(),
+                     y.end(),
+                     sums.begin() + static_cast<std::ptrdiff_t>(i * y.size()),
+                     y.begin(),
+                     std::plus<>());
+    }
+  }
+}
+
+void Array::convert_all(const Batch& batch) const {
+  InputPlanes input = slices_;
+  const std::size_t slices = at(input.slices);
+  const std::size_t words = at(panels_.words);
+  const std::size_t slice_step = at(input.width) * words;
+  const std::size_t step = at(row_groups_) * slices * slice_step;
+  const std::size_t columns = at(panels_.panels) * kPanel;
+  const std::size_t at_once = std::min(batch.stamps.size(), kAtOnce);
+  std::vector<std::int64_t> result(at_once * columns);
+  std::vector<std::uint8_t> bytes(words * kWordBits);
+  for (std::size_t first = 0; first < batch.stamps.size(); first += at_once) {
+    const std::size_t n = std::min(at_once, batch.stamps.size() - first);
+    input.planes.assign(n * step, 0);
+    input.ones.clear();
+    for (std::size_t i = 0; i < n; ++i) {
+      const auto x = batch.input(first + i);
+      if (biased_) {
+        const std::vector<std::int64_t> ones = converted_ones(x);
+        input.ones.insert(input.ones.end(), ones.begin(), ones.end());
+      }
+      for (std::size_t g = 0; g < at(row_groups_); ++g) {
+        const auto own = x.subspan(g * at(group_rows_), at(rows_of(static_cast<int>(g))));
+        std::uint64_t* to = input.planes.data() + i * step + g * slices * slice_step;
+        if (input.width == 1) {  // slice s is bit s, the sign too: eight slices a byte
+          std::fill(bytes.begin() + static_cast<std::ptrdiff_t>(own.size()), bytes.end(), 0);
+          for (int low = 0; low < input.slices; low += 8) {
+            std::transform(own.begin(), own.end(), bytes.begin(), [low](std::int32_t v) {
+              return static_cast<std::uint8_t>(v >> low);
+            });
+            for (std::size_t w = 0; w < words; ++w) {
+              transpose(bytes.data() + w * kWordBits,
+                        std::min(8, input.slices - low),
+                        to + at(low) * words + w,
+                        words);
+            }
+          }
+          continue;
+        }
+        for (std::size_t s = 0; s < slices; ++s, to += slice_step) {
+          for (std::size_t r = 0; r < own.size(); ++r) {
+            const auto bits = static_cast<std::uint32_t>(own[r]) >> input.lows[s];
+            for (int bit = 0; bit < input.widths[s]; ++bit) {
+              to[at(bit) * words + r / kWordBits] |= static_cast<std::uint64_t>(bits >> bit & 1U)
+                                                     << (r % kWordBits);
+            }
+          }
+        }
+      }
+    }
+    crossbar::convert(panels_, input, static_cast<int>(n), result.data());
+    for (std::size_t i = 0; i < n; ++i) {
+      const auto y = batch.output(first + i);
+      std::transform(y.begin(),
+                     y.end(),
+                     result.begin() + static_cast<std::ptrdiff_t>(i * columns),
+                     y.begin(),
+                     std::plus<>());
+      if (biased_) {
+        const std::size_t count = at(row_groups_) * slices;
+        correct(sum_of_ones(std::span(input.ones).subspan(i * count, count)), y);
+      }
+    }
+  }
+}
+
+/// Here is where read noise and the errors of converters act.
+void Array::convert_physical(const Batch& batch) const {
+  const Physical& p = *physical_;
+  const std::size_t lines = p.converters.size();
+  const std::size_t own_lines = p.lines.size();  // without the unit column, the last line
+  const std::size_t slices = at(slices_.slices);
+  const std::size_t rows = at(op_.rows);
+  const std::size_t at_once = std::min(batch.stamps.size(), kAtOnce);
+  const bool noisy = spec_->nonideal.read_noise > 0;
+  const bool wrong = spec_->nonideal.adc_offset > 0 || spec_->nonideal.adc_gain > 0;
+  std::vector<std::int32_t> x(at_once * rows);
+  std::vector<std::int32_t> narrow(p.fits_32 ? at_once * lines : 0);
+  std::vector<std::int64_t> value(lines);
+  std::vector<std::int64_t> sums(at_once * lines);
+  std::vector<std::uint64_t> keys(noisy ? at_once * lines : 0);  // of the reads of a line
+  for (std::size_t first = 0; first < batch.stamps.size(); first += at_once) {
+    const std::size_t n = std::min(at_once, batch.stamps.size() - first);
+    std::fill(sums.begin(), sums.end(), 0);
+    for (std::size_t i = 0; noisy && i < n; ++i) {
+      const Stamp& stamp = batch.stamps[first + i];
+      const auto stamped = [&stamp](std::uint64_t key) {
+        return mix(mix(key, static_cast<std::uint64_t>(stamp.image)),
+                   static_cast<std::uint64_t>(stamp.position));
+      };
+      const std::uint64_t key = stamped(p.key);
+      for (std::size_t l = 0; l < own_lines; ++l) {
+        keys[i * lines + l] = mix(key, p.lines[l].read);
+      }
+      if (biased_) {
+        keys[i * lines + own_lines] = stamped(p.unit_key);
+      }
+    }
+    for (std::size_t s = 0; s < slices; ++s) {
+      for (std::size_t i = 0; i < n; ++i) {
+        const auto in = batch.input(first + i);
+        std::transform(in.begin(),
+                       in.end(),
+                       x.begin() + static_cast<std::ptrdiff_t>(i * rows),
+                       [low = slices_.lows[s], width = slices_.widths[s]](std::int32_t v) {
+                         return slice_of(v, low, width);
+                       });
+      }
+      const bool negative = slices_.has_sign && s + 1 == slices;
+      const std::int64_t worth = (negative ? -1 : 1) * (std::int64_t{1} << slices_.lows[s]);
+      for (std::size_t g = 0; g < at(row_groups_); ++g) {
+        const std::size_t first_row = g * at(group_rows_);
+        const auto own_rows = at(rows_of(static_cast<int>(g)));
+        const std::int32_t* levels = p.levels.data() + first_row * lines;
+        const std::uint64_t read = g * slices + s;
+        if (p.fits_32) {
+          product<std::int32_t>(static_cast<std::ptrdiff_t>(lines),
+                                static_cast<std::ptrdiff_t>(n),
+                                static_cast<std::ptrdiff_t>(own_rows),
+                                levels,
+                                {x.data() + first_row, 1, static_cast<std::ptrdiff_t>(rows)},
+                                narrow.data());
+        }
+        for (std::size_t i = 0; i < n; ++i) {
+          if (p.fits_32) {
+            std::copy_n(
+                narrow.begin() + static_cast<std::ptrdiff_t>(i * lines), lines, value.begin());
+          } else {
+            std::fill(value.begin(), value.end(), 0);
+            for (std::size_t r = 0; r < own_rows; ++r) {
+              const std::int64_t v = x[i * rows + first_row + r];
+              for (std::size_t l = 0; l < lines; ++l) {
+                value[l] += v * levels[r * lines + l];
+              }
+            }
+          }
+          if (noisy) {
+            for (std::size_t l = 0; l < lines; ++l) {
+              value[l] += p.devices.noise(keys[i * lines + l], read);
+            }
+          }
+          if (wrong) {
+            for (std::size_t l = 0; l < lines; ++l) {
+              value[l] = p.converters[l].steps(value[l]);
+            }
+          } else {
+            for (std::int64_t& v : value) {
+              v = Devices::Converter::perfect(v);
+            }
+          }
+          for (std::int64_t& v : value) {
+            v = convert(v);
+          }
+          if (spec_->weight_flip) {
+            for (std::size_t l = 0; l < own_lines; ++l) {
+              if (p.flipped[p.lines[l].flips + g]) {
+                value[l] = panels_.top * value[own_lines] - value[l];
+              }
+            }
+          }
+          for (std::size_t l = 0; l < lines; ++l) {
+            sums[i * lines + l] += worth * value[l];
+          }
+        }
+      }
+    }
+    for (std::size_t i = 0; i < n; ++i) {
+      const auto y = batch.output(first + i);
+      const std::int64_t* sum = sums.data() + i * lines;
+      for (std::size_t l = 0; l < own_lines; ++l) {
+        y[p.lines[l].column] += sum[l] * p.lines[l].place;
+      }
+      if (biased_) {
+        correct(sum[own_lines], y);
+      }
+    }
+  }
+}
+
+void Array::fire(const Batch& batch, Converters converters) const {
+  if (batch.rows != at(op_.rows) || batch.cols != at(op_.cols)) {
+    throw InternalError("crossbar", -1, "input or output does not match the array");
+  }
+  if (converters == Converters::physical && physical_ != nullptr) {
+    convert_physical(batch);
+  } else if (converters == Converters::each ||
+             (converters != Converters::ideal && clipping_columns_ > 0)) {
+    convert_all(batch);
+  } else {
+    multiply(batch);
+  }
 }
 
 void Array::fire(std::span<const std::int32_t> x,
                  std::span<std::int64_t> y,
-                 Converters converters) const {
-  if (x.size() != static_cast<std::size_t>(op_.rows) || y.size() != columns_.size()) {
-    throw InternalError("crossbar", -1, "input or output does not match the array");
-  }
-  const bool any =
-      std::any_of(columns_.begin(), columns_.end(), [](const Column& c) { return c.may_clip; });
-  const bool convert_some =
-      converters == Converters::each || (converters == Converters::clipping && any);
-  const Input input = convert_some ? slice_input(x) : Input{};
-  for (std::size_t c = 0; c < columns_.size(); ++c) {
-    const bool by_conversion =
-        convert_some && (converters == Converters::each || columns_[c].may_clip);
-    y[c] += by_conversion ? converted(columns_[c], input) : exact(c, x);
-  }
-}
-
-int Array::num_clipping_columns() const {
-  const auto clips = [](const Column& c) { return c.may_clip; };
-  return static_cast<int>(std::count_if(columns_.begin(), columns_.end(), clips));
+                 Converters converters,
+                 const Stamp& stamp) const {
+  fire({std::span(&stamp, 1), x.size(), y.size(), x.data(), x.size(), y.data(), y.size()},
+       converters);
 }
 
 }  // namespace tessera::arch::crossbar

@@ -18,10 +18,13 @@
 /// Source   ISAAC section V and figure 4; README, "Kernel"
 #pragma once
 
+#include "arch/crossbar/conversions.hpp"
+#include "arch/crossbar/devices.hpp"
 #include "arch/crossbar/spec.hpp"
 #include "sim/api/model.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -37,8 +40,15 @@ namespace tessera::arch::crossbar {
 /// How conversions are evaluated.
 enum class Converters {
   ideal,     ///< never clip: the exact product
-  clipping,  ///< clip; columns whose conversions provably cannot clip take the exact product
+  clipping,  ///< clip; an array whose conversions provably cannot clip takes the exact product
   each,      ///< clip, and evaluate every single conversion: the same numbers as `clipping`, slower
+  physical,  ///< clip, with the devices of spec.nonideal; `clipping` when all of it is off
+};
+
+/// Names of a PE and of what is written to it, for the draws of devices.hpp.
+struct ArrayName {
+  std::uint64_t pe = 0;
+  std::uint64_t write = 0;
 };
 
 /// One programmed array. Immutable after construction; `spec` must outlive it.
@@ -47,63 +57,77 @@ class Array {
   Array(const Spec& spec,
         const Op& op,
         const Fragment& fragment,
-        std::span<const std::int32_t> weights);
+        std::span<const std::int32_t> weights,
+        const ArrayName& name = {});
 
-  /// y += result.
+  /// y += result, for every firing of the batch.
+  void fire(const Batch& batch, Converters converters) const;
+  /// One firing.
   void fire(std::span<const std::int32_t> x,
             std::span<std::int64_t> y,
-            Converters converters) const;
+            Converters converters,
+            const Stamp& stamp = {}) const;
 
   /// Logical columns of which some conversion could clip with these weights and the worst input.
-  [[nodiscard]] int num_clipping_columns() const;
+  [[nodiscard]] int num_clipping_columns() const { return clipping_columns_; }
 
  private:
-  /// What one conversion sees: a physical column, or a pair that is subtracted before it.
-  struct Line {
-    std::size_t cells = 0;   ///< first word in planes_
-    std::int64_t place = 0;  ///< place value of the slice, with its sign
-    std::size_t flips = 0;   ///< first entry in flipped_
+  /// What programmed cells and converters really are; built when spec.nonideal is not off.
+  struct Physical {
+    /// What one conversion sees, beside its currents.
+    struct Line {
+      std::size_t column = 0;
+      std::int64_t place = 0;
+      std::size_t flips = 0;   ///< first entry in `flipped`
+      std::uint64_t read = 0;  ///< names the reads of the line
+    };
+
+    explicit Physical(const Spec& spec) : devices(spec) {}
+
+    Devices devices;
+    std::vector<Line> lines;
+    std::vector<bool> flipped;  ///< [line][row group]
+    // With the unit column as the last line:
+    std::vector<std::int32_t> levels;  ///< [row][line]
+    std::vector<Devices::Converter> converters;
+    std::uint64_t key = 0;       ///< of the array's reads
+    std::uint64_t unit_key = 0;  ///< of the unit column's
+    bool fits_32 = false;        ///< no current needs more than 32 bits
   };
 
-  struct Column {
-    std::size_t first_line = 0;
-    std::size_t end_line = 0;
-    bool corrected = false;  ///< 2^(w_bits-1) * sum(x) is subtracted here
-    bool may_clip = false;
-  };
-
-  /// The input as bit planes, and what the unit column gives.
-  struct Input {
-    std::vector<std::uint64_t> planes;  ///< [input slice][row group][bit][word]
-    std::vector<std::int64_t> ones;     ///< [input slice][row group], converted
-    std::vector<std::int64_t> places;   ///< [input slice]
-    std::vector<int> widths;            ///< [input slice]
-  };
+  struct Building;
 
   [[nodiscard]] int rows_of(int row_group) const;
-  void add_column(const Fragment& fragment, int col, std::span<const std::int32_t> weights);
-  bool add_line(std::span<const int> positive, std::span<const int> negative, std::int64_t place);
-  void pack(std::span<const int> cells);
-  [[nodiscard]] Input slice_input(std::span<const std::int32_t> x) const;
-  [[nodiscard]] std::int64_t read(std::size_t cells, const std::uint64_t* input, int width) const;
+  void add_column(Building& b, const Fragment& fragment, int col) const;
+  void add_line(Building& b,
+                std::span<const int> positive,
+                std::span<const int> negative,
+                std::int64_t place,
+                std::int64_t physical_column) const;
+  void build_physical(const Building& b, const Fragment& fragment, const ArrayName& name);
+  [[nodiscard]] bool could_clip(std::int64_t current) const;
+
+  void multiply(const Batch& batch) const;
+  void convert_all(const Batch& batch) const;
+  void convert_physical(const Batch& batch) const;
+  [[nodiscard]] std::int64_t sum_of_ones(std::span<const std::int64_t> ones) const;
+  void correct(std::int64_t sum_of_inputs, std::span<std::int64_t> y) const;
+  [[nodiscard]] std::vector<std::int64_t> converted_ones(std::span<const std::int32_t> x) const;
   [[nodiscard]] std::int64_t convert(std::int64_t current) const;
-  [[nodiscard]] std::int64_t exact(std::size_t col, std::span<const std::int32_t> x) const;
-  [[nodiscard]] std::int64_t converted(const Column& column, const Input& input) const;
 
   const Spec* spec_;
   Op op_;
   bool pairs_ = false;  ///< subtraction before conversion
   bool biased_ = false;
-  int row_groups_ = 1;   ///< of the rows in use
-  int group_rows_ = 1;   ///< matrix rows per row group
-  int group_words_ = 1;  ///< 64-bit words per row group and bit plane
-  int slice_width_ = 1;  ///< bits of the widest input slice
-  bool unit_may_clip_ = false;
-  std::vector<std::uint64_t> planes_;  ///< [line][sign][row group][cell bit][word]
-  std::vector<bool> flipped_;          ///< [line][row group]
-  std::vector<Line> lines_;
-  std::vector<Column> columns_;
-  std::vector<std::int32_t> effective_;  ///< [col][row]: the share of w that this array applies
+  int row_groups_ = 1;  ///< of the rows in use
+  int group_rows_ = 1;  ///< matrix rows per row group
+  int clipping_columns_ = 0;
+  InputPlanes slices_;                   ///< how inputs are cut; its planes are empty
+  CellPanels panels_;                    ///< see conversions.hpp
+  std::vector<bool> corrected_;          ///< [col]: 2^(w_bits-1) * sum(x) is subtracted here
+  std::vector<std::int32_t> effective_;  ///< [row][col]: the share of w that this array applies
+  bool fits_32_ = false;                 ///< no exact sum needs more than 32 bits
+  std::unique_ptr<const Physical> physical_;
 };
 
 }  // namespace tessera::arch::crossbar

@@ -22,25 +22,57 @@ namespace {
 
 constexpr const char* kName = "crossbar";
 
+Converters converters(Fidelity fidelity) {
+  switch (fidelity) {
+    case Fidelity::ideal:
+      return Converters::ideal;
+    case Fidelity::clipping:
+      return Converters::clipping;
+    case Fidelity::physical:
+      break;
+  }
+  return Converters::physical;
+}
+
 class CrossbarUnit final : public Unit {
  public:
-  explicit CrossbarUnit(std::shared_ptr<const Spec> spec) : spec_(std::move(spec)) {}
+  CrossbarUnit(std::shared_ptr<const Spec> spec, std::uint64_t pe)
+      : spec_(std::move(spec)), pe_(pe) {}
 
   void load(const Op& op,
             const Fragment& fragment,
-            std::span<const std::int32_t> weights) override {
-    array_.emplace(*spec_, op, fragment, weights);
+            std::span<const std::int32_t> weights,
+            std::uint64_t write) override {
+    array_.emplace(*spec_, op, fragment, weights, ArrayName{pe_, write});
   }
 
-  void fire(std::span<const std::int32_t> x, std::span<std::int64_t> y, bool ideal) const override {
-    if (!array_) {
-      throw InternalError(kName, -1, "fired before it was loaded");
-    }
-    array_->fire(x, y, ideal ? Converters::ideal : Converters::clipping);
+  void fire(std::span<const std::int32_t> x,
+            std::span<std::int64_t> y,
+            Fidelity fidelity,
+            const Stamp& stamp) const override {
+    array().fire(x, y, converters(fidelity), stamp);
+  }
+
+  void fire_all(const Batch& batch, Fidelity fidelity) const override {
+    array().fire(batch, converters(fidelity));
+  }
+
+  [[nodiscard]] bool exact(Fidelity fidelity) const override {
+    return fidelity == Fidelity::ideal ||
+           (array().num_clipping_columns() == 0 &&
+            (fidelity == Fidelity::clipping || !spec_->nonideal.any()));
   }
 
  private:
+  [[nodiscard]] const Array& array() const {
+    if (!array_) {
+      throw InternalError(kName, -1, "fired before it was loaded");
+    }
+    return *array_;
+  }
+
   std::shared_ptr<const Spec> spec_;
+  std::uint64_t pe_;
   std::optional<Array> array_;
 };
 
@@ -113,9 +145,17 @@ class CrossbarModel final : public Model {
 
   [[nodiscard]] double endurance() const override { return spec_->endurance; }
 
-  [[nodiscard]] std::unique_ptr<Unit> make_unit() const override {
-    return std::make_unique<CrossbarUnit>(spec_);
+  [[nodiscard]] std::unique_ptr<Unit> make_unit(std::uint64_t pe) const override {
+    return std::make_unique<CrossbarUnit>(spec_, pe);
   }
+
+  [[nodiscard]] bool exact(const MatrixOp&, Fidelity fidelity) const override {
+    const bool wide = spec_->adc_bits == 0 || spec_->adc_bits >= sufficient_adc_bits(*spec_);
+    return fidelity == Fidelity::ideal ||
+           (wide && (fidelity == Fidelity::clipping || !spec_->nonideal.any()));
+  }
+
+  [[nodiscard]] bool has_variation() const override { return spec_->nonideal.any(); }
 
  private:
   std::string name_ = kName;

@@ -61,6 +61,12 @@ std::vector<Problem> problems(const Spec& spec) {
                      "there are more ADCs than columns",
                      "at most " + std::to_string(spec.columns + 1)});
   }
+  if (spec.nonideal.stuck_low + spec.nonideal.stuck_high > 1) {
+    found.push_back({"nonideal",
+                     "",
+                     "more cells are stuck than there are",
+                     "stuck_low + stuck_high at most 1"});
+  }
   return found;
 }
 

@@ -181,6 +181,63 @@ struct Parts {
   }
 };
 
+/// How the levels of programmed cells spread.
+enum class Spread {
+  gaussian,    ///< level * (1 + v z), not below 0
+  log_normal,  ///< level * e^(s z - s^2 / 2) with s^2 = ln(1 + v^2)
+};
+
+constexpr auto enum_names(Spread) {
+  return std::array<std::pair<Spread, std::string_view>, 2>{{
+      {Spread::gaussian, "gaussian"},
+      {Spread::log_normal, "log_normal"},
+  }};
+}
+
+/// What real devices do to the numbers (devices.hpp). Nothing here takes time.
+struct Nonideal {
+  double variation = 0;
+  Spread spread = Spread::gaussian;
+  double stuck_low = 0;
+  double stuck_high = 0;
+  double read_noise = 0;
+  double adc_offset = 0;
+  double adc_gain = 0;
+
+  /// Whether any of it is switched on.
+  [[nodiscard]] bool any() const {
+    return variation > 0 || stuck_low > 0 || stuck_high > 0 || read_noise > 0 || adc_offset > 0 ||
+           adc_gain > 0;
+  }
+
+  static constexpr auto fields() {
+    using config::field;
+    return config::list<Nonideal>(
+        field("variation", &Nonideal::variation)
+            .range(0, 2)
+            .doc(
+                "standard deviation of a programmed cell's level relative to that level; drawn per "
+                "cell and write"),
+        field("spread", &Nonideal::spread).doc("distribution of the programmed levels"),
+        field("stuck_low", &Nonideal::stuck_low)
+            .range(0, 1)
+            .doc("fraction of the cells that hold the lowest level whatever is written"),
+        field("stuck_high", &Nonideal::stuck_high)
+            .range(0, 1)
+            .doc("fraction of the cells that hold the highest level whatever is written"),
+        field("read_noise", &Nonideal::read_noise)
+            .range(0, 1e4)
+            .doc("standard deviation of a column's current in one read, in steps of the converter; "
+                 "one step is one level of one cell times the smallest input"),
+        field("adc_offset", &Nonideal::adc_offset)
+            .range(0, 1e4)
+            .doc("standard deviation of the converters' offsets, in steps; drawn per converter"),
+        field("adc_gain", &Nonideal::adc_gain)
+            .range(0, 1)
+            .doc("standard deviation of the converters' gains around 1; drawn per converter"));
+  }
+};
+
 struct Spec {
   int rows = 128;
   int columns = 128;
@@ -208,6 +265,7 @@ struct Spec {
   WriteGranularity write_granularity = WriteGranularity::array;
   int write_pulses = 1;
   double endurance = 0;
+  Nonideal nonideal;
   Prices prices;
   Parts parts;
   std::string source;
@@ -275,6 +333,9 @@ struct Spec {
         field("endurance", &Spec::endurance)
             .range(0, 1e18)
             .doc("writes a cell survives; 0 is unknown"),
+        field("nonideal", &Spec::nonideal)
+            .doc("what devices do to the numbers in a bit-accurate run; all off by default, and "
+                 "without effect on time and energy"),
         field("prices", &Spec::prices).doc("energy of each action"),
         field("parts", &Spec::parts).doc("area and leakage of each circuit"),
         field("source", &Spec::source).doc("the paper"));

@@ -4,6 +4,7 @@
 
 #include "sim/base/math.hpp"
 #include "sim/base/rng.hpp"
+#include "workloads/float_executor.hpp"
 #include "workloads/parameters.hpp"
 #include "workloads/quantize.hpp"
 
@@ -29,13 +30,15 @@ Network at_signal_bits(Network network) {
 }
 
 /// All values, or kSignalSamples of them drawn with replacement.
-std::vector<double> sample(std::span<const std::int32_t> values, Rng& rng) {
+template <class T>
+std::vector<double> sample(const std::vector<T>& values, Rng& rng) {
   if (std::ssize(values) <= kSignalSamples) {
     return {values.begin(), values.end()};
   }
   std::vector<double> out(static_cast<std::size_t>(kSignalSamples));
   for (double& v : out) {
-    v = values[static_cast<std::size_t>(rng.uniform(0, std::ssize(values) - 1))];
+    v = static_cast<double>(
+        values[static_cast<std::size_t>(rng.uniform(0, std::ssize(values) - 1))]);
   }
   return out;
 }
@@ -311,6 +314,35 @@ std::vector<LayerSignal> measured_signals(const Network& network,
       append(out[m].inputs, sample(golden.tensor(layer.inputs[0]), rngs[m]));
       if (layer.has_dynamic_weights()) {
         append(out[m].weights, sample(golden.tensor(layer.inputs[1]), rngs[m]));
+      }
+    }
+  }
+  return out;
+}
+
+std::vector<LayerSignal> float_signals(const FloatModel& model,
+                                       std::span<const std::vector<float>> images,
+                                       bool input_signed) {
+  Network network = model.network;
+  network.layers.front().out_signed = input_signed;
+  network = at_signal_bits(std::move(network));
+  FloatExecutor executor(model);
+  std::vector<LayerSignal> out;
+  std::vector<Rng> rngs;
+  const std::vector<LayerId> ids = matrix_layers(network);
+  for (const LayerId id : ids) {
+    Rng& rng = rngs.emplace_back(1, "signal/" + network.layer(id).name);
+    LayerSignal& signal = out.emplace_back();
+    signal.signed_inputs = network.layer(id).in_signed;
+    signal.weights = sample(model.parameters[static_cast<std::size_t>(id)].weights, rng);
+  }
+  for (const std::vector<float>& image : images) {
+    executor.run(image);
+    for (std::size_t m = 0; m < ids.size(); ++m) {
+      const Layer& layer = network.layer(ids[m]);
+      append(out[m].inputs, sample(executor.tensor(layer.inputs[0]), rngs[m]));
+      if (layer.has_dynamic_weights()) {
+        append(out[m].weights, sample(executor.tensor(layer.inputs[1]), rngs[m]));
       }
     }
   }

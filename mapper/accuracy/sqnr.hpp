@@ -22,6 +22,7 @@
 #pragma once
 
 #include "mapper/accuracy/sensitivity.hpp"
+#include "workloads/float_model.hpp"
 #include "workloads/golden.hpp"
 #include "workloads/network.hpp"
 
@@ -45,6 +46,12 @@ inline constexpr std::int64_t kSignalSamples = 2048;
 std::vector<LayerSignal> measured_signals(const Network& network,
                                           const ParameterSource& parameters,
                                           std::span<const std::vector<std::int32_t>> images);
+
+/// Signals of real weights, as the float executor computes them for `images`.
+/// `input_signed`: the images have negative values.
+std::vector<LayerSignal> float_signals(const FloatModel& model,
+                                       std::span<const std::vector<float>> images,
+                                       bool input_signed);
 
 /// Signals drawn from the distributions that quantize.hpp aims at, tensor by tensor: synthetic
 /// weights and images; matrix layers and additions are normal, clamped at four times their spread,

@@ -5,6 +5,7 @@
 #include "sim/base/diagnostics.hpp"
 #include "sim/base/math.hpp"
 #include "sim/base/rng.hpp"
+#include "workloads/builder.hpp"
 #include "workloads/parameters.hpp"
 #include "workloads/quantize.hpp"
 #include "workloads/zoo.hpp"
@@ -167,6 +168,24 @@ double noise_between(const std::vector<double>& x, const std::vector<double>& y)
     xy += (x[i] - mx) * (y[i] - my);
   }
   return 1 - xy * xy / (xx * yy);
+}
+
+TEST(Sqnr, RealWeightsBringTheirOwnSignals) {
+  Builder b("net", {1, 1, 3});
+  b.fc("one", b.last(), 2, {.activation = Activation::relu});
+  b.fc("two", b.last(), 1);
+  FloatModel model{b.build(), std::vector<FloatParameters>(3)};
+  model.parameters[1].weights = {1.0F, 0.0F, -2.0F, 0.5F, 0.5F, 0.5F};
+  model.parameters[2].weights = {3.0F, -1.0F};
+  const std::vector<std::vector<float>> images = {{1.0F, -1.0F, 0.5F}, {2.0F, 0.0F, 0.0F}};
+  const std::vector<LayerSignal> signals = float_signals(model, images, true);
+  ASSERT_EQ(signals.size(), 2U);
+  EXPECT_EQ(signals[0].weights, (std::vector<double>{1, 0, -2, 0.5, 0.5, 0.5}));
+  EXPECT_EQ(signals[0].inputs, (std::vector<double>{1, -1, 0.5, 2, 0, 0}));
+  EXPECT_TRUE(signals[0].signed_inputs);
+  EXPECT_EQ(signals[1].inputs, (std::vector<double>{0, 0.25, 2, 1}));
+  EXPECT_FALSE(signals[1].signed_inputs);
+  EXPECT_FALSE(float_signals(model, images, false)[0].signed_inputs);
 }
 
 TEST(Sqnr, NoiseAtTheOutputAddsUpAndFollowsTheWidths) {

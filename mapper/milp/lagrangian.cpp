@@ -2,6 +2,8 @@
 // SPDX-FileCopyrightText: The Tessera authors
 #include "mapper/milp/lagrangian.hpp"
 
+#include "mapper/milp/shortfall.hpp"
+
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -15,6 +17,9 @@ namespace tessera::mapper::milp {
 namespace {
 
 constexpr double kExact = 1e-12;  ///< relative difference that is rounding
+constexpr int kPriceRounds = 2;   ///< over all limits
+constexpr int kPriceDoublings = 12;
+constexpr int kPriceBisections = 12;
 
 class Search {
  public:
@@ -49,7 +54,19 @@ class Search {
   [[nodiscard]] Selection selection(Weights weights, double interval) const;
   /// Costs are losses, without a budget of them.
   [[nodiscard]] Selection least_loss(double interval) const;
+  /// Without a budget of losses: costs are PEs.
+  [[nodiscard]] Selection least_pes(double interval) const;
   SelectionResult solve(const Selection& selection, const SelectionOptions& options);
+  /// The same under the budget's limits; leaves the best prices in `prices`.
+  SelectionResult solve_limited(const Selection& selection,
+                                const SelectionOptions& options,
+                                PerLimit& prices);
+  /// `selection` with prices for what the limits bound.
+  [[nodiscard]] Selection priced(Selection selection, const PerLimit& prices) const;
+
+  [[nodiscard]] const PerLimit& uses_of(std::size_t layer, int choice) const {
+    return problem_.layers[layer].choices[static_cast<std::size_t>(choice)].uses;
+  }
 
   Outcome weighted(Weights weights);
   Outcome over_intervals(Weights weights);
@@ -128,11 +145,152 @@ Selection Search::least_loss(double interval) const {
   return out;
 }
 
+Selection Search::least_pes(double interval) const {
+  Selection out;
+  out.counts = &counts_;
+  out.layers.resize(problem_.layers.size());
+  for_families(interval, [&](std::size_t l, int c, const Choice& choice, std::int64_t least) {
+    out.layers[l].push_back({c, static_cast<double>(choice.pes * least), 0, 0, 0, least});
+  });
+  return out;
+}
+
 SelectionResult Search::solve(const Selection& selection, const SelectionOptions& options) {
+  if (budget_.has_limits()) {
+    PerLimit prices{};
+    return solve_limited(selection, options, prices);
+  }
   SelectionResult result = solve_selection(selection, options);
   evaluations_ += result.dual.evaluations;
   states_ += result.states;
   return result;
+}
+
+Selection Search::priced(Selection selection, const PerLimit& prices) const {
+  for (std::size_t i = 0; i < kLimits; ++i) {
+    if (prices[i] > 0) {
+      selection.constant -= prices[i] * budget_.limits[i];
+    }
+  }
+  for (std::size_t l = 0; l < selection.layers.size(); ++l) {
+    for (Family& family : selection.layers[l]) {
+      for (std::size_t i = 0; i < kLimits; ++i) {
+        family.per_replica += prices[i] * uses_of(l, family.choice)[i];
+      }
+    }
+  }
+  return selection;
+}
+
+SelectionResult Search::solve_limited(const Selection& selection,
+                                      const SelectionOptions& options,
+                                      PerLimit& prices) {
+  SelectionResult out;
+  PerLimit least{};
+  for (std::size_t l = 0; l < selection.layers.size(); ++l) {
+    PerLimit layer;
+    layer.fill(kInfinity);
+    for (const Family& family : selection.layers[l]) {
+      for (std::size_t i = 0; i < kLimits; ++i) {
+        layer[i] =
+            std::min(layer[i], uses_of(l, family.choice)[i] * static_cast<double>(family.least));
+      }
+    }
+    for (std::size_t i = 0; i < kLimits; ++i) {
+      least[i] += layer[i];
+    }
+  }
+  for (std::size_t i = 0; i < kLimits; ++i) {
+    if (least[i] > budget_.limits[i] * kLossRounding) {
+      out.infeasible = true;
+      return out;
+    }
+  }
+  const auto done = [&] {
+    return out.infeasible || out.cost <= options.enough || out.bound > options.hopeless ||
+           (out.cost < kInfinity &&
+            out.cost - out.bound <= std::max(options.gap, kExact) * std::abs(out.cost));
+  };
+  double scale = 0;  // of costs
+  /// What the answer at these prices uses; nothing when there is none.
+  const auto look = [&](const PerLimit& at) -> std::optional<PerLimit> {
+    SelectionOptions inner = options;
+    inner.enough = -kInfinity;                // of answers that need not keep to the limits
+    inner.gap = std::max(options.gap, 1e-3);  // prices are only approximate as well
+    const SelectionResult found = solve_selection(priced(selection, at), inner);
+    out.dual.evaluations += found.dual.evaluations;
+    out.states += found.states;
+    if (found.infeasible) {
+      out.infeasible = true;
+      return std::nullopt;
+    }
+    if (found.bound > out.bound) {
+      const std::int64_t evaluations = out.dual.evaluations;
+      out.bound = found.bound;
+      out.dual = found.dual;
+      out.dual.evaluations = evaluations;
+      prices = at;
+    }
+    if (found.options.empty()) {
+      return std::nullopt;
+    }
+    std::vector<Option> answer = found.options;
+    PerLimit uses{};
+    double cost = selection.constant;
+    for (std::size_t l = 0; l < answer.size(); ++l) {
+      const auto replicas = static_cast<double>(answer[l].replicas);
+      for (std::size_t i = 0; i < kLimits; ++i) {
+        const double used = uses_of(l, answer[l].choice)[i] * replicas;
+        uses[i] += used;
+        answer[l].cost -= at[i] * used;
+      }
+      cost += answer[l].cost;
+    }
+    scale = std::max(scale, std::abs(cost));
+    bool holds = true;
+    for (std::size_t i = 0; i < kLimits; ++i) {
+      holds = holds && uses[i] <= budget_.limits[i] * kLossRounding;
+    }
+    if (holds && cost < out.cost) {
+      out.cost = cost;
+      out.options = std::move(answer);
+    }
+    return uses;
+  };
+  PerLimit at{};
+  std::optional<PerLimit> uses = look(at);
+  const auto exceeds = [&](std::size_t i) {
+    return uses && (*uses)[i] > budget_.limits[i] * kLossRounding;
+  };
+  for (int round = 0; round < kPriceRounds && !done(); ++round) {
+    for (std::size_t i = 0; i < kLimits && !done(); ++i) {
+      if (!exceeds(i)) {
+        continue;
+      }
+      double low = at[i];
+      double high = std::max(2 * low, std::max(scale, 1e-9) / budget_.limits[i] / 16);
+      for (int step = 0; step < kPriceDoublings && !done(); ++step) {
+        at[i] = high;
+        uses = look(at);
+        if (!exceeds(i)) {
+          break;
+        }
+        low = high;
+        high *= 4;
+      }
+      for (int step = 0; step < kPriceBisections && !done(); ++step) {
+        at[i] = (low + high) / 2;
+        uses = look(at);
+        (exceeds(i) ? low : high) = at[i];
+      }
+      at[i] = high;
+      uses = look(at);
+    }
+  }
+  evaluations_ += out.dual.evaluations;
+  states_ += out.states;
+  out.bound = std::min(out.bound, out.cost);
+  return out;
 }
 
 Search::Outcome Search::weighted(Weights weights) {
@@ -155,6 +313,16 @@ Search::Outcome Search::weighted(Weights weights) {
 
 Search::Outcome Search::within(double interval) {
   Outcome out;
+  if (budget_.loss == kInfinity && budget_.has_limits()) {
+    const auto pes = static_cast<double>(budget_.pes);
+    const SelectionResult result =
+        solve(least_pes(interval),
+              {.gap = 0, .max_states = options_.max_states, .enough = pes, .hopeless = pes});
+    if (!result.options.empty() && result.cost <= pes) {
+      return {solution_of(result.options), 0, 0};
+    }
+    return {{}, kInfinity, result.infeasible || result.bound > pes ? kInfinity : -kInfinity};
+  }
   if (budget_.loss == kInfinity) {
     std::vector<std::int64_t> best(problem_.layers.size(),
                                    std::numeric_limits<std::int64_t>::max());
@@ -265,7 +433,9 @@ Search::Outcome Search::over_intervals(Weights weights) {
   const Range all = look(shortest, kInfinity);
   std::vector<Range> open = {{shortest, longest, all.cost, all.bound}};
   out.outside = bound_of(longest, all.cost);
-  for (int step = 0; step < options_.max_intervals; ++step) {
+  // With limits each is many selections, and what is left open is GLPK's.
+  const int most = budget_.has_limits() ? options_.max_intervals / 20 : options_.max_intervals;
+  for (int step = 0; step < most; ++step) {
     const Range range = open.front();
     if (out.value - range.bound <= options_.gap * std::abs(out.value) ||
         range.high - range.low <= kExact * range.high) {
@@ -293,6 +463,11 @@ Search::Outcome Search::over_intervals(Weights weights) {
     out.bound = std::min(out.bound, range.bound);
     out.least_interval = std::min(out.least_interval, range.low);
     out.most_interval = std::max(out.most_interval, range.high);
+  }
+  if (budget_.has_limits() && out.outside < out.value) {
+    // The prices of limits leave a gap that no division of the interval closes: let GLPK look
+    // there.
+    out.outside = out.most_interval = kInfinity;
   }
   return out;
 }
@@ -383,6 +558,14 @@ LagrangianResult Search::run(Objective objective) {
       found = product(out);
       break;
   }
+  if (found.solution.choice.empty() && found.bound < kInfinity && budget_.has_limits()) {
+    if (std::optional<Solution> first = one_replica_each(problem_, budget_, options_.fixed)) {
+      found.solution = std::move(*first);
+    } else {
+      found.bound = kInfinity;
+    }
+    found.most_interval = kInfinity;
+  }
   out.least_interval = found.least_interval;
   out.most_interval = found.most_interval;
   out.outside = found.outside;
@@ -418,6 +601,10 @@ void drop_dominated(const Problem& problem,
                     std::size_t layer,
                     bool with_interval,
                     std::vector<Option>& options) {
+  const auto uses_of = [&](const Option& option, std::size_t limit) {
+    const Choice& choice = problem.layers[layer].choices[static_cast<std::size_t>(option.choice)];
+    return choice.uses[limit] * static_cast<double>(option.replicas);
+  };
   std::vector<double> busy;
   busy.reserve(options.size());
   for (const Option& option : options) {
@@ -429,7 +616,15 @@ void drop_dominated(const Problem& problem,
     if (x.cost > y.cost || x.pes > y.pes || x.loss > y.loss || busy[a] > busy[b]) {
       return false;
     }
-    const bool equal = x.cost == y.cost && x.pes == y.pes && x.loss == y.loss && busy[a] == busy[b];
+    bool equal = x.cost == y.cost && x.pes == y.pes && x.loss == y.loss && busy[a] == busy[b];
+    for (std::size_t i = 0; i < kLimits; ++i) {
+      const double of_x = uses_of(x, i);
+      const double of_y = uses_of(y, i);
+      if (of_x > of_y) {
+        return false;
+      }
+      equal = equal && of_x == of_y;
+    }
     return !equal || a < b;
   };
   std::vector<Option> kept;
@@ -467,7 +662,16 @@ Candidates Search::candidates(Objective objective,
       }
     }
   }
-  const Dual dual = solve(selection, {.gap = kInfinity}).dual;
+  Dual dual;
+  PerLimit prices{};
+  if (budget_.has_limits()) {
+    dual =
+        solve_limited(selection, {.gap = options_.gap, .max_states = options_.max_states}, prices)
+            .dual;
+    selection = priced(std::move(selection), prices);
+  } else {
+    dual = solve(selection, {.gap = kInfinity}).dual;
+  }
   const double value = value_of(incumbent.evaluation, incumbent.weights);
   double slack = throughput
                      ? budget_.loss - dual.bound
@@ -479,8 +683,14 @@ Candidates Search::candidates(Objective objective,
   for (;;) {
     out.layers = options_within(selection, dual, slack);
     std::int64_t size = 0;
-    for (const std::vector<Option>& layer : out.layers) {
-      size += std::ssize(layer);
+    for (std::size_t l = 0; l < out.layers.size(); ++l) {
+      size += std::ssize(out.layers[l]);
+      for (Option& option : out.layers[l]) {
+        for (std::size_t i = 0; i < kLimits; ++i) {
+          option.cost -=
+              prices[i] * uses_of(l, option.choice)[i] * static_cast<double>(option.replicas);
+        }
+      }
     }
     if (size <= 4 * limit) {
       size = 0;

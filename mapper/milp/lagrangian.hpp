@@ -13,7 +13,13 @@
 ///             gets better, from several starts. Only supported points (those on the convex hull of
 ///             all (latency, energy)) can be found; the bound is the least product in the polygon
 ///             that the bounds of all weighted sums leave, so the gap also covers what was missed
-/// Deterministic: work is limited by counts, never by a clock.
+/// limits      of the budget (buffer, vector unit) get prices of their own around all of this: a
+///             limit's price times what it leaves unused is added, so the bound stays one, and the
+///             answers met on the way that keep to all limits are answers. One price after the
+///             other is bisected; with two limits that need not find the best prices, and the gap
+///             says what was missed
+/// Deterministic: work is limited by counts, never by a clock. (With limits GLPK is asked for a
+/// first answer where prices find none.)
 #pragma once
 
 #include "mapper/milp/selection.hpp"

@@ -10,12 +10,14 @@
 
 namespace tessera::mapper::milp {
 
-bool ResourceLimit::holds(const std::vector<std::int64_t>& replicas) const {
-  double sum = 0;
-  for (std::size_t l = 0; l < replicas.size(); ++l) {
-    sum += usage[l] * static_cast<double>(replicas[l]);
+std::vector<std::pair<Limit, Row>> limit_rows(const Budget& budget) {
+  std::vector<std::pair<Limit, Row>> out;
+  for (const auto& [limit, name] : enum_names(Limit{})) {
+    if (budget.limits[static_cast<std::size_t>(limit)] < kInfinity) {
+      out.push_back({limit, {fmt::format("limit_{}", name), -kInfinity, kLossRounding, {}}});
+    }
   }
-  return sum <= capacity;
+  return out;
 }
 
 Solution OneHot::decode(const std::vector<double>& values) const {
@@ -48,7 +50,7 @@ std::vector<double> OneHot::encode(const Solution& solution, const Evaluation& e
     }
   }
   if (interval >= 0) {
-    out[static_cast<std::size_t>(interval)] = evaluation.interval / unit;
+    out[static_cast<std::size_t>(interval)] = evaluation.interval / interval_unit;
   }
   return out;
 }
@@ -59,8 +61,7 @@ OneHot one_hot(const Problem& problem,
                Weights weights,
                double least_interval,
                double unit,
-               std::vector<std::vector<Option>> options,
-               const std::vector<ResourceLimit>& limits) {
+               std::vector<std::vector<Option>> options) {
   OneHot out;
   out.unit = unit;
   out.options = std::move(options);
@@ -72,14 +73,16 @@ OneHot one_hot(const Problem& problem,
     out.constant = weights.latency * problem.fixed_latency + weights.energy * problem.fixed_energy;
   }
   const bool with_interval = static_power > 0;
+  const double shortest = std::max(problem.fixed_interval, least_interval);
+  if (throughput) {
+    out.interval_unit = unit;
+  } else if (shortest > 0) {
+    out.interval_unit = shortest;
+  }
   Row pes{"pes", -kInfinity, static_cast<double>(budget.pes), {}};
   Row loss{"loss", -kInfinity, budget.loss * kLossRounding, {}};
   std::vector<Row> slowest;
-  std::vector<Row> resources;
-  resources.reserve(limits.size());
-  for (const ResourceLimit& limit : limits) {
-    resources.push_back({"limit_" + limit.name, -kInfinity, limit.capacity, {}});
-  }
+  std::vector<std::pair<Limit, Row>> limits = limit_rows(budget);
   for (std::size_t l = 0; l < out.options.size(); ++l) {
     const ProblemLayer& layer = problem.layers[l];
     Row one{fmt::format("one_{}_{}", l, layer.name), 1, 1, {}};
@@ -99,11 +102,12 @@ OneHot one_hot(const Problem& problem,
           cost / unit});
       const auto replicas = static_cast<double>(option.replicas);
       one.terms.push_back({column, 1});
-      busy.terms.push_back({column, occupied / unit});
+      busy.terms.push_back({column, occupied / out.interval_unit});
       pes.terms.push_back({column, static_cast<double>(choice.pes) * replicas});
       loss.terms.push_back({column, choice.loss});
-      for (std::size_t i = 0; i < limits.size(); ++i) {
-        resources[i].terms.push_back({column, limits[i].usage[l] * replicas});
+      for (auto& [limit, row] : limits) {
+        const auto i = static_cast<std::size_t>(limit);
+        row.terms.push_back({column, choice.uses[i] * replicas / budget.limits[i]});
       }
     }
     model.add(std::move(one));
@@ -113,15 +117,15 @@ OneHot one_hot(const Problem& problem,
   if (budget.loss < kInfinity) {
     model.add(std::move(loss));
   }
-  for (Row& row : resources) {
+  for (auto& [limit, row] : limits) {
     model.add(std::move(row));
   }
   if (with_interval) {
     out.interval = model.add(Column{"interval",
-                                    std::max(problem.fixed_interval, least_interval) / unit,
+                                    shortest / out.interval_unit,
                                     kInfinity,
                                     Domain::continuous,
-                                    static_power});
+                                    static_power * out.interval_unit / unit});
     for (Row& row : slowest) {
       row.terms.push_back({out.interval, -1});
       model.add(std::move(row));

@@ -77,59 +77,6 @@ void finish(const Problem& problem,
   }
 }
 
-bool hold(const std::vector<ResourceLimit>& limits, const std::vector<std::int64_t>& replicas) {
-  return std::all_of(limits.begin(), limits.end(), [&](const ResourceLimit& limit) {
-    return limit.holds(replicas);
-  });
-}
-
-/// One replica more, again and again, where it gains most per PE (latency) or is slowest
-/// (throughput), as long as all limits hold. Empty when one replica each already breaks one.
-std::vector<std::int64_t> greedy(const Problem& problem,
-                                 std::span<const int> choice,
-                                 const Budget& budget,
-                                 Objective objective,
-                                 const std::vector<ResourceLimit>& limits) {
-  std::vector<std::int64_t> replicas(choice.size(), 1);
-  if (!hold(limits, replicas)) {
-    return {};
-  }
-  std::vector<bool> closed(choice.size());
-  std::int64_t left = budget.pes - pes_of(problem, choice);
-  for (;;) {
-    std::size_t where = choice.size();
-    double most = 0;
-    for (std::size_t l = 0; l < choice.size(); ++l) {
-      const Choice& one = choice_of(problem, choice, l);
-      const double now = one.per_position * problem.rounds(problem.layers[l], replicas[l]);
-      double gain = now;
-      if (objective == Objective::latency) {
-        const double next = one.per_position * problem.rounds(problem.layers[l], replicas[l] + 1);
-        gain = (now - next) / static_cast<double>(std::max<std::int64_t>(one.pes, 1));
-      }
-      if (!closed[l] && gain > most) {
-        most = gain;
-        where = l;
-      }
-    }
-    if (where == choice.size()) {
-      return replicas;
-    }
-    ++replicas[where];
-    const std::int64_t pes = choice_of(problem, choice, where).pes;
-    if (pes > left || replicas[where] > problem.layers[where].max_replicas ||
-        !hold(limits, replicas)) {
-      --replicas[where];
-      if (objective == Objective::throughput) {
-        return replicas;  // the slowest layer cannot become faster
-      }
-      closed[where] = true;
-    } else {
-      left -= pes;
-    }
-  }
-}
-
 /// The counts that a MILP may choose from.
 struct Open {
   std::vector<std::vector<Option>> layers;
@@ -174,8 +121,7 @@ Secants secants(const Problem& problem,
                 const Budget& budget,
                 Objective objective,
                 double unit,
-                const Open& open,
-                const std::vector<ResourceLimit>& limits) {
+                const Open& open) {
   Secants out;
   out.unit = unit;
   const bool latency = objective == Objective::latency;
@@ -183,11 +129,7 @@ Secants secants(const Problem& problem,
   MilpModel& model = out.model;
   model.name = problem.network;
   Row pes{"pes", -kInfinity, static_cast<double>(budget.pes), {}};
-  std::vector<Row> resources;
-  resources.reserve(limits.size());
-  for (const ResourceLimit& limit : limits) {
-    resources.push_back({"limit_" + limit.name, -kInfinity, limit.capacity, {}});
-  }
+  std::vector<std::pair<Limit, Row>> limits = limit_rows(budget);
   std::vector<Row> rows;
   std::vector<Row> slowest;
   for (std::size_t l = 0; l < choice.size(); ++l) {
@@ -223,8 +165,9 @@ Secants secants(const Problem& problem,
                       {{u, k * (k + 1) / first}, {r, 1}}});
     }
     pes.terms.push_back({r, static_cast<double>(one.pes)});
-    for (std::size_t i = 0; i < limits.size(); ++i) {
-      resources[i].terms.push_back({r, limits[i].usage[l]});
+    for (auto& [limit, row] : limits) {
+      const auto i = static_cast<std::size_t>(limit);
+      row.terms.push_back({r, one.uses[i] / budget.limits[i]});
     }
     slowest.push_back({fmt::format("slowest_{}_{}", l, layer.name), -kInfinity, 0, {{u, slow}}});
   }
@@ -232,7 +175,7 @@ Secants secants(const Problem& problem,
     model.add(std::move(row));
   }
   model.add(std::move(pes));
-  for (Row& row : resources) {
+  for (auto& [limit, row] : limits) {
     model.add(std::move(row));
   }
   if (!latency) {
@@ -290,18 +233,9 @@ Replication replicate_milp(const Problem& problem,
   if (known.solution.choice.empty()) {
     return infeasible(solver);
   }
-  bool has_start = true;
-  if (!hold(options.limits, known.solution.replicas)) {
-    known.solution.replicas = greedy(bounded, choice, budget, effect, options.limits);
-    has_start = !known.solution.replicas.empty();
-    if (has_start) {
-      known.evaluation = evaluate(bounded, known.solution);
-      known.most_interval = known.evaluation.interval;
-    }
-  }
 
   Open open;
-  if (options.reduce && has_start) {
+  if (options.reduce) {
     Budget free = budget;
     free.loss = kInfinity;
     Candidates left = candidates(bounded, free, effect, known, 20000, lagrangian);
@@ -309,17 +243,17 @@ Replication replicate_milp(const Problem& problem,
   } else {
     open = capped_counts(bounded, choice, budget, options);
   }
-  const double value = has_start ? known.evaluation.value(effect) : free_bound;
+  const double value = known.evaluation.value(effect);
   const double unit = value > 0 ? value : 1;
   Budget area = budget;
   area.loss = kInfinity;
   SolveOptions solve_options = options.solve;
-  const bool start = options.reduce && has_start;
+  const bool start = options.reduce;
   Replication out;
   SolveResult result;
   double constant = 0;
   if (form_b) {
-    const Secants form = secants(bounded, choice, area, effect, unit, open, options.limits);
+    const Secants form = secants(bounded, choice, area, effect, unit, open);
     constant = form.constant;
     if (start) {
       solve_options.start = encode(form, known.solution.replicas, known.evaluation);
@@ -331,8 +265,8 @@ Replication replicate_milp(const Problem& problem,
       out.replicas.push_back(std::llround(result.values[2 * l]));
     }
   } else {
-    const OneHot form = one_hot(
-        bounded, area, effect, {1, 0}, open.least_interval, unit, open.layers, options.limits);
+    const OneHot form =
+        one_hot(bounded, area, effect, {1, 0}, open.least_interval, unit, open.layers);
     constant = form.constant;
     if (start) {
       solve_options.start = form.encode(known.solution, known.evaluation);

@@ -4,9 +4,10 @@
 ///
 /// Minimised are the values of the Problem. Of energy, replicas change only the static part, so it
 /// is optimised as throughput is; edp is optimised as latency is, the factor that replicas change.
-/// A choice's loss is not looked at.
+/// A choice's loss is not looked at. The budget's limits hold in what GLPK and replicate_fast
+/// answer; the two oracles (replicate_dp, replicate_bisection) know PEs alone.
 ///
-/// Errors   too few PEs for one replica of every layer: Status::infeasible (shortfall.hpp says by
+/// Errors   no room for one replica of every layer: Status::infeasible (shortfall.hpp says by
 ///          how much)
 /// Source   forms A and B: LRMP's "linear programming" as reconstructed, docs/facts.md; the dynamic
 ///          program: CIM-MLC, ASPLOS 2024
@@ -39,7 +40,6 @@ struct ReplicationOptions {
   bool reduce = true;
   std::int64_t cap = 64;
   std::vector<std::int64_t> upper;  ///< replicas by layer; empty for none beyond the Problem's
-  std::vector<ResourceLimit> limits;
   SolveOptions solve;
 };
 

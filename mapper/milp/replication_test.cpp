@@ -87,16 +87,49 @@ TEST(Replication, EnergyAndEdpFollowWhatReplicasChange) {
 }
 
 TEST(Replication, KeepsToLimits) {
-  const Problem problem = two_layers();
+  Problem problem = two_layers();
+  problem.layers[0].choices[0].uses = {0, 1};
+  problem.layers[1].choices[0].uses = {0, 3};
   ReplicationOptions options;
   options.upper = {5, 1000};
-  options.limits = {{"vector units", {1, 3}, 14}};
-  const Replication found =
-      replicate_milp(problem, kFirst, Budget{100}, Objective::latency, options);
+  Budget budget{100};
+  budget.limits[static_cast<std::size_t>(Limit::vector_unit)] = 14;
+  const Replication found = replicate_milp(problem, kFirst, budget, Objective::latency, options);
   EXPECT_EQ(found.replicas, (std::vector<std::int64_t>{5, 3}));
-  options.limits = {{"vector units", {1, 3}, 3}};
-  EXPECT_EQ(replicate_milp(problem, kFirst, Budget{100}, Objective::latency, options).report.status,
+  budget.limits[static_cast<std::size_t>(Limit::vector_unit)] = 3;
+  EXPECT_EQ(replicate_milp(problem, kFirst, budget, Objective::latency, options).report.status,
             Status::infeasible);
+  const std::optional<Shortfall> shortfall = find_shortfall(problem, budget, kFirst);
+  ASSERT_TRUE(shortfall);
+  EXPECT_EQ(shortfall->sentence(),
+            "needs at least 4 lanes of vector units for one replica of every layer, 3 are allowed: "
+            "1 missing");
+  EXPECT_EQ(shortfall->remedy(), "1.334 times the limit of vector_unit suffices");
+}
+
+/// Cycles times watts in joules: with t in joules' unit, coefficients of 1e8 made GLPK lose
+/// answers.
+TEST(OneHot, CoefficientsStayNearOneInRealUnits) {
+  Problem problem = two_layers();
+  problem.static_power = 1e-9;
+  for (ProblemLayer& layer : problem.layers) {
+    layer.choices[0].per_position *= 1e6;
+    layer.choices[0].energy *= 1e-3;
+  }
+  const Evaluation once = evaluate(problem, {kFirst, {1, 1}});
+  const std::vector<std::vector<Option>> options = {{{0, 1, 0, 1, 0, 0}, {0, 2, 0, 2, 0, 0}},
+                                                    {{0, 1, 0, 2, 0, 0}}};
+  const OneHot form =
+      one_hot(problem, {10}, Objective::energy, {0, 1}, once.interval / 4, once.energy, options);
+  for (const milp::Row& row : form.model.rows) {
+    for (const Term& term : row.terms) {
+      EXPECT_LE(std::abs(term.coefficient), 10) << row.name;
+    }
+  }
+  const Evaluation twice = evaluate(problem, {kFirst, {2, 1}});
+  const std::vector<double> values = form.encode({kFirst, {2, 1}}, twice);
+  EXPECT_DOUBLE_EQ(form.constant + form.unit * form.model.value(values), twice.energy);
+  EXPECT_LE(form.model.violation(values), 1e-12);
 }
 
 TEST(Replication, TooFewPesAreInfeasible) {

@@ -25,16 +25,18 @@ constexpr double kRounding = 1e-14;  ///< relative, of a sum over all layers
 Option make_option(const Counts& counts, const Family& family, std::int64_t replicas) {
   return {family.choice,
           replicas,
-          family.fixed + family.per_round * counts.rounds(replicas),
+          family.fixed + family.per_round * counts.rounds(replicas) +
+              family.per_replica * static_cast<double>(replicas),
           family.pes * replicas,
           family.loss,
           0};
 }
 
-/// What a replica must save in rounds to be worth its PEs.
+/// What a replica must save in rounds to be worth its PEs and its own cost.
 double weight_of(const Family& family, double pes_price) {
-  return family.per_round > 0 ? pes_price * static_cast<double>(family.pes) / family.per_round
-                              : kInf;
+  return family.per_round > 0
+             ? (pes_price * static_cast<double>(family.pes) + family.per_replica) / family.per_round
+             : kInf;
 }
 
 struct Totals {
@@ -214,12 +216,12 @@ Totals Solver::evaluate(double pes_price, double loss_price) {
     for (const Family& family : selection_.layers[l]) {
       const double weight = weight_of(family, pes_price);
       const std::int64_t k = weight < kInf ? counts.best(weight, family.least) : family.least;
-      const double priced = family.fixed + family.per_round * counts.rounds(k) +
-                            pes_price * static_cast<double>(family.pes * k) +
-                            loss_price * family.loss;
+      const Option option = make_option(counts, family, k);
+      const double priced =
+          option.cost + pes_price * static_cast<double>(option.pes) + loss_price * option.loss;
       if (priced < lowest) {
         lowest = priced;
-        picks_[l] = make_option(counts, family, k);
+        picks_[l] = option;
       }
     }
     value += lowest;
@@ -317,6 +319,10 @@ void Solver::improve() {
           const std::int64_t next = counts.index_of(fitting + 1) - 1;
           index = family.choice == now.choice ? std::min(counts.index_of(now.replicas) + 1, next)
                                               : next;
+          if (family.per_replica > 0) {  // beyond that they cost more than they save
+            index =
+                std::min(index, counts.index_of(counts.best(weight_of(family, 0), family.least)));
+          }
         }
         const Option other = make_option(counts, family, counts.at(index));
         const double gain = now.cost - other.cost;

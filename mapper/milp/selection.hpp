@@ -3,7 +3,8 @@
 /// The problem under every optimiser here, and its Lagrangian solver: pick one (choice, replicas)
 /// of every layer so that a sum of costs is least under two budgets (a multiple-choice knapsack).
 ///
-///   minimise    constant + sum_l cost_l       cost = fixed + per_round * rounds_l(k), k >= least
+///   minimise    constant + sum_l cost_l
+///               cost = fixed + per_round * rounds_l(k) + per_replica * k, k >= least
 ///   subject to  sum_l k * pes <= pes          sum_l loss <= loss
 ///
 /// Dual     g(x, y) = constant + sum_l min (cost + x * k * pes + y * loss) - x * pes - y * loss
@@ -37,6 +38,7 @@ struct Family {
   double loss = 0;
   std::int64_t least = 1;  ///< replicas
   std::int64_t most = 0;   ///< that are of interest when per_round is 0, if above least
+  double per_replica = 0;  ///< not negative
 };
 
 struct Selection {

@@ -3,6 +3,7 @@
 #include "mapper/rl/dense_net.hpp"
 
 #include "mapper/rl/kernels.hpp"
+#include "sim/base/product.hpp"
 
 #include <Eigen/Core>
 

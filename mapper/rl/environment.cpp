@@ -15,8 +15,8 @@
 namespace tessera::mapper::rl {
 namespace {
 
-void describe_widths(const WidthRules& r, ByteWriter& out) {
-  for (const int number : {r.w_min, r.w_max, r.a_min, r.a_max, r.cell_bits, r.reference_bits}) {
+void describe_widths(const WidthOptions& r, ByteWriter& out) {
+  for (const int number : {r.cell_bits, r.reference_bits}) {
     out.put(number);
   }
   for (const std::optional<int>& width : {r.first_w, r.first_a, r.last_w, r.last_a}) {
@@ -34,10 +34,6 @@ std::vector<int> widths_of(const ProblemLayer& layer, int Choice::*width) {
   return out;
 }
 
-void keep_between(std::vector<int>& widths, int min, int max) {
-  std::erase_if(widths, [&](int width) { return width < min || width > max; });
-}
-
 /// The nearest of `widths`, the lower of two.
 int nearest(const std::vector<int>& widths, int wanted) {
   return *std::min_element(widths.begin(), widths.end(), [wanted](int a, int b) {
@@ -45,12 +41,10 @@ int nearest(const std::vector<int>& widths, int wanted) {
   });
 }
 
-std::vector<LayerWidths> allowed_widths(const Problem& problem, const WidthRules& rules) {
-  std::vector<LayerWidths> out;
+std::vector<AllowedWidths> allowed_widths(const Problem& problem, const WidthOptions& rules) {
+  std::vector<AllowedWidths> out;
   for (const ProblemLayer& layer : problem.layers) {
-    LayerWidths widths{widths_of(layer, &Choice::w_bits), widths_of(layer, &Choice::a_bits)};
-    keep_between(widths.w_bits, rules.w_min, rules.w_max);
-    keep_between(widths.a_bits, rules.a_min, rules.a_max);
+    AllowedWidths widths{widths_of(layer, &Choice::w_bits), widths_of(layer, &Choice::a_bits)};
     if (rules.cell_bits > 0) {
       std::erase_if(widths.w_bits, [&](int width) { return width % rules.cell_bits != 0; });
     }
@@ -60,9 +54,9 @@ std::vector<LayerWidths> allowed_widths(const Problem& problem, const WidthRules
 }
 
 /// `allowed`, with one width where the rules prescribe it.
-std::vector<LayerWidths> final_widths(const Problem& problem,
-                                      const WidthRules& rules,
-                                      std::vector<LayerWidths> allowed) {
+std::vector<AllowedWidths> final_widths(const Problem& problem,
+                                        const WidthOptions& rules,
+                                        std::vector<AllowedWidths> allowed) {
   const auto prescribe = [](std::vector<int>& widths,
                             const ProblemLayer& layer,
                             int Choice::*which,
@@ -94,7 +88,7 @@ class TableEnvironment : public Environment {
     allowed_ = allowed_widths(problem, options.widths);
     final_ = final_widths(problem, options.widths, allowed_);
     std::vector<LayerBits> bits;
-    for (const LayerWidths& widths : allowed_) {
+    for (const AllowedWidths& widths : allowed_) {
       bits.push_back({nearest(widths.w_bits, options.widths.reference_bits),
                       nearest(widths.a_bits, options.widths.reference_bits)});
     }
@@ -111,7 +105,11 @@ class TableEnvironment : public Environment {
   }
 
   [[nodiscard]] int max_bits() const override {
-    return std::max(options_.widths.w_max, options_.widths.a_max);
+    int most = 0;
+    for (const AllowedWidths& widths : allowed_) {
+      most = std::max({most, widths.w_bits.back(), widths.a_bits.back()});
+    }
+    return most;
   }
 
   void describe(ByteWriter& out) const override {
@@ -119,6 +117,9 @@ class TableEnvironment : public Environment {
     out.put(static_cast<int>(options_.objective));
     out.put(options_.budget.pes);
     out.put(options_.budget.loss);
+    for (const double limit : options_.budget.limits) {
+      out.put(limit);
+    }
     out.text(source_.name());
     out.text(source_.unit());
   }
@@ -128,7 +129,7 @@ class TableEnvironment : public Environment {
 
   [[nodiscard]] const EnvironmentOptions& options() const { return options_; }
 
-  [[nodiscard]] const std::vector<LayerWidths>& widths() const { return final_; }
+  [[nodiscard]] const std::vector<AllowedWidths>& widths() const { return final_; }
 
   /// Of the 8-bit network without replicas.
   [[nodiscard]] const Evaluation& reference() const { return reference_; }
@@ -172,8 +173,8 @@ class TableEnvironment : public Environment {
   const Problem& problem_;
   AccuracySource& source_;
   EnvironmentOptions options_;
-  std::vector<LayerWidths> allowed_;  ///< for the agent
-  std::vector<LayerWidths> final_;    ///< for the answer
+  std::vector<AllowedWidths> allowed_;  ///< for the agent
+  std::vector<AllowedWidths> final_;    ///< for the answer
   Evaluation reference_;
 };
 
@@ -194,6 +195,12 @@ class Lrmp : public TableEnvironment {
     prescribe(bits);
     walk_until(widths(), Lower::weights, bits, [&](const std::vector<LayerBits>& lower) {
       return pes_of(problem(), choice_of(lower)) <= options().budget.pes;
+    });
+    // Narrow activations need less buffer; of the vector unit they use more, as they are faster.
+    walk_until(widths(), Lower::activations_and_weights, bits, [&](const auto& lower) {
+      constexpr auto kBuffer = static_cast<std::size_t>(Limit::buffer);
+      return evaluate(problem(), unreplicated(choice_of(lower))).uses[kBuffer] <=
+             options().budget.limits[kBuffer];
     });
     const auto is_fast = [&](const std::vector<LayerBits>& lower) {
       return evaluate(problem(), replicated(lower)).value(options().objective) <= target;
@@ -247,8 +254,7 @@ class Lrmp : public TableEnvironment {
           std::vector<LayerBits> next = bits;
           next[l].*which = *wider;
           const double gain = loss_of(l, bits[l]) - loss_of(l, next[l]);
-          if (gain > most &&
-              now.pes - pes_of_layer(l, bits[l]) + pes_of_layer(l, next[l]) <= budget.pes) {
+          if (gain > most && evaluate(problem(), unreplicated(choice_of(next))).fits(budget)) {
             most = gain;
             best = std::move(next);
           }
@@ -262,17 +268,9 @@ class Lrmp : public TableEnvironment {
     }
   }
 
-  [[nodiscard]] const Choice& choice_at(std::size_t layer, LayerBits bits) const {
-    const ProblemLayer& of = problem().layers[layer];
-    return of.choices[static_cast<std::size_t>(of.find(bits.w_bits, bits.a_bits))];
-  }
-
   [[nodiscard]] double loss_of(std::size_t layer, LayerBits bits) const {
-    return choice_at(layer, bits).loss;
-  }
-
-  [[nodiscard]] std::int64_t pes_of_layer(std::size_t layer, LayerBits bits) const {
-    return choice_at(layer, bits).pes;
+    const ProblemLayer& of = problem().layers[layer];
+    return of.choices[static_cast<std::size_t>(of.find(bits.w_bits, bits.a_bits))].loss;
   }
 
   LrmpOptions lrmp_;
@@ -360,23 +358,23 @@ class CimAq : public TableEnvironment {
 
 }  // namespace
 
-WidthRules haq_widths() {
-  WidthRules rules;
+WidthOptions haq_widths() {
+  WidthOptions rules;
   rules.first_w = rules.first_a = rules.last_w = rules.last_a = 8;
   return rules;
 }
 
-WidthRules lrmp_widths() {
-  WidthRules rules;
+WidthOptions lrmp_widths() {
+  WidthOptions rules;
   rules.first_a = 8;
   return rules;
 }
 
-std::string why_not(const Problem& problem, const WidthRules& rules, std::int64_t pes) {
+std::string why_not(const Problem& problem, const WidthOptions& rules, std::int64_t pes) {
   if (problem.layers.empty()) {
     return "the network has no matrix layer";
   }
-  const std::vector<LayerWidths> allowed = allowed_widths(problem, rules);
+  const std::vector<AllowedWidths> allowed = allowed_widths(problem, rules);
   for (std::size_t l = 0; l < allowed.size(); ++l) {
     if (allowed[l].w_bits.empty() || allowed[l].a_bits.empty()) {
       return fmt::format("layer '{}' has no allowed width of its {}",
@@ -385,7 +383,7 @@ std::string why_not(const Problem& problem, const WidthRules& rules, std::int64_
     }
   }
   std::int64_t needed = 0;
-  const std::vector<LayerWidths> widths = final_widths(problem, rules, allowed);
+  const std::vector<AllowedWidths> widths = final_widths(problem, rules, allowed);
   for (std::size_t l = 0; l < widths.size(); ++l) {
     const ProblemLayer& layer = problem.layers[l];
     for (const int w_bits : widths[l].w_bits) {

@@ -3,7 +3,8 @@
 /// What the agent plays against: actions become widths, widths become a solution, and the solution
 /// a reward.
 ///
-///   lrmp    budget  PEs, then time: a share of the 8-bit time that shrinks over the episodes; then
+///   lrmp    budget  PEs and limits, then time: a share of the 8-bit time that shrinks over the
+///   episodes; then
 ///                   widths are raised again, the one that gains most first, until the choices'
 ///                   losses keep to theirs
 ///           reward  lambda * accuracy change + alpha * (1 - time / 8-bit time)
@@ -13,9 +14,9 @@
 ///           reward  below it -10 * (missing accuracy), else 100 * (1 / cost ratio - 1)
 ///                   + 0.1 * (spare accuracy)
 ///
-/// Widths   what a layer may have is what its choices in the Problem and WidthRules have in common;
+/// Widths   a layer may have those of its choices in the Problem (weights: multiples of the cell);
 ///          its choices must be all pairs of its weight and activation widths
-/// 8 bit    the allowed width next to WidthRules::reference_bits; one replica of every layer
+/// 8 bit    the allowed width next to WidthOptions::reference_bits; one replica of every layer
 /// Accuracy change = -AccuracySource::loss, in that source's unit; Evaluation::loss is that loss
 /// Errors   InternalError when why_not() has an objection, or the source's answer is not finite
 /// Source   LRMP as reconstructed in docs/facts.md (reward and schedule are assumptions, so
@@ -36,12 +37,8 @@
 
 namespace tessera::mapper::rl {
 
-/// Which widths a search may use.
-struct WidthRules {
-  int w_min = 2;
-  int w_max = 8;
-  int a_min = 2;
-  int a_max = 8;
+/// How widths are picked from those that the Problem's choices leave.
+struct WidthOptions {
   int cell_bits = 0;  ///< weights only in multiples of it, chosen as CIM-AQ does; 0: any
   int reference_bits = 8;
   /// Widths that the ends of the network get whatever the agent says; the nearest that the layer
@@ -52,19 +49,19 @@ struct WidthRules {
   std::optional<int> last_a;
 };
 
-/// 2 to 8 bit, first and last layer 8/8: HAQ, CIM-AQ.
-WidthRules haq_widths();
-/// 2 to 8 bit, the first layer's activations 8: LRMP, assumed.
-WidthRules lrmp_widths();
+/// First and last layer 8/8: HAQ, CIM-AQ.
+WidthOptions haq_widths();
+/// The first layer's activations 8: LRMP, assumed.
+WidthOptions lrmp_widths();
 
 /// Why no search is possible: a layer without allowed widths, or too few PEs for one replica of
 /// every layer at its narrowest weights. Empty when there is no objection.
-std::string why_not(const Problem& problem, const WidthRules& rules, std::int64_t pes);
+std::string why_not(const Problem& problem, const WidthOptions& rules, std::int64_t pes);
 
 struct EnvironmentOptions {
   Objective objective = Objective::latency;
-  WidthRules widths;
-  Budget budget;  ///< what makes a solution feasible; lrmp keeps to its PEs
+  WidthOptions widths;
+  Budget budget;  ///< what makes a solution feasible; lrmp keeps to its PEs and limits
 };
 
 /// The end of an episode.

@@ -17,7 +17,7 @@ std::vector<std::int64_t> no_replicas(const std::vector<int>& choice) {
   return std::vector<std::int64_t>(choice.size(), 1);
 }
 
-EnvironmentOptions options_for(const Problem& problem, const WidthRules& widths) {
+EnvironmentOptions options_for(const Problem& problem, const WidthOptions& widths) {
   EnvironmentOptions options;
   options.widths = widths;
   options.budget.pes = problem.pes;
@@ -49,7 +49,7 @@ TEST(CimAq, WeightsAreMultiplesOfTheCell) {
   Problem problem = toy_problem();
   problem.layers[1] = toy_layer("wide", 32, 8, 1, {2, 3, 4, 5, 6, 7, 8});
   TableSource source(problem);
-  WidthRules widths = haq_widths();
+  WidthOptions widths = haq_widths();
   widths.cell_bits = 4;
   const auto coarse = make_cim_aq(problem, source, options_for(problem, widths), {});
   EXPECT_EQ(widths_seen(*coarse, 1, true), (std::set<int>{4, 8}));
@@ -186,8 +186,8 @@ TEST(WhyNot, NamesTheFirstObjection) {
   EXPECT_EQ(why_not(problem, {}, 52), "");
   EXPECT_EQ(why_not(problem, {}, 51),
             "one replica of every layer needs 52 PEs at the narrowest weights, 51 are there");
-  WidthRules rules;
-  rules.w_min = rules.w_max = 3;
+  WidthOptions rules;
+  rules.cell_bits = 7;
   EXPECT_EQ(why_not(problem, rules, 400), "layer 'first' has no allowed width of its weights");
   problem.layers[2].choices.pop_back();
   EXPECT_EQ(why_not(problem, {}, 400), "layer 'deep' has no choice 8/8");

@@ -29,7 +29,7 @@ int next_lower(const std::vector<int>& allowed, int bits) {
   return above == allowed.begin() ? 0 : *(above - 1);
 }
 
-std::vector<Fall> falls_of(std::span<const LayerWidths> widths,
+std::vector<Fall> falls_of(std::span<const AllowedWidths> widths,
                            Lower lower,
                            std::vector<LayerBits> bits) {
   std::vector<Fall> out;
@@ -111,7 +111,7 @@ std::size_t action_to_index(double action, std::size_t count) {
   return std::min(static_cast<std::size_t>(static_cast<double>(count) * action), count - 1);
 }
 
-bool walk_until(std::span<const LayerWidths> widths,
+bool walk_until(std::span<const AllowedWidths> widths,
                 Lower lower,
                 std::vector<LayerBits>& bits,
                 const std::function<bool(const std::vector<LayerBits>&)>& fits) {

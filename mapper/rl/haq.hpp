@@ -53,7 +53,7 @@ int action_to_bits(double action, int min, int max);
 std::size_t action_to_index(double action, std::size_t count);
 
 /// Widths that a layer may have, each list rising and not empty.
-struct LayerWidths {
+struct AllowedWidths {
   std::vector<int> w_bits;
   std::vector<int> a_bits;
 };
@@ -66,7 +66,7 @@ enum class Lower { activations_and_weights, weights };
 ///
 /// fits must stay true as widths shrink; the walk's end is then found by bisection, with one call
 /// of fits for every halving of the walk.
-bool walk_until(std::span<const LayerWidths> widths,
+bool walk_until(std::span<const AllowedWidths> widths,
                 Lower lower,
                 std::vector<LayerBits>& bits,
                 const std::function<bool(const std::vector<LayerBits>&)>& fits);

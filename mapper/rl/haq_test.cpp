@@ -96,7 +96,7 @@ std::string text_of(const std::vector<LayerBits>& bits) {
 }
 
 /// Where the walk stops when `falls` falls of a width are asked for.
-std::string after(int falls, Lower lower, const std::vector<LayerWidths>& widths) {
+std::string after(int falls, Lower lower, const std::vector<AllowedWidths>& widths) {
   const std::vector<LayerBits> start = {{8, 8}, {4, 4}, {4, 3}};
   const auto total = [](const std::vector<LayerBits>& bits) {
     int sum = 0;
@@ -113,8 +113,8 @@ std::string after(int falls, Lower lower, const std::vector<LayerWidths>& widths
 }
 
 TEST(WalkUntil, GoesFromLastToFirstActivationsBeforeWeights) {
-  const LayerWidths any{{2, 3, 4, 5, 6, 7, 8}, {2, 3, 4, 5, 6, 7, 8}};
-  const std::vector<LayerWidths> widths = {{{8}, {8}}, any, any};
+  const AllowedWidths any{{2, 3, 4, 5, 6, 7, 8}, {2, 3, 4, 5, 6, 7, 8}};
+  const std::vector<AllowedWidths> widths = {{{8}, {8}}, any, any};
   const auto after_both = [&](int falls) {
     return after(falls, Lower::activations_and_weights, widths);
   };
@@ -132,12 +132,12 @@ TEST(WalkUntil, GoesFromLastToFirstActivationsBeforeWeights) {
 }
 
 TEST(WalkUntil, SkipsWidthsThatAreNotAllowed) {
-  const std::vector<LayerWidths> widths = {{{8}, {8}}, {{4, 8}, {4, 8}}, {{2, 4}, {3}}};
+  const std::vector<AllowedWidths> widths = {{{8}, {8}}, {{4, 8}, {4, 8}}, {{2, 4}, {3}}};
   EXPECT_EQ(after(2, Lower::activations_and_weights, widths), "8/8 4/4 2/3 ");
 }
 
 TEST(WalkUntil, SaysWhetherItGotThere) {
-  const std::vector<LayerWidths> widths = {{{2, 8}, {2, 8}}};
+  const std::vector<AllowedWidths> widths = {{{2, 8}, {2, 8}}};
   std::vector<LayerBits> bits = {{8, 8}};
   EXPECT_TRUE(walk_until(widths, Lower::activations_and_weights, bits, [](const auto& lowered) {
     return lowered[0].a_bits == 2;

@@ -1,48 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// The two loops in which learning spends its time, for whatever vector registers the machine has.
+/// The loop over parameters in which learning spends its time, for whatever vector registers the
+/// machine has.
 ///
-/// Bits     the same on every instruction set: an element of a product is summed in the order of
-///          the inner index, one rounding per multiplication and addition (no fused ones), and only
-///          different elements share a register; square root and division are IEEE's
-/// Why      the build's baseline is SSE2; Eigen's product is three times slower there
-///          (bench/README.md)
+/// Bits     the same on every instruction set: one rounding per operation (no fused ones); square
+///          root and division are IEEE's
 #pragma once
 
-#include <cstddef>
 #include <span>
-#include <vector>
 
 namespace tessera::mapper::rl {
-
-enum class Isa { base, avx2, avx512 };
-
-/// What this machine can run, worst first; base is always there.
-std::vector<Isa> supported_isas();
-
-/// A read-only matrix of which element (row, column) lies at data[row * down + column * right].
-template <class T>
-struct Operand {
-  const T* data = nullptr;
-  std::ptrdiff_t down = 1;
-  std::ptrdiff_t right = 0;
-};
-
-/// c = a b with c [rows][cols], a [rows][inner], b [inner][cols]. a and c are column-major without
-/// gaps; b has any strides. T is float or double.
-template <class T>
-void product(
-    std::ptrdiff_t rows, std::ptrdiff_t cols, std::ptrdiff_t inner, const T* a, Operand<T> b, T* c);
-
-/// The same on a given instruction set, which the machine must have.
-template <class T>
-void product_on(Isa isa,
-                std::ptrdiff_t rows,
-                std::ptrdiff_t cols,
-                std::ptrdiff_t inner,
-                const T* a,
-                Operand<T> b,
-                T* c);
 
 /// Adam (Kingma and Ba, 2015, algorithm 1, in PyTorch's order of operations):
 ///   m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2

@@ -43,6 +43,9 @@ void describe(const Problem& problem, ByteWriter& out) {
       for (const double number : {choice.fixed, choice.per_position, choice.energy, choice.loss}) {
         out.put(number);
       }
+      for (const double use : choice.uses) {
+        out.put(use);
+      }
     }
   }
 }

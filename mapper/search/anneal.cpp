@@ -33,7 +33,10 @@ class Annealer {
   Solution run(const AnnealOptions& options) {
     State best{fixed_.single, fixed_.free, 0};
     rate(best);
-    const State start = proportional();
+    State start = proportional();
+    if (!std::isfinite(start.value)) {
+      start = best;
+    }
     keep_best(best, start);
     std::vector<State> chains(static_cast<std::size_t>(options.chains), start);
     const double first = start.value > 0 ? std::pow(10, std::floor(std::log10(start.value))) : 1;
@@ -55,9 +58,7 @@ class Annealer {
   }
 
  private:
-  void rate(State& state) const {
-    state.value = evaluate(problem_, state.solution).value(objective_);
-  }
+  void rate(State& state) const { state.value = fixed_.rate(problem_, state.solution, objective_); }
 
   static void keep_best(State& best, const State& state) {
     if (state.value < best.value) {

@@ -28,6 +28,10 @@ Solution balance(const Problem& problem, std::span<const int> choice, const Budg
     const std::size_t l = next.top().second;
     next.pop();
     ++out.replicas[l];
+    if (budget.has_limits() && !evaluate(problem, out).fits(budget)) {
+      --out.replicas[l];
+      break;
+    }
     fixed.free -= fixed.layers[l].pes;
     push(l);
   }

@@ -2,7 +2,8 @@
 // SPDX-FileCopyrightText: The Tessera authors
 /// Heuristics for replicas of other groups, at widths that are given: what a search has to beat.
 ///
-/// All      minimise Evaluation::value of the objective, so that their answers can be compared; a
+/// All      keep to the budget's limits (papers: none): what exceeds them is not taken;
+///          minimise Evaluation::value of the objective, so that their answers can be compared; a
 ///          paper's own objective is named where it differs. Answers are within the budget's PEs
 ///          and max_replicas, and never worse than one replica of every layer
 /// Random   deterministic for a seed, on every machine

@@ -55,7 +55,7 @@ class Evolution {
  private:
   Individual rated(Individual one) {
     scratch_.replicas = one.replicas;
-    one.value = evaluate(problem_, scratch_).value(objective_);
+    one.value = fixed_.rate(problem_, scratch_, objective_);
     return one;
   }
 

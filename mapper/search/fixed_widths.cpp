@@ -8,13 +8,15 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 
 namespace tessera::mapper {
 
-FixedWidths::FixedWidths(const Problem& problem, std::span<const int> choice, const Budget& limits)
-    : budget(limits.pes),
+FixedWidths::FixedWidths(const Problem& problem, std::span<const int> choice, const Budget& given)
+    : budget(given.pes),
       single{{choice.begin(), choice.end()}, std::vector<std::int64_t>(choice.size(), 1)},
-      free(limits.pes - pes_of(problem, choice)) {
+      free(given.pes - pes_of(problem, choice)),
+      limits(given) {
   if (free < 0) {
     throw InternalError(
         "mapper/search", -1, fmt::format("widths need {} PEs of {}", budget - free, budget));
@@ -26,6 +28,14 @@ FixedWidths::FixedWidths(const Problem& problem, std::span<const int> choice, co
                       widths.pes,
                       1 + that_fit(layer.max_replicas - 1, widths.pes, free)});
   }
+}
+
+double FixedWidths::rate(const Problem& problem,
+                         const Solution& solution,
+                         Objective objective) const {
+  const Evaluation evaluation = evaluate(problem, solution);
+  return limits.has_limits() && !evaluation.fits(limits) ? std::numeric_limits<double>::infinity()
+                                                         : evaluation.value(objective);
 }
 
 std::int64_t that_fit(std::int64_t wanted, std::int64_t pes, std::int64_t free) {

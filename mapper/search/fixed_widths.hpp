@@ -21,12 +21,18 @@ struct FixedLayer {
 };
 
 struct FixedWidths {
-  FixedWidths(const Problem& problem, std::span<const int> choice, const Budget& limits);
+  FixedWidths(const Problem& problem, std::span<const int> choice, const Budget& given);
 
   std::vector<FixedLayer> layers;
   std::int64_t budget = 0;  ///< PEs
   Solution single;          ///< one replica of every layer
   std::int64_t free = 0;    ///< PEs that `single` leaves
+  Budget limits;
+
+  /// What a heuristic minimises; infinity for what exceeds the budget's limits.
+  [[nodiscard]] double rate(const Problem& problem,
+                            const Solution& solution,
+                            Objective objective) const;
 };
 
 /// At most `wanted` replicas of `pes` PEs out of `free` ones.

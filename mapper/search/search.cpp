@@ -15,6 +15,7 @@
 #include "mapper/rl/haq.hpp"
 #include "mapper/search/baselines.hpp"
 #include "mapper/search/closed_form.hpp"
+#include "sim/base/enum_name.hpp"
 
 #include <fmt/format.h>
 
@@ -29,17 +30,6 @@ namespace tessera::mapper {
 namespace {
 
 constexpr int kReferenceBits = 8;
-
-WidthRules rules_of(const BitsSpec& bits) {
-  WidthRules rules;
-  rules.w_min = bits.w_min;
-  rules.w_max = bits.w_max;
-  rules.a_min = bits.a_min;
-  rules.a_max = bits.a_max;
-  rules.w_step = bits.w_step;
-  rules.first_last = bits.first_last;
-  return rules;
-}
 
 /// Of every layer the choice next to these widths, the narrower one of two.
 std::vector<int> nearest(const Problem& problem, int w_bits, int a_bits) {
@@ -110,11 +100,14 @@ double calibrate(const Problem& problem,
 void add_accuracy(SearchSetup& setup,
                   const std::string& folder,
                   const config::Node& at,
+                  const SignalSource& signals,
                   Diagnostics& diagnostics) {
   const AccuracySpec& spec = setup.spec.accuracy;
   const Network& network = *setup.network;
   const LayerWidths widths = widths_of(setup.problem);
-  const auto noise = [&] { return noise_of(synthetic_signals(network, setup.seed), kMaxBits); };
+  const auto noise = [&] {
+    return noise_of(signals ? signals() : synthetic_signals(network, setup.seed), kMaxBits);
+  };
   if (spec.source == AccuracyKind::table) {
     const std::string path =
         (std::filesystem::path(folder) / spec.file).lexically_normal().string();
@@ -133,7 +126,7 @@ void add_accuracy(SearchSetup& setup,
     options.timeout = spec.timeout.value;
     options.at = at.get("accuracy").get("command").at();
     setup.accuracy = std::make_unique<CommandAccuracy>(network, widths, options);
-    const BitsSpec& bits = setup.spec.bits;
+    const WidthRules& bits = setup.spec.bits;
     const int start = setup.spec.loss_of_bits.value_or((bits.w_min + bits.w_max) / 2);
     scale = calibrate(
         setup.problem, proxy, *setup.accuracy, start, std::min({start, bits.w_min, bits.a_min}));
@@ -153,6 +146,17 @@ void refuse_infeasible(const SearchSetup& setup, const config::Node& at) {
   }
   const bool area = shortfall->constraint == milp::Constraint::pes;
   Diagnostics diagnostics;
+  const bool one = shortfall->constraint == milp::Constraint::limit;
+  if (one || shortfall->constraint == milp::Constraint::limits) {
+    const config::Node limits = at.get("limits");
+    diagnostics.error(
+        config::diagnose(one ? limits.get(std::string(name_of(shortfall->limit))) : limits,
+                         "E-SEARCH-LIMIT",
+                         shortfall->sentence(),
+                         "limits that one replica of every layer keeps to",
+                         shortfall->remedy()));
+    diagnostics.throw_if_any(4);
+  }
   diagnostics.error(config::diagnose(
       at.is_null() || !area ? at : at.get("pes"),
       area ? "E-SEARCH-AREA" : "E-SEARCH-ACCURACY-BUDGET",
@@ -161,6 +165,31 @@ void refuse_infeasible(const SearchSetup& setup, const config::Node& at) {
            : fmt::format("a loss that the widths can keep to, in {}", setup.accuracy->unit()),
       shortfall->remedy()));
   diagnostics.throw_if_any(4);
+}
+
+/// `limits:` in numbers.
+void add_limits(SearchSetup& setup, const arch::chip::Chip& chip, const config::Node& at) {
+  const LimitsSpec& spec = setup.spec.limits;
+  Diagnostics diagnostics;
+  for (const auto& [limit, share] :
+       {std::pair{Limit::buffer, spec.buffer}, {Limit::vector_unit, spec.vector_unit}}) {
+    if (!share) {
+      continue;
+    }
+    const double capacity = capacity_of(chip, limit);
+    if (setup.problem.serial || std::isinf(capacity)) {
+      diagnostics.error(config::diagnose(
+          at.get("limits").get(std::string(name_of(limit))),
+          "E-SEARCH-UNLIMITED",
+          setup.problem.serial ? "serial execution has no replicas to limit"
+                               : "this is a share of what the chip has without bounds",
+          "a limit of what the chip bounds",
+          "leave it out"));
+      continue;
+    }
+    setup.budget.limits[static_cast<std::size_t>(limit)] = *share * capacity;
+  }
+  diagnostics.throw_if_any();
 }
 
 // ---- methods ------------------------------------------------------------------------------------
@@ -198,6 +227,8 @@ void replicate(const SearchSetup& setup, const std::vector<int>& choice, MethodR
   run.report = answer.report;
   if (!answer.replicas.empty()) {
     run.solutions.push_back({choice, answer.replicas});
+  } else if (const auto shortfall = milp::find_shortfall(setup.problem, setup.budget, choice)) {
+    run.note = shortfall->sentence();
   }
 }
 
@@ -246,7 +277,7 @@ Problem without_copies(const SearchSetup& setup) {
 /// The narrowest uniform widths within the loss and on the PEs: what a heuristic for replicas
 /// alone starts from. Empty when there are none.
 std::vector<int> narrowest_uniform(const SearchSetup& setup) {
-  const BitsSpec& bits = setup.spec.bits;
+  const WidthRules& bits = setup.spec.bits;
   for (int b = std::min(bits.w_min, bits.a_min); b <= std::max(bits.w_max, bits.a_max); ++b) {
     Solution solution = uniform(setup.problem, b);
     if (evaluate(setup.problem, solution).within(setup.budget)) {
@@ -254,6 +285,29 @@ std::vector<int> narrowest_uniform(const SearchSetup& setup) {
     }
   }
   return {};
+}
+
+/// Copies given back until the budget's limits hold: each time by the layer that is then the
+/// quickest.
+void give_back(const Problem& problem, const Budget& budget, Solution& solution) {
+  while (!evaluate(problem, solution).fits(budget)) {
+    std::size_t quickest = problem.layers.size();
+    double least = 0;
+    for (std::size_t l = 0; l < problem.layers.size(); ++l) {
+      const ProblemLayer& layer = problem.layers[l];
+      const double busy =
+          layer.choices[static_cast<std::size_t>(solution.choice[l])].per_position *
+          problem.rounds(layer, std::max<std::int64_t>(1, solution.replicas[l] - 1));
+      if (solution.replicas[l] > 1 && (quickest == problem.layers.size() || busy < least)) {
+        quickest = l;
+        least = busy;
+      }
+    }
+    if (quickest == problem.layers.size()) {
+      return;
+    }
+    --solution.replicas[quickest];
+  }
 }
 
 void heuristic(const SearchSetup& setup, Method method, MethodRun& run) {
@@ -281,6 +335,7 @@ void heuristic(const SearchSetup& setup, Method method, MethodRun& run) {
       run.report = answer.report;
       if (!answer.replicas.empty()) {
         run.solutions = {{choice, answer.replicas}};
+        give_back(problem, setup.budget, run.solutions.front());
       }
     }
   }
@@ -295,11 +350,6 @@ std::unique_ptr<rl::Environment> make_environment(const SearchSetup& setup) {
   const RlSpec& spec = setup.spec.rl;
   rl::EnvironmentOptions options;
   options.objective = objective_of(setup);
-  const BitsSpec& bits = setup.spec.bits;
-  options.widths.w_min = std::min(bits.w_min, bits.first_last.value_or(bits.w_min));
-  options.widths.w_max = std::max(bits.w_max, bits.first_last.value_or(bits.w_max));
-  options.widths.a_min = std::min(bits.a_min, bits.first_last.value_or(bits.a_min));
-  options.widths.a_max = std::max(bits.a_max, bits.first_last.value_or(bits.a_max));
   options.widths.cell_bits = setup.spec.bits.w_step > 1 ? setup.spec.bits.w_step : 0;
   options.widths.reference_bits = kReferenceBits;
   options.budget = setup.budget;
@@ -314,12 +364,17 @@ std::unique_ptr<rl::Environment> make_environment(const SearchSetup& setup) {
       lrmp.last_target = spec.budget_end.value_or(bounded ? lrmp.first_target : lrmp.last_target);
       return rl::make_lrmp(
           setup.problem, *setup.accuracy, options, lrmp, [&setup](const std::vector<int>& choice) {
-            return milp::replicate_fast(setup.problem,
-                                        choice,
-                                        setup.budget,
-                                        objective_of(setup),
-                                        setup.spec.milp.gap)
-                .replicas;
+            const double gap = setup.spec.milp.gap;
+            milp::Replication answer =
+                milp::replicate_fast(setup.problem, choice, setup.budget, objective_of(setup), gap);
+            if (setup.budget.has_limits() && answer.report.status == milp::Status::feasible) {
+              milp::ReplicationOptions exact;  // limits may leave a gap
+              exact.solve.mip_gap = gap;
+              exact.solve.time_limit_seconds = setup.spec.milp.time_limit.value;
+              answer = milp::replicate_milp(
+                  setup.problem, choice, setup.budget, objective_of(setup), exact);
+            }
+            return answer.replicas;
           });
     }
     case RlEnvironment::haq: {
@@ -407,8 +462,7 @@ Problem make_costs(const Network& network,
     diagnostics.error(std::move(d));
     diagnostics.throw_if_any();
   }
-  Problem problem =
-      make_problem(network, chip, granularity, model, rules_of(spec.bits), diagnostics);
+  Problem problem = make_problem(network, chip, granularity, model, spec.bits, diagnostics);
   diagnostics.throw_if_any(4);
   if (spec.milp.max_replicas > 0) {
     for (ProblemLayer& layer : problem.layers) {
@@ -424,7 +478,8 @@ SearchSetup make_search(const Network& network,
                         const SearchSpec& spec,
                         std::uint64_t seed,
                         const std::string& folder,
-                        const config::Node& at) {
+                        const config::Node& at,
+                        const SignalSource& signals) {
   SearchSetup setup;
   setup.network = &network;
   setup.spec = spec;
@@ -432,13 +487,14 @@ SearchSetup make_search(const Network& network,
   setup.problem = make_costs(network, chip, granularity, spec, at);
   setup.reference = uniform(setup.problem, kReferenceBits);
   Diagnostics diagnostics;
-  add_accuracy(setup, folder, at, diagnostics);
+  add_accuracy(setup, folder, at, signals, diagnostics);
   diagnostics.throw_if_any();
   // Under serial execution PEs are shared in time: as many as the widest widths take.
   setup.budget.pes =
       setup.problem.serial
           ? pes_of(setup.problem, nearest(setup.problem, kMaxBits, kMaxBits))
           : pes_budget(spec, pes_of(setup.problem, setup.reference.choice), setup.problem.pes);
+  add_limits(setup, chip, at);
   if (spec.loss) {
     setup.budget.loss = *spec.loss;
   } else if (spec.loss_of_bits) {
@@ -502,16 +558,16 @@ MethodRun run_method(const SearchSetup& setup, Method method, const SearchHooks&
 }
 
 std::vector<Solution> sweep_loss(const SearchSetup& setup, int count) {
-  const std::int64_t pes = setup.budget.pes;
   const double most = evaluate(setup.problem, uniform(setup.problem, 1)).loss;
   const double least = evaluate(setup.problem, setup.reference).loss;
   std::vector<Solution> out;
   for (int i = 1; i <= count; ++i) {
     // Noise quadruples with every bit: budgets rise geometrically, three to a bit.
     const double share = std::pow(4.0, (i - count) / 3.0);
-    milp::LagrangianOptions options;
-    const milp::LagrangianResult answer = milp::minimize(
-        setup.problem, {pes, least + (most - least) * share}, objective_of(setup), options);
+    Budget budget = setup.budget;
+    budget.loss = least + (most - least) * share;
+    const milp::LagrangianResult answer =
+        milp::minimize(setup.problem, budget, objective_of(setup));
     if (!answer.solution.choice.empty()) {
       out.push_back(answer.solution);
     }

@@ -8,11 +8,13 @@
 ///           equals what the command measures at one uniform width, and the command judges the
 ///           answers
 /// Errors    diagnostics of the readers (exit status 2); exit status 4: E-SEARCH-AREA and
-///           E-SEARCH-ACCURACY-BUDGET when a budget cannot be met, with how much is missing
+///           E-SEARCH-ACCURACY-BUDGET and E-SEARCH-LIMIT when a budget cannot be met, with how much
+///           is missing
 #pragma once
 
 #include "arch/chip/chip.hpp"
 #include "mapper/accuracy/source.hpp"
+#include "mapper/accuracy/sqnr.hpp"
 #include "mapper/milp/solver.hpp"
 #include "mapper/problem.hpp"
 #include "mapper/rl/search.hpp"
@@ -52,15 +54,19 @@ Problem make_costs(const Network& network,
                    const SearchSpec& spec,
                    const config::Node& at);
 
-/// `folder` is where a file of the section is looked for, `at` where the section is. Throws
-/// InputError.
+/// What the network's layers hold, for the noise of quantization.
+using SignalSource = std::function<std::vector<LayerSignal>()>;
+
+/// `folder` is where a file of the section is looked for, `at` where the section is; `signals` are
+/// synthetic when left out. Throws InputError.
 SearchSetup make_search(const Network& network,
                         const arch::chip::Chip& chip,
                         Granularity granularity,
                         const SearchSpec& spec,
                         std::uint64_t seed,
                         const std::string& folder,
-                        const config::Node& at);
+                        const config::Node& at,
+                        const SignalSource& signals = {});
 
 /// What a method came to.
 struct MethodRun {

@@ -20,7 +20,7 @@ std::optional<std::int64_t> number_of_pes(const std::string& text) {
   return whole && value >= 1 ? std::optional(value) : std::nullopt;
 }
 
-void check_bits(const config::Node& bits, const BitsSpec& spec, Diagnostics& diagnostics) {
+void check_bits(const config::Node& bits, const WidthRules& spec, Diagnostics& diagnostics) {
   const auto empty = [&](const char* high, const std::string& sentence, const std::string& hint) {
     Diagnostic d = config::diagnose(
         bits.get(high), "E-SEARCH-BITS", sentence, "at least one width to choose from", hint);

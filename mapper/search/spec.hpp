@@ -9,12 +9,13 @@
 ///     loss_of_bits: 6        # may lose as much accuracy as 6/6 everywhere; or loss: <number>
 ///     bits: {w_min: 2, w_max: 8, a_min: 2, a_max: 8}
 ///     accuracy: {source: sensitivity}
+///     limits: {buffer: 0.5}  # replicas may use half of the tiles' buffers
 ///     simulate: {top: 3, images: 4}
 ///
 /// Errors   those of the configuration reader, and E-SEARCH-PES (no number of PEs),
 ///          E-SEARCH-LOSS (the budget is given twice), E-SEARCH-BITS (no width is left to choose),
 ///          E-SEARCH-ACCURACY (a source without its file or command), E-SEARCH-BUDGET (budgets that
-///          grow)
+///          grow); E-SEARCH-UNLIMITED (a limit of what the chip does not bound) is search.hpp's
 #pragma once
 
 #include "mapper/cost_table.hpp"
@@ -97,32 +98,6 @@ constexpr auto enum_names(RlEnvironment) {
   }};
 }
 
-struct BitsSpec {
-  int w_min = 2;
-  int w_max = 8;
-  int a_min = 2;
-  int a_max = 8;
-  int w_step = 1;
-  std::optional<int> first_last = std::nullopt;
-
-  static constexpr auto fields() {
-    using config::field;
-    return config::list<BitsSpec>(
-        field("w_min", &BitsSpec::w_min).range(1, 16).doc("fewest bits of a weight"),
-        field("w_max", &BitsSpec::w_max).range(1, 16).doc("most bits of a weight"),
-        field("a_min", &BitsSpec::a_min).range(1, 16).doc("fewest bits of an activation"),
-        field("a_max", &BitsSpec::a_max).range(1, 16).doc("most bits of an activation"),
-        field("w_step", &BitsSpec::w_step)
-            .range(1, 16)
-            .doc("weights only in multiples of so many bits; the bits of a cell, for instance")
-            .source("CIM-AQ, consider_cell_resolution"),
-        field("first_last", &BitsSpec::first_last)
-            .range(1, 16)
-            .doc("both widths of the first and of the last matrix layer; free when left out")
-            .source("HAQ and CIM-AQ: 8"));
-  }
-};
-
 struct AccuracySpec {
   AccuracyKind source = AccuracyKind::sensitivity;
   std::string file;
@@ -165,6 +140,25 @@ struct MilpSpec {
         field("max_replicas", &MilpSpec::max_replicas)
             .range(0, 1 << 20)
             .doc("of any layer, in every search; 0: as many as it has output positions"));
+  }
+};
+
+struct LimitsSpec {
+  std::optional<double> buffer = std::nullopt;
+  std::optional<double> vector_unit = std::nullopt;
+
+  static constexpr auto fields() {
+    using config::field;
+    return config::list<LimitsSpec>(
+        field("buffer", &LimitsSpec::buffer)
+            .range(1e-6, 1)
+            .doc("share of all tiles' buffers that the line buffers of all replicas may take, each "
+                 "at its smallest; any when left out"),
+        field("vector_unit", &LimitsSpec::vector_unit)
+            .range(1e-6, 1)
+            .doc(
+                "share of all tiles' lanes that all replicas may keep busy when they fire as often "
+                "as they can; any when left out"));
   }
 };
 
@@ -241,7 +235,8 @@ struct SearchSpec {
   std::optional<int> loss_of_bits;
   bool baselines = true;
   PlacementMethod placement = PlacementMethod::ordered;
-  BitsSpec bits;
+  WidthRules bits;
+  LimitsSpec limits;
   AccuracySpec accuracy;
   MilpSpec milp;
   RlSpec rl;
@@ -268,6 +263,7 @@ struct SearchSpec {
         field("baselines", &SearchSpec::baselines).doc("run the other methods too, to compare"),
         field("placement", &SearchSpec::placement).doc("as mapping.placement"),
         field("bits", &SearchSpec::bits).doc("widths to choose from"),
+        field("limits", &SearchSpec::limits).doc("what replicas may use besides PEs"),
         field("accuracy", &SearchSpec::accuracy).doc("what widths cost in accuracy"),
         field("milp", &SearchSpec::milp).doc("the MILP solver"),
         field("rl", &SearchSpec::rl).doc("reinforcement learning"),

@@ -21,6 +21,7 @@
 #include "sim/base/units.hpp"
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -122,23 +123,64 @@ struct Cost {
   ActionCounts did{};
 };
 
+/// What stands between the exact product and what a firing answers.
+enum class Fidelity {
+  ideal,     ///< nothing: converters are unlimited, devices are perfect
+  clipping,  ///< every conversion clips as the hardware's; devices are perfect
+  physical,  ///< and devices are as imperfect as the spec says
+};
+
+/// Which firing this is. Noise is drawn by it, so that it does not matter when a firing is
+/// computed.
+struct Stamp {
+  std::int64_t image = 0;
+  std::int64_t position = 0;  ///< output position in the raster of the image
+};
+
+/// Many firings of one PE.
+struct Batch {
+  std::span<const Stamp> stamps;  ///< one per firing
+  std::size_t rows = 0;
+  std::size_t cols = 0;
+  const std::int32_t* x = nullptr;
+  std::size_t x_step = 0;  ///< from the inputs of one firing to those of the next
+  std::int64_t* y = nullptr;
+  std::size_t y_step = 0;
+
+  [[nodiscard]] std::span<const std::int32_t> input(std::size_t firing) const {
+    return {x + firing * x_step, rows};
+  }
+
+  [[nodiscard]] std::span<std::int64_t> output(std::size_t firing) const {
+    return {y + firing * y_step, cols};
+  }
+};
+
 /// The functional state of one PE: what its cells hold. Bit-accurate.
 class Unit {
  public:
   virtual ~Unit() = default;
 
   /// Programs the fragment. `weights` is [groups][cols][rows] (row fastest), full signed w_bits
-  /// values; the unit keeps only its own bit slices.
+  /// values; the unit keeps only its own bit slices. `write` names this programming of this copy of
+  /// the matrix, the same for all its fragments: what programming leaves to chance is drawn by it.
   virtual void load(const Op& op,
                     const Fragment& fragment,
-                    std::span<const std::int32_t> weights) = 0;
+                    std::span<const std::int32_t> weights,
+                    std::uint64_t write) = 0;
 
   /// y[c] += contribution of this PE's slices, exact weight applied. x: [groups * rows], y: [groups
-  /// * cols]. With `ideal`, converters are unlimited; otherwise every conversion clips as the
-  /// hardware's.
+  /// * cols].
   virtual void fire(std::span<const std::int32_t> x,
                     std::span<std::int64_t> y,
-                    bool ideal) const = 0;
+                    Fidelity fidelity,
+                    const Stamp& stamp) const = 0;
+
+  /// The same for every firing of a batch: same numbers, faster where the kind can.
+  virtual void fire_all(const Batch& batch, Fidelity fidelity) const;
+
+  /// Whether every firing is the exact product of the fragment's slices.
+  [[nodiscard]] virtual bool exact(Fidelity fidelity) const { return fidelity == Fidelity::ideal; }
 };
 
 /// A kind with its specification filled in: immutable, shared by simulator, mapper and accounting.
@@ -162,7 +204,14 @@ class Model {
   [[nodiscard]] virtual Cost fire_cost(const Op& op) const = 0;
   /// Writes a cell survives; 0 when unknown.
   [[nodiscard]] virtual double endurance() const = 0;
-  [[nodiscard]] virtual std::unique_ptr<Unit> make_unit() const = 0;
+  /// The PE named `pe`: two with the same name have the same devices.
+  [[nodiscard]] virtual std::unique_ptr<Unit> make_unit(std::uint64_t pe) const = 0;
+  /// Whether all units that hold fragments of `matrix` are exact, whatever the weights.
+  [[nodiscard]] virtual bool exact(const MatrixOp& matrix, Fidelity fidelity) const;
+
+  /// Whether PEs, writes and firings differ from one another in `physical` firings: when not, names
+  /// and stamps change nothing.
+  [[nodiscard]] virtual bool has_variation() const { return false; }
 };
 
 /// A sort of processing element, as the registry lists it.

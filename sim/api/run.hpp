@@ -24,7 +24,7 @@ enum class Detail {
 enum class Functional {
   off,           ///< timing only
   ideal,         ///< real activations, unlimited converters
-  bit_accurate,  ///< real activations, converters clip
+  bit_accurate,  ///< real activations, converters clip, devices are as imperfect as the chip says
 };
 
 constexpr auto enum_names(Detail) {

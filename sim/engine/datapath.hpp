@@ -11,13 +11,12 @@
 #include "arch/chip/chip.hpp"
 #include "sim/api/program.hpp"
 #include "sim/api/run.hpp"
+#include "sim/functional/layer_ops.hpp"
 #include "workloads/network.hpp"
 #include "workloads/parameters.hpp"
 
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <span>
 #include <vector>
 
 namespace tessera::engine {
@@ -25,8 +24,7 @@ namespace tessera::engine {
 using Position32 = std::shared_ptr<const std::vector<std::int32_t>>;
 using Partial64 = std::shared_ptr<std::vector<std::int64_t>>;
 
-/// The values of operand k at a raster position of the current image.
-using Operand = std::function<std::span<const std::int32_t>(int operand, std::int64_t position)>;
+using Operand = functional::Operand;
 
 class DataPath {
  public:
@@ -34,17 +32,18 @@ class DataPath {
            const Network& network,
            const arch::chip::Chip& chip,
            Functional mode,
-           NetworkData data);
+           NetworkData data,
+           std::uint64_t seed);
   ~DataPath();
   DataPath(const DataPath&) = delete;
   DataPath& operator=(const DataPath&) = delete;
 
   /// Position `p` of input image `image`.
   Position32 source(std::int64_t image, std::int64_t p);
-  /// Programs the PEs of a part; `operand` is read for dynamic weights only.
-  void write(int part, const Operand& operand);
+  /// Programs the PEs of a part for an image; `operand` is read for dynamic weights only.
+  void write(int part, std::int64_t image, const Operand& operand);
   /// One firing of all PEs of a part.
-  Partial64 fire(int part, std::int64_t p, const Operand& operand);
+  Partial64 fire(int part, std::int64_t image, std::int64_t p, const Operand& operand);
   /// Bias, rescale, activation of a complete sum.
   Position32 finish(int stage, std::int64_t p, const std::vector<std::int64_t>& sum);
   /// One firing of a vector stage (pooling, add, ...), of a memory stage or of the sink.

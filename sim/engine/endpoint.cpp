@@ -437,7 +437,7 @@ void EndpointModule::fire(int part) {
       state.written = true;
       ++state.stats.writes;
       if (state_.datapath != nullptr) {
-        state_.datapath->write(part, operand_reader(part, image));
+        state_.datapath->write(part, image, operand_reader(part, image));
       }
     }
     const std::int64_t bus_end = take_bus(p.in_bits.value, ready, part);
@@ -445,7 +445,7 @@ void EndpointModule::fire(int part) {
     state.bus_until = bus_end + read_latency_;
     inputs_free = bus_end;
     if (state_.datapath != nullptr) {
-      flight.result = state_.datapath->fire(part, pos, operand_reader(part, image));
+      flight.result = state_.datapath->fire(part, image, pos, operand_reader(part, image));
     }
     state.flights.push_back(std::move(flight));
     start_pes(part, ordinal, bus_end + read_latency_, false);

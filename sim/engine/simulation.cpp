@@ -303,7 +303,8 @@ RunStats simulate(const Program& program,
   set_up_state(state);
   std::unique_ptr<DataPath> datapath;
   if (options.functional != Functional::off) {
-    datapath = std::make_unique<DataPath>(program, network, chip, options.functional, data);
+    datapath =
+        std::make_unique<DataPath>(program, network, chip, options.functional, data, options.seed);
     state.datapath = datapath.get();
   }
 

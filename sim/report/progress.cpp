@@ -42,26 +42,35 @@ bool is_terminal(std::FILE* file) {
   return type == nullptr || std::string_view(type) != "dumb";
 }
 
-std::string progress_line(const Progress& progress, const Clock& clock, double elapsed_seconds) {
-  const double fraction = std::clamp(progress.fraction, 0.0, 1.0);
-  const int filled = static_cast<int>(fraction * kBarWidth);
+std::string progress_bar(double fraction) {
+  const double share = std::clamp(fraction, 0.0, 1.0);
+  const int filled = static_cast<int>(share * kBarWidth);
   std::string bar(static_cast<std::size_t>(filled), '=');
   if (filled < kBarWidth) {
     bar += '>';
   }
   bar.resize(kBarWidth, ' ');
-  std::string out = fmt::format("[{}] {:3} %  image {}/{}  {} simulated",
-                                bar,
-                                static_cast<int>(fraction * 100),
+  return fmt::format("[{}] {:3} %", bar, static_cast<int>(share * 100));
+}
+
+std::string time_left(double fraction, double elapsed_seconds) {
+  if (fraction < kEnoughForAGuess || elapsed_seconds <= 0) {
+    return {};
+  }
+  return fmt::format("  {} left", clock_text(elapsed_seconds * (1 - fraction) / fraction));
+}
+
+std::string progress_line(const Progress& progress, const Clock& clock, double elapsed_seconds) {
+  const double fraction = std::clamp(progress.fraction, 0.0, 1.0);
+  std::string out = fmt::format("{}  image {}/{}  {} simulated",
+                                progress_bar(fraction),
                                 std::min(progress.images_done + 1, progress.images),
                                 progress.images,
                                 format_si(clock.seconds(progress.now).value, "s", 3));
   if (elapsed_seconds > 0) {
     const double rate = static_cast<double>(progress.now.value) / elapsed_seconds;
     out += fmt::format("  {}", format_si(rate, "cycles/s", 3));
-    if (fraction >= kEnoughForAGuess) {
-      out += fmt::format("  {} left", clock_text(elapsed_seconds * (1 - fraction) / fraction));
-    }
+    out += time_left(fraction, elapsed_seconds);
   }
   return out;
 }
@@ -74,14 +83,18 @@ ProgressBar::~ProgressBar() {
 }
 
 void ProgressBar::update(const Progress& progress, Time now) {
+  show([&](double elapsed) { return progress_line(progress, clock_, elapsed); }, now);
+}
+
+void ProgressBar::show(const std::function<std::string(double)>& line, Time now) {
   if (!enabled_ || now < next_) {
     return;
   }
   next_ = now + kBetween;
   drawn_ = true;
-  const double elapsed = std::chrono::duration<double>(now - start_).count();
-  const std::string line = std::string(kStartOfLine) + progress_line(progress, clock_, elapsed);
-  std::fwrite(line.data(), 1, line.size(), file_);
+  const std::string text =
+      std::string(kStartOfLine) + line(std::chrono::duration<double>(now - start_).count());
+  std::fwrite(text.data(), 1, text.size(), file_);
   std::fflush(file_);
 }
 

@@ -11,12 +11,19 @@
 
 #include <chrono>
 #include <cstdio>
+#include <functional>
 #include <string>
 
 namespace tessera::report {
 
 /// Whether `file` is a terminal that can redraw a line.
 bool is_terminal(std::FILE* file);
+
+/// "[=========>          ]  45 %" of the work.
+std::string progress_bar(double fraction);
+
+/// "  0:12 left", extrapolated from `elapsed_seconds`; empty while too little is done to guess.
+std::string time_left(double fraction, double elapsed_seconds);
 
 /// One line without line end. `elapsed` is wall time since the start; the rest is extrapolated from
 /// it.
@@ -38,6 +45,10 @@ class ProgressBar {
   ProgressBar& operator=(ProgressBar&&) = delete;
 
   void update(const Progress& progress, Time now = std::chrono::steady_clock::now());
+  /// Any other line in its place, under the same rules. `line` is given the seconds since the
+  /// start.
+  void show(const std::function<std::string(double)>& line,
+            Time now = std::chrono::steady_clock::now());
   /// Takes the bar away, so that what is printed next starts on a clean line.
   void clear();
 

@@ -19,45 +19,6 @@ namespace {
 
 constexpr int kCases = 60;
 
-/// Case number `seed`, or the next one that fits its chip.
-Case random_case(std::uint64_t seed, std::int64_t most_replicas = 4) {
-  std::string why;
-  for (std::uint64_t attempt = 0; attempt < 50; ++attempt) {
-    Rng rng(seed * 1000 + attempt, "engine contract");
-    CaseSpec spec;
-    spec.network = random_network(rng);
-    spec.chip = random_chip(rng);
-    spec.granularity = static_cast<Granularity>(rng.uniform(0, 2));
-    spec.images = rng.uniform(1, 3);
-    for (const Layer& layer : spec.network.layers) {
-      if (layer.is_matrix()) {
-        const auto limit = std::min<std::int64_t>(most_replicas, layer.out.positions());
-        spec.layers.push_back({static_cast<int>(rng.uniform(1, 10)),
-                               static_cast<int>(rng.uniform(1, 10)),
-                               spec.granularity == Granularity::serial
-                                   ? 1
-                                   : static_cast<int>(rng.uniform(1, limit))});
-      }
-    }
-    try {
-      Case c = make_case(spec);
-      for (Layer& layer : c.network.layers) {
-        if (layer.kind == LayerKind::conv) {
-          const Layer& input = c.network.layer(layer.inputs[0]);
-          layer.pad_value = static_cast<int>(rng.uniform(
-              0, std::min<std::int64_t>(7, max_value(input.out_bits, input.out_signed))));
-        } else if (layer.kind == LayerKind::add) {
-          layer.b_multiplier *= static_cast<int>(rng.uniform(1, 3));
-        }
-      }
-      return c;
-    } catch (const InputError& e) {
-      why = e.diagnostics().render();
-    }
-  }
-  throw std::runtime_error("no case fits: " + why);
-}
-
 RunOptions options_of(std::uint64_t seed) {
   RunOptions options;
   options.seed = seed;

@@ -181,11 +181,11 @@ TEST_P(KindContract, FragmentsAddUpToTheProduct) {
           part_x.push_back(x[static_cast<std::size_t>(g * matrix.rows + r)]);
         }
       }
-      const auto unit = model->make_unit();
-      unit->load(model->op(OpCode::mvm, matrix, f), f, part_w);
+      const auto unit = model->make_unit(0);
+      unit->load(model->op(OpCode::mvm, matrix, f), f, part_w, 0);
       std::vector<std::int64_t> part_y(
           static_cast<std::size_t>(f.groups) * static_cast<std::size_t>(f.cols), 0);
-      unit->fire(part_x, part_y, true);
+      unit->fire(part_x, part_y, Fidelity::ideal, {});
       for (int g = 0; g < f.groups; ++g) {
         for (int c = 0; c < f.cols; ++c) {
           y[static_cast<std::size_t>((f.group + g) * matrix.cols + f.col + c)] +=

@@ -8,6 +8,7 @@
 ///   # expect: E-MAP-TILE parts/x.yaml:8:3      end of the name of another source
 ///   # expect: E-ONNX-FILE parts/x.onnx         which may have no lines
 ///   # arguments: run @FILE --imags 3           `run @FILE --out @OUT` when left out
+///   # arguments: tessera-train train @FILE     of the other program, where it is built
 #include "tests/e2e/program.hpp"
 
 #include <gmock/gmock.h>
@@ -91,7 +92,16 @@ TEST_P(BadInput, SaysWhatIsWrongAndWhere) {
       argument = folder / "out";
     }
   }
-  const Outcome got = run_program(e.arguments);
+  std::string program = TESSERA_PROGRAM;
+  if (e.arguments.front() == "tessera-train") {
+#ifdef TESSERA_TRAIN_PROGRAM
+    program = TESSERA_TRAIN_PROGRAM;
+    e.arguments.erase(e.arguments.begin());
+#else
+    GTEST_SKIP() << "built without libtorch";
+#endif
+  }
+  const Outcome got = run_program(e.arguments, program);
   EXPECT_EQ(got.status, e.status) << got.err;
   EXPECT_EQ(got.out, "");
 
@@ -162,7 +172,8 @@ TEST(BadInputs, EveryCodeThatIsExplainedHasAFile) {
 /// Codes in the sources, so that a new one cannot be forgotten in the table.
 TEST(BadInputs, EveryCodeInTheSourcesIsExplained) {
   std::set<std::string> codes;
-  for (const char* folder : {"sim", "arch", "mapper", "workloads", "tools/tessera"}) {
+  for (const char* folder :
+       {"sim", "arch", "mapper", "workloads", "tools/tessera", "tools/train"}) {
     for (const auto& entry :
          fs::recursive_directory_iterator(fs::path(TESSERA_SOURCE_DIR) / folder)) {
       const std::string name = entry.path().filename().string();

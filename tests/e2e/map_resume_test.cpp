@@ -3,16 +3,13 @@
 /// Does a search that was killed, at whatever moment, go on to the files of one that was not, and
 /// does it refuse a checkpoint that is not its own?
 #include "tests/e2e/program.hpp"
+#include "tests/e2e/running.hpp"
 
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <chrono>
-#include <csignal>
 #include <map>
 #include <random>
 #include <string>
@@ -44,63 +41,6 @@ Arguments learning(const std::string& out, const Arguments& more = {}) {
   return all;
 }
 
-/// The program, to be killed. What it starts itself is not waited for.
-class Running {
- public:
-  explicit Running(const Arguments& arguments) {
-    std::vector<std::string> words = {TESSERA_PROGRAM};
-    words.insert(words.end(), arguments.begin(), arguments.end());
-    std::vector<char*> argv;
-    for (std::string& word : words) {
-      argv.push_back(word.data());
-    }
-    argv.push_back(nullptr);
-    pid_ = fork();
-    if (pid_ == 0) {
-      const int nowhere = open("/dev/null", O_RDWR);
-      for (const int file : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
-        dup2(nowhere, file);
-      }
-      execv(argv[0], argv.data());
-      _exit(127);
-    }
-  }
-
-  Running(const Running&) = delete;
-  Running& operator=(const Running&) = delete;
-  Running(Running&&) = delete;
-  Running& operator=(Running&&) = delete;
-
-  ~Running() {
-    if (!is_done()) {
-      kill9();
-    }
-  }
-
-  bool is_done() {
-    if (!done_ && waitpid(pid_, &status_, WNOHANG) == pid_) {
-      done_ = true;
-    }
-    return done_;
-  }
-
-  /// Whether it was still there to be killed.
-  bool kill9() {
-    if (is_done()) {
-      return false;
-    }
-    kill(pid_, SIGKILL);
-    waitpid(pid_, &status_, 0);
-    done_ = true;
-    return WIFSIGNALED(status_);
-  }
-
- private:
-  pid_t pid_ = -1;
-  int status_ = 0;
-  bool done_ = false;
-};
-
 std::map<std::string, std::string> repeatable_files(const fs::path& folder) {
   std::map<std::string, std::string> files;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
@@ -119,7 +59,7 @@ std::map<std::string, std::string> repeatable_files(const fs::path& folder) {
 bool interrupt(const Arguments& arguments,
                const std::string& checkpoint,
                std::chrono::milliseconds after) {
-  Running program(arguments);
+  Running program(TESSERA_PROGRAM, arguments);
   while (!program.is_done() && !fs::exists(checkpoint)) {
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }

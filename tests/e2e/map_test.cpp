@@ -480,6 +480,45 @@ TEST(Map, RunMapsFirst) {
 }
 
 /// A round of feedback adds answers, and never loses the best one.
+/// What replicas may use besides PEs: all answers keep to it, and it costs time.
+TEST(Map, LimitsOfBufferAndVectorUnit) {
+  const TempFolder folder;
+  const auto of = [&](const std::string& name, const Arguments& more) {
+    const std::string out = folder / name;
+    const Outcome outcome = map(out, more);
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_EQ(outcome.out.find("line buffers up to") != std::string::npos, name == "limited");
+    return json_in(fs::path(out) / "map.json");
+  };
+  const json free = of("free", {});
+  EXPECT_TRUE(free.at("budget").at("buffer").is_null());
+  const json uses = chosen(free).at("uses");
+  const json& once = free.at("candidates").front().at("uses");
+  // Half of what the free answer took beyond one replica of everything.
+  Arguments sets = {"--set", "search.rl.episodes=20"};
+  const std::map<std::string, double> chip = {{"buffer", 9 * 16 * 1024 * 8.0},
+                                              {"vector_unit", 9 * 8.0}};
+  for (const auto& [limit, whole] : chip) {
+    const double most = (uses.at(limit).get<double>() + once.at(limit).get<double>()) / 2;
+    sets.insert(sets.end(), {"--set", fmt::format("search.limits.{}={}", limit, most / whole)});
+  }
+  const json limited = of("limited", sets);
+  for (const json& one : limited.at("candidates")) {
+    for (const auto& [limit, whole] : chip) {
+      const double budget = limited.at("budget").at(limit).get<double>();
+      if (one.at("within_budgets").get<bool>()) {
+        EXPECT_LE(one.at("uses").at(limit).get<double>(), budget * (1 + 1e-9)) << one.at("label");
+      }
+    }
+    const std::string method = one.at("method");
+    EXPECT_TRUE(one.at("within_budgets").get<bool>() || method.starts_with("uniform")) << one;
+  }
+  const auto latency = [](const json& result) {
+    return chosen(result).at("cost_model").at("latency_cycles").get<double>();
+  };
+  EXPECT_GT(latency(limited), latency(free));
+}
+
 TEST(Map, Feedback) {
   const TempFolder folder;
   // Narrow links, of which the cost model does not know: there is something to correct.

@@ -63,9 +63,12 @@ struct Outcome {
   std::string err;
 };
 
-inline Outcome run_program(const std::vector<std::string>& arguments) {
+/// `input` is the name of the file that standard input comes from.
+inline Outcome run_program(const std::vector<std::string>& arguments,
+                           const std::string& program = TESSERA_PROGRAM,
+                           const std::string& input = "/dev/null") {
   const TempFolder folder;
-  std::string command = "cd '" TESSERA_SOURCE_DIR "' && '" TESSERA_PROGRAM "'";
+  std::string command = "cd '" TESSERA_SOURCE_DIR "' && '" + program + "'";
   for (const std::string& argument : arguments) {
     std::string quoted;
     for (const char c : argument) {
@@ -73,7 +76,7 @@ inline Outcome run_program(const std::vector<std::string>& arguments) {
     }
     command += " '" + quoted + "'";
   }
-  command += " >'" + folder / "out" + "' 2>'" + folder / "err" + "' </dev/null";
+  command += " >'" + folder / "out" + "' 2>'" + folder / "err" + "' <'" + input + "'";
   const int status = std::system(command.c_str());
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1,
           read_text(folder / "out"),

@@ -5,6 +5,7 @@
 #include "mapper/milp/counts.hpp"
 #include "mapper/milp/joint.hpp"
 #include "mapper/milp/replication.hpp"
+#include "mapper/milp/shortfall.hpp"
 #include "sim/base/rng.hpp"
 #include "tests/support/tile_read.hpp"
 
@@ -14,6 +15,7 @@
 #include <cmath>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,6 +53,43 @@ Problem random_problem(Rng& rng, int max_layers, int max_choices) {
     problem.pes += 8;
   }
   return problem;
+}
+
+/// Cycles and joules as chips have them: ten orders of magnitude apart.
+void in_real_units(Problem& problem) {
+  problem.fixed_latency *= 1e6;
+  problem.fixed_interval *= 1e6;
+  problem.fixed_energy *= 1e-3;
+  problem.static_power *= 1e-9;
+  for (ProblemLayer& layer : problem.layers) {
+    for (Choice& choice : layer.choices) {
+      choice.fixed *= 1e6;
+      choice.per_position *= 1e6;
+      choice.energy *= 1e-3;
+    }
+  }
+}
+
+/// Gives every choice a use of buffer and vector unit, and the budget a limit of one or both: at
+/// times too low for one replica of every layer.
+Budget limited(Rng& rng, Problem& problem, Budget budget) {
+  budget.limits = {rng.uniform01() * 4, rng.uniform01()};
+  for (ProblemLayer& layer : problem.layers) {
+    PerLimit most{};
+    for (Choice& choice : layer.choices) {
+      choice.uses = {static_cast<double>(rng.uniform(0, 5)), rng.uniform01()};
+      for (std::size_t i = 0; i < kLimits; ++i) {
+        most[i] = std::max(most[i], choice.uses[i]);
+      }
+    }
+    for (std::size_t i = 0; i < kLimits; ++i) {
+      budget.limits[i] += most[i] * (0.3 + rng.uniform01());
+    }
+  }
+  if (rng.chance(0.5)) {
+    budget.limits[static_cast<std::size_t>(rng.uniform(0, 1))] = kInfinity;
+  }
+  return budget;
 }
 
 /// Calls use(solution) for every choice and every number of replicas.
@@ -109,7 +148,7 @@ void expect_answer(const Problem& problem,
                    const Replication& found) {
   ASSERT_EQ(found.replicas.size(), choice.size()) << found.report.solver << found.report.message;
   const Evaluation evaluation = evaluate(problem, {choice, found.replicas});
-  EXPECT_LE(evaluation.pes, budget.pes) << found.report.solver;
+  EXPECT_TRUE(evaluation.fits(budget)) << found.report.solver;
   for (std::size_t l = 0; l < choice.size(); ++l) {
     EXPECT_LE(found.replicas[l], problem.layers[l].max_replicas);
   }
@@ -230,22 +269,20 @@ TEST(MilpProperty, ReplicationIsTheBestOfAll) {
 
 TEST(MilpProperty, LimitsAndUpperBoundsHold) {
   std::size_t binding = 0;
+  std::size_t exact = 0;
+  std::size_t quick_answers = 0;
   for (std::uint64_t seed = 0; seed < 150; ++seed) {
     SCOPED_TRACE(seed);
     Rng rng(seed, "limits");
     Problem problem = random_problem(rng, 4, 1);
     const std::vector<int> choice(problem.layers.size(), 0);
-    const Budget budget{pes_of(problem, choice) + rng.uniform(0, 20)};
+    const Budget free{pes_of(problem, choice) + rng.uniform(0, 20)};
     ReplicationOptions options;
     options.solve.mip_gap = 0;
-    ResourceLimit limit{"buffer", {}, 0};
+    const Budget budget = limited(rng, problem, free);
     for (const ProblemLayer& layer : problem.layers) {
       options.upper.push_back(rng.uniform(1, layer.max_replicas));
-      limit.usage.push_back(static_cast<double>(rng.uniform(0, 5)));
-      limit.capacity += limit.usage.back();
     }
-    limit.capacity += static_cast<double>(rng.uniform(-1, 10));
-    options.limits = {limit};
     for (const Objective objective : {Objective::latency, Objective::throughput}) {
       double optimum = kInfinity;
       double free_optimum = kInfinity;
@@ -256,21 +293,123 @@ TEST(MilpProperty, LimitsAndUpperBoundsHold) {
         for (std::size_t l = 0; l < one.replicas.size(); ++l) {
           legal = legal && one.replicas[l] <= options.upper[l];
         }
-        if (legal && limit.holds(one.replicas)) {
+        if (legal && evaluation.fits(budget)) {
           optimum = std::min(optimum, evaluation.value(objective));
         }
       });
-      const Replication found = replicate_milp(problem, choice, budget, objective, options);
-      if (optimum == kInfinity) {
-        EXPECT_EQ(found.report.status, Status::infeasible);
-        continue;
+      for (const Form form : {Form::a, Form::b}) {
+        options.form = form;
+        const Replication found = replicate_milp(problem, choice, budget, objective, options);
+        if (optimum == kInfinity) {
+          EXPECT_EQ(found.report.status, Status::infeasible);
+          EXPECT_TRUE(find_shortfall(problem, budget, choice));
+          continue;
+        }
+        binding += optimum > free_optimum ? 1 : 0;
+        expect_answer(problem, choice, budget, objective, optimum, 1e-6, found);
       }
-      binding += optimum > free_optimum ? 1 : 0;
-      expect_answer(problem, choice, budget, objective, optimum, 1e-6, found);
-      EXPECT_TRUE(limit.holds(found.replicas));
+      // Without counting on options.upper: bounds are bounds, answers keep to the limits.
+      const Replication quick = replicate_fast(problem, choice, budget, objective);
+      EXPECT_EQ(quick.replicas.empty(), optimum == kInfinity);
+      if (!quick.replicas.empty()) {
+        double best = kInfinity;
+        enumerate(problem, [&](const Solution& one) {
+          const Evaluation evaluation = evaluate(problem, one);
+          if (evaluation.fits(budget)) {
+            best = std::min(best, evaluation.value(objective));
+          }
+        });
+        expect_answer(problem, choice, budget, objective, best, 1, quick);
+        EXPECT_LE(quick.report.objective * (1 - quick.report.gap), best * (1 + kRounding));
+        exact += quick.report.status == Status::optimal ? 1 : 0;
+        ++quick_answers;
+      }
     }
   }
-  EXPECT_GE(binding, 50U);
+  EXPECT_GE(binding, 100U);
+  EXPECT_GE(exact * 2, quick_answers);  // most gaps close without GLPK
+}
+
+TEST(MilpProperty, JointKeepsToLimits) {
+  std::size_t binding = 0;
+  std::size_t infeasible = 0;
+  std::size_t by_limit = 0;
+  std::size_t optimal = 0;
+  std::size_t answers = 0;
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    SCOPED_TRACE(seed);
+    Rng rng(seed, "joint limits");
+    Problem problem = random_problem(rng, 4, 3);
+    if (rng.chance(0.5)) {
+      in_real_units(problem);
+    }
+    Budget free;
+    free.pes = 3 * std::ssize(problem.layers) + rng.uniform(0, 16);
+    if (rng.chance(0.6)) {
+      free.loss = (0.2 + rng.uniform01() * 0.6) * static_cast<double>(problem.layers.size());
+    }
+    const Budget budget = limited(rng, problem, free);
+    const std::vector<Objective> objectives = {
+        Objective::latency, Objective::throughput, Objective::energy, Objective::edp};
+    std::vector<double> optimum(objectives.size(), kInfinity);
+    std::vector<double> free_optimum(objectives.size(), kInfinity);
+    enumerate(problem, [&](const Solution& one) {
+      const Evaluation evaluation = evaluate(problem, one);
+      for (std::size_t o = 0; o < objectives.size() && evaluation.within(free); ++o) {
+        const double value = evaluation.value(objectives[o]);
+        free_optimum[o] = std::min(free_optimum[o], value);
+        if (evaluation.within(budget)) {
+          optimum[o] = std::min(optimum[o], value);
+        }
+      }
+    });
+    const std::optional<Shortfall> shortfall = find_shortfall(problem, budget);
+    EXPECT_EQ(shortfall.has_value(), optimum[0] == kInfinity);
+    if (shortfall) {
+      ++infeasible;
+      const bool limit = shortfall->constraint == Constraint::limit;
+      EXPECT_EQ(limit || shortfall->constraint == Constraint::limits, free_optimum[0] < kInfinity);
+      if (limit) {
+        ++by_limit;
+        // What is missing suffices, and no less does.
+        const auto i = static_cast<std::size_t>(shortfall->limit);
+        Budget only = free;
+        only.limits[i] = shortfall->least_use;
+        EXPECT_FALSE(find_shortfall(problem, only)) << shortfall->sentence();
+        only.limits[i] *= 1 - 1e-6;
+        EXPECT_TRUE(find_shortfall(problem, only)) << shortfall->sentence();
+      }
+    }
+    for (std::size_t o = 0; o < objectives.size(); ++o) {
+      SCOPED_TRACE(static_cast<int>(objectives[o]));
+      binding += optimum[o] > free_optimum[o] ? 1 : 0;
+      for (const JointResult& found : {joint_lagrangian(problem, budget, objectives[o]),
+                                       joint_milp(problem, budget, objectives[o])}) {
+        SCOPED_TRACE(found.report.solver);
+        if (optimum[o] == kInfinity) {
+          EXPECT_EQ(found.report.status, Status::infeasible);
+          EXPECT_TRUE(found.shortfall);
+          continue;
+        }
+        ASSERT_EQ(found.solution.choice.size(), problem.layers.size());
+        EXPECT_TRUE(found.evaluation.within(budget));
+        EXPECT_LE(found.report.bound, optimum[o] * (1 + kRounding));
+        EXPECT_GE(found.report.objective, optimum[o] * (1 - kRounding));
+        if (found.report.status == Status::optimal) {
+          EXPECT_LE(found.report.objective * (1 - 1e-3), optimum[o] * (1 + kRounding));
+        }
+        if (objectives[o] != Objective::edp && found.report.solver == "glpk joint") {
+          ++answers;
+          optimal += found.report.status == Status::optimal ? 1 : 0;
+          EXPECT_LE(found.report.objective * (1 - 1e-3), optimum[o] * (1 + kRounding));
+        }
+      }
+    }
+  }
+  EXPECT_GE(binding, 150U);
+  EXPECT_GE(infeasible, 10U);
+  EXPECT_GE(by_limit, 5U);
+  EXPECT_GE(optimal * 100, answers * 99);  // GLPK closes what the prices leave, nearly always
 }
 
 TEST(MilpProperty, JointIsTheBestOfAllWithinItsGap) {

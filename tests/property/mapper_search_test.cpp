@@ -47,7 +47,7 @@ void draw_losses(Rng& rng, SearchSetup& setup) {
 }
 
 /// Nothing when the chip cannot be built, or is too small.
-std::unique_ptr<World> random_world(Rng& rng, bool own_area) {
+std::unique_ptr<World> random_world(Rng& rng, bool own_area, bool limited = false) {
   auto world = std::make_unique<World>();
   world->network = test::random_network(rng);
   Diagnostics diagnostics;
@@ -79,6 +79,13 @@ std::unique_ptr<World> random_world(Rng& rng, bool own_area) {
   if (!setup.problem.serial && !own_area) {
     setup.budget.pes += rng.uniform(0, 60);
   }
+  if (limited && !setup.problem.serial && rng.chance(0.4)) {
+    // Room for the 8-bit network, which the relations count on, and a few copies.
+    const Evaluation once = evaluate(setup.problem, setup.reference);
+    for (std::size_t i = 0; i < kLimits; ++i) {
+      setup.budget.limits[i] = once.uses[i] * (1 + 2 * rng.uniform01());
+    }
+  }
   if (rng.chance(0.8)) {
     double most = 0;
     for (const ProblemLayer& layer : setup.problem.layers) {
@@ -99,7 +106,7 @@ TEST(SearchRelations, NothingBeatsTheJointMilpWithinTheBudgets) {
   int worlds = 0;
   for (int round = 0; round < 40; ++round) {
     SCOPED_TRACE(round);
-    const std::unique_ptr<World> world = random_world(rng, false);
+    const std::unique_ptr<World> world = random_world(rng, false, true);
     if (world == nullptr) {
       continue;
     }

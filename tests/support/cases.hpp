@@ -12,6 +12,7 @@
 #include "workloads/network.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,12 @@ std::string free_chip(const std::string& pe, int tiles, int pes_per_tile);
 /// A small convolutional network with a random mixture of strides, paddings, groups, pools,
 /// residuals and concats.
 Network random_network(Rng& rng);
+
+/// A random network on a random chip with random widths, replicas and granularity: number `seed`,
+/// or the next one that fits. `edit` may change the chip.
+Case random_case(std::uint64_t seed,
+                 std::int64_t most_replicas = 4,
+                 const std::function<std::string(std::string)>& edit = {});
 
 /// Simulates in this process (once per process!).
 RunStats simulate(const Case& c, const RunOptions& options);

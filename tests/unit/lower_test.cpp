@@ -84,7 +84,7 @@ class ToyModel : public Model {
 
   double endurance() const override { return 0; }
 
-  std::unique_ptr<Unit> make_unit() const override { return nullptr; }
+  std::unique_ptr<Unit> make_unit(std::uint64_t) const override { return nullptr; }
 
  private:
   std::string kind_ = "toy";

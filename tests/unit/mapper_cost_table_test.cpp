@@ -4,12 +4,19 @@
 #include "mapper/analytical.hpp"
 #include "mapper/cost_table.hpp"
 #include "mapper/first_fit.hpp"
+#include "mapper/line_buffers.hpp"
+#include "mapper/lower.hpp"
 #include "sim/base/config.hpp"
+#include "workloads/quantize.hpp"
 #include "workloads/zoo.hpp"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace tessera::mapper {
 namespace {
@@ -109,6 +116,87 @@ double rwth_speedup(const Problem& free, int w_bits, int a_bits) {
   solution.choice.front() = free.layers.front().find(8, 8);
   solution.choice.back() = free.layers.back().find(8, 8);
   return evaluate(free, uniform_solution(free, 8, 8)).latency / evaluate(free, solution).latency;
+}
+
+/// Every layer on tiles of its own, lowered: what its ports take at their smallest.
+TEST(CostTable, BufferBitsAreThoseOfTheLoweredProgram) {
+  for (const auto& [name, granularity] : {std::pair{"lenet5", Granularity::pixel},
+                                          {"lenet5", Granularity::layer},
+                                          {"tiny_cnn", Granularity::pixel},
+                                          {"tiny_mlp", Granularity::pixel},
+                                          {"resnet18", Granularity::pixel},
+                                          {"attention_block", Granularity::pixel}}) {
+    SCOPED_TRACE(name);
+    Network network = zoo(name);
+    const arch::chip::Chip chip = chip_of("isaac.yaml");
+    const Problem problem = problem_of(network, chip, granularity, CostModel::pipeline);
+    const Solution solution = uniform_solution(problem, 6, 6);
+    quantize(network, std::vector<LayerBits>(problem.layers.size(), LayerBits{6, 6}));
+    Mapping mapping;
+    int tile = 0;
+    for (std::size_t l = 0; l < problem.layers.size(); ++l) {
+      const ProblemLayer& layer = problem.layers[l];
+      LayerMapping& of = mapping.layers.emplace_back();
+      of = {layer.layer, layer.name, 6, 6, 1, {{}}};
+      std::int64_t left = layer.choices[static_cast<std::size_t>(solution.choice[l])].pes;
+      for (; left > 0; left -= chip.spec.tile.pes) {
+        of.placement.front().push_back(
+            {tile++, 0, static_cast<int>(std::min(left, chip.spec.tile.pes))});
+      }
+    }
+    ASSERT_LT(tile, chip.spec.tiles);
+    for (const LayerId id : vector_layers(network)) {
+      mapping.vector_layers.push_back({id, network.layer(id).name, tile});
+    }
+    Diagnostics diagnostics;
+    const Program program = lower(
+        network, mapping, chip, {.granularity = granularity, .ignore_capacity = true}, diagnostics);
+    ASSERT_TRUE(diagnostics.ok()) << diagnostics.render();
+    for (std::size_t l = 0; l < problem.layers.size(); ++l) {
+      const ProblemLayer& layer = problem.layers[l];
+      SCOPED_TRACE(layer.name);
+      double bits = 0;
+      for (const ProgramEdge& edge : program.edges) {
+        if (program.stages[static_cast<std::size_t>(edge.to)].layer != layer.layer) {
+          continue;
+        }
+        for (const int port : edge.ports) {
+          bits += static_cast<double>(edge.bits.value *
+                                      slots_used(program.ports[static_cast<std::size_t>(port)],
+                                                 edge.positions,
+                                                 edge.min_window));
+        }
+      }
+      const double uses = layer.choices[static_cast<std::size_t>(solution.choice[l])].uses[0];
+      EXPECT_GT(uses, 0);
+      if (layer.name.ends_with("downsample")) {  // a shortcut: the path beside it lags
+        EXPECT_LT(uses, bits);
+      } else {
+        EXPECT_EQ(uses, bits);
+      }
+    }
+  }
+}
+
+TEST(CostTable, LanesAreOperationsPerCycle) {
+  const Network network = zoo("lenet5");
+  const arch::chip::Chip chip = chip_of("isaac.yaml");
+  const Problem problem = problem_of(network, chip, Granularity::pixel, CostModel::pipeline);
+  Analyzer analyzer(network, chip, Granularity::pixel);
+  for (std::size_t l = 0; l < problem.layers.size(); ++l) {
+    for (const Choice& choice : problem.layers[l].choices) {
+      const double ops =
+          choice.uses[static_cast<std::size_t>(Limit::vector_unit)] * choice.per_position;
+      EXPECT_NEAR(ops,
+                  static_cast<double>(analyzer.alone(l, choice.w_bits, choice.a_bits)->vector_ops),
+                  1e-9 * ops);
+      EXPECT_GT(ops, 0);
+    }
+  }
+  EXPECT_EQ(capacity_of(chip, Limit::vector_unit),
+            static_cast<double>(chip.spec.tiles * chip.spec.tile.vector_unit.lanes));
+  EXPECT_TRUE(std::isinf(
+      capacity_of(chip_of("isaac.yaml", "chip.tile.vector_unit.lanes=0"), Limit::vector_unit)));
 }
 
 TEST(CostTable, SerialModelIsRwthsSum) {

@@ -97,10 +97,10 @@ TEST(Isaac, EightBitConverterSufficesWithTheEncoding) {
   const Fragment f = full.model->layout(full.matrix).fragments[0];
   const std::vector<std::int32_t> x(128, 65535);
   const auto result = [&](const Spec& s, const std::vector<std::int32_t>& weights) {
-    const auto unit = make_model(s, kClock)->make_unit();
-    unit->load(full.op, f, weights);
+    const auto unit = make_model(s, kClock)->make_unit(0);
+    unit->load(full.op, f, weights, 0);
     std::vector<std::int64_t> y(16, 0);
-    unit->fire(x, y, false);
+    unit->fire(x, y, Fidelity::clipping, {});
     return y[0];
   };
   // All cells full is what the encoding is for: exact with 8 bits, wrong with 8 bits without it.

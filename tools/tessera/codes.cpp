@@ -356,6 +356,11 @@ constexpr std::array kCodes{
     CodeInfo{"E-SEARCH-COST-MODEL",
              "The cost model `serial` goes with serial execution, and no other one does.",
              "search: {cost_model: serial}   # under granularity: pixel"},
+    CodeInfo{
+        "E-SEARCH-LIMIT",
+        "One replica of every layer uses more than a limit of the search allows, whatever widths "
+        "keep to its PEs and its loss. The message says how much is missing.",
+        "limits: {buffer: 0.000001}"},
     CodeInfo{"E-SEARCH-LOSS", "The loss of accuracy is limited twice.", "loss: 1\nloss_of_bits: 6"},
     CodeInfo{"E-SEARCH-NONE",
              "A method found nothing that keeps to the budgets and that the simulator can run.",
@@ -363,6 +368,29 @@ constexpr std::array kCodes{
     CodeInfo{"E-SEARCH-PES",
              "The PEs that a search may use are own_8bit, chip, or a number.",
              "pes: all"},
+    CodeInfo{"E-SEARCH-UNLIMITED",
+             "A limit is a share of what the chip has: of buffers without bounds, of lanes without "
+             "number, or under serial execution there is none.",
+             "limits: {vector_unit: 0.5}   # on a chip with lanes: 0"},
+    CodeInfo{"E-TRAIN-CHECKPOINT",
+             "What an interrupted training left behind is of another network, of other data or "
+             "options, or damaged. --fresh trains anew, --out names another folder.",
+             "tessera-train train b.yaml --out out/a   # a.yaml was interrupted there"},
+    CodeInfo{"E-TRAIN-DIVERGED",
+             "The loss became infinite or NaN: the weights are lost. A lower learning rate helps.",
+             "train: {optimizer: sgd, learning_rate: 1000}"},
+    CodeInfo{"E-TRAIN-NONE",
+             "There is nothing to train or to measure with: no section train:, no weights to start "
+             "from, or no images of validation.",
+             "train: {epochs: 0}   # and no network.parameters"},
+    CodeInfo{"E-TRAIN-REQUEST",
+             "Standard input of tessera-train evaluate is no request: JSON with the matrix layers "
+             "of the network in order, each with its widths.",
+             "{\"layers\": []}"},
+    CodeInfo{"E-TRAIN-STAGE",
+             "A stage of training has a name that another one has or that is no file name, one of "
+             "two widths, or widths for a layer that does not exist.",
+             "stages: [{name: low, w_bits: 4}]"},
 };
 
 }  // namespace

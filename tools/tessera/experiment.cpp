@@ -60,6 +60,22 @@ void read_parameters(const config::Node& node, Experiment& experiment, Diagnosti
   }
 }
 
+/// The images that given weights are calibrated and run on, and whether they have negative values.
+void read_images(Experiment& experiment, Diagnostics& diagnostics) {
+  experiment.input_signed = experiment.network.layers.front().out_signed;
+  if (!experiment.data) {
+    return;
+  }
+  if (std::optional<data::DataSet> set = load_experiment_data(experiment, diagnostics)) {
+    const auto is_signed = [](const data::Images& images) {
+      return std::any_of(images.values.begin(), images.values.end(), [](float v) { return v < 0; });
+    };
+    experiment.input_signed =
+        is_signed(set->train) || is_signed(set->validation) || is_signed(set->test);
+    experiment.images = std::make_shared<const data::DataSet>(std::move(*set));
+  }
+}
+
 /// A network without layers, after an error.
 Network read_network_section(const config::Node& node,
                              Experiment& experiment,
@@ -107,6 +123,7 @@ Network read_network_section(const config::Node& node,
     if (imported->has_bits) {
       experiment.bits_from_file = std::move(imported->bits);
     }
+    experiment.notes = std::move(imported->notes);
     experiment.model = FloatModel{imported->network, std::move(imported->parameters)};
     return std::move(imported->network);
   }
@@ -209,6 +226,9 @@ std::string defaults_text(const Experiment& experiment) {
   for (config::FieldInfo& field : fields) {
     if (field.key == "data" && experiment.data) {
       field.children = config::describe<data::DataSpec>();
+    }
+    if (field.key == "train" && experiment.train) {
+      field.children = config::describe<train::TrainSpec>();
     }
     if (field.key == "chip") {
       field.children = config::describe<arch::chip::ChipSpec>();
@@ -369,11 +389,12 @@ Experiment load_experiment(const std::string& path,
   if (diagnostics.errors().size() == before_network && !parameters.is_null()) {
     read_parameters(parameters, experiment, diagnostics);
   }
-  if (diagnostics.errors().size() == before_network && !experiment.network.layers.empty()) {
-    experiment.input_signed = experiment.network.layers.front().out_signed;
-  }
   const bool network_ok =
       diagnostics.errors().size() == before_network && !experiment.network.layers.empty();
+  experiment.data = data::read_data(file.data, diagnostics);
+  if (network_ok && experiment.model) {
+    read_images(experiment, diagnostics);
+  }
   if (!file.chip.is_null()) {
     experiment.chip = arch::chip::make_chip(file.chip, diagnostics);
   }
@@ -389,7 +410,10 @@ Experiment load_experiment(const std::string& path,
     file.mapping.mark_read();
   }
   experiment.search = mapper::read_search(file.search, diagnostics);
-  experiment.data = data::read_data(file.data, diagnostics);
+  if (!file.train.is_null()) {
+    experiment.train =
+        train::read_train(file.train, network_ok ? &experiment.network : nullptr, diagnostics);
+  }
   experiment.maps_first = !file.search.is_null() && file.mapping.is_null();
   if (!file.chip.is_null()) {
     experiment.image_interval = interval_of(

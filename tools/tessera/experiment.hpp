@@ -11,6 +11,7 @@
 ///   execution: {granularity: pixel, images: 1}
 ///   search: {method: joint_milp}               # see mapper/search/spec.hpp
 ///   data: {set: digits}                        # see workloads/data/spec.hpp
+///   train: {epochs: 30}                        # see workloads/train/spec.hpp
 ///
 /// Weights  those of an ONNX file, or of `network.parameters` (model_file.hpp); synthetic ones
 ///          otherwise. `quantization` says how they become integers; runs without functional
@@ -38,8 +39,10 @@
 #include "workloads/quantization/integer_model.hpp"
 #include "workloads/quantization/spec.hpp"
 #include "workloads/quantize.hpp"
+#include "workloads/train/spec.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -106,6 +109,7 @@ struct ExperimentFile {
   ExecutionSpec execution;
   config::Node search;
   config::Node data;
+  config::Node train;
 
   static constexpr auto fields() {
     using config::field;
@@ -128,7 +132,9 @@ struct ExperimentFile {
             .doc("how `tessera map` looks for a mapping; `tessera run` too, when `mapping` is left "
                  "out"),
         field("data", &ExperimentFile::data)
-            .doc("labelled images to train, calibrate and test with; tessera data shows them"));
+            .doc("labelled images to train, calibrate and test with; tessera data shows them"),
+        field("train", &ExperimentFile::train)
+            .doc("how tessera-train trains the network, in real numbers and with integers"));
   }
 };
 
@@ -142,11 +148,13 @@ struct Experiment {
   ExecutionSpec execution;
   mapper::SearchSpec search;
   std::optional<data::DataSpec> data;
+  std::optional<train::TrainSpec> train;
   /// Real weights, when they are given, and the scales that came with them.
   std::optional<FloatModel> model;
+  std::vector<std::string> notes;  ///< what an ONNX file has and the network leaves out
   std::vector<std::optional<GivenScale>> given_scales;
-  /// Images of real numbers; null when there are none.
-  FloatImageSource images;
+  /// The images of `data`, read when weights are given; else null.
+  std::shared_ptr<const data::DataSet> images;
   bool input_signed = false;  ///< the images have negative values
   bool maps_first = false;    ///< a search is asked for, and no mapping is given
   Cycles image_interval{0};

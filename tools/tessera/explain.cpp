@@ -64,6 +64,8 @@ std::vector<FieldInfo> experiment_fields() {
       field.children = config::describe<data::DataSpec>();
     } else if (field.key == "search") {
       field.children = config::describe<mapper::SearchSpec>();
+    } else if (field.key == "train") {
+      field.children = config::describe<train::TrainSpec>();
     } else if (field.key == "chip") {
       field.children = config::describe<arch::chip::ChipSpec>();
       for (FieldInfo& part : field.children) {

@@ -4,28 +4,54 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <initializer_list>
+#include <utility>
 #include <vector>
 
 namespace tessera::tools {
 namespace {
 
 constexpr std::int64_t kSyntheticImages = 4;
+constexpr std::int64_t kSignalImages = 4;
 
-FloatImageSource images_of(const Experiment& experiment) {
-  if (experiment.images) {
-    return experiment.images;
-  }
+/// The first of these splits that has images.
+const data::Images& first_of(std::initializer_list<const data::Images*> splits) {
+  return **std::find_if(
+      splits.begin(), splits.end() - 1, [](const data::Images* s) { return s->count > 0; });
+}
+
+FloatImageSource images_of(const data::Images& split) {
+  return [&split](std::int64_t image) {
+    const std::int64_t size = split.shape.elements();
+    const auto first = split.values.begin() + image % split.count * size;
+    return std::vector<float>(first, first + size);
+  };
+}
+
+FloatImageSource synthetic_images(const Experiment& experiment) {
   return [&experiment](std::int64_t image) {
     const Layer& input = experiment.network.layers.front();
-    const auto one = static_cast<float>(max_value(input.out_bits, input.out_signed));
-    const std::vector<std::int32_t> x = synthetic_input(
-        experiment.network, static_cast<std::uint64_t>(experiment.execution.seed), image);
+    Network network = {"input", {input}};
+    network.layers.front().out_signed = experiment.input_signed;
+    const auto one = static_cast<float>(max_value(input.out_bits, experiment.input_signed));
+    const std::vector<std::int32_t> x =
+        synthetic_input(network, static_cast<std::uint64_t>(experiment.execution.seed), image);
     std::vector<float> y(x.size());
     std::transform(x.begin(), x.end(), y.begin(), [one](std::int32_t v) {
       return static_cast<float>(v) / one;
     });
     return y;
   };
+}
+
+/// The images that ranges are taken from, and how many there are.
+std::pair<FloatImageSource, std::int64_t> calibration_images(const Experiment& experiment) {
+  if (!experiment.images) {
+    return {synthetic_images(experiment), kSyntheticImages};
+  }
+  const data::DataSet& set = *experiment.images;
+  const data::Images& split = first_of({&set.train, &set.validation, &set.test});
+  return {images_of(split), split.count};
 }
 
 }  // namespace
@@ -41,19 +67,37 @@ IntegerModel integer_model(const Experiment& experiment) {
   Diagnostics diagnostics;
   report_format_problems(plan, experiment, diagnostics);
   diagnostics.throw_if_any();
-  const std::int64_t images = experiment.images
-                                  ? spec.calibration_images
-                                  : std::min(spec.calibration_images, kSyntheticImages);
-  const Calibration calibration = calibrate(*experiment.model, images_of(experiment), images);
+  const auto [images, count] = calibration_images(experiment);
+  const Calibration calibration =
+      calibrate(*experiment.model, images, std::min(spec.calibration_images, count));
   const std::vector<TensorScale> scales =
       choose_scales(plan, calibration, spec, experiment.given_scales);
   return quantize_model(*experiment.model, plan, scales, spec);
 }
 
 NetworkData network_data(const Experiment& experiment, const IntegerModel& model) {
-  return {model.source(), [&model, images = images_of(experiment)](std::int64_t image) {
+  FloatImageSource images = synthetic_images(experiment);
+  if (experiment.images) {
+    const data::DataSet& set = *experiment.images;
+    images = images_of(first_of({&set.test, &set.validation, &set.train}));
+  }
+  return {model.source(), [&model, images = std::move(images)](std::int64_t image) {
             return model.input(images(image));
           }};
+}
+
+mapper::SignalSource signal_source(const Experiment& experiment) {
+  if (!experiment.model) {
+    return {};
+  }
+  return [&experiment] {
+    const auto [source, count] = calibration_images(experiment);
+    std::vector<std::vector<float>> images;
+    for (std::int64_t image = 0; image < std::min(count, kSignalImages); ++image) {
+      images.push_back(source(image));
+    }
+    return mapper::float_signals(*experiment.model, images, experiment.input_signed);
+  };
 }
 
 }  // namespace tessera::tools

@@ -2,11 +2,14 @@
 // SPDX-FileCopyrightText: The Tessera authors
 /// What a functional run computes on when the weights of the network are given.
 ///
-/// Images   those of the experiment; without any, of real numbers that are spread evenly over
-///          [0, 1], or [-1, 1] for a signed input: the integers of synthetic_input()
+/// Images   of `data:` those to train on are calibrated on and those to test on are run, one after
+///          the other and again from the first; when a split is empty, another one is taken.
+///          Without `data:`, real numbers that are spread evenly over [0, 1], or [-1, 1] for a
+///          signed input: the integers of synthetic_input()
 /// Errors   InputError: E-QUANT-FORMAT
 #pragma once
 
+#include "mapper/search/search.hpp"
 #include "tools/tessera/experiment.hpp"
 #include "workloads/parameters.hpp"
 #include "workloads/quantization/integer_model.hpp"
@@ -20,5 +23,9 @@ IntegerModel integer_model(const Experiment& experiment);
 /// Parameters and images for the network of `model`, which must outlive the result like
 /// `experiment`.
 NetworkData network_data(const Experiment& experiment, const IntegerModel& model);
+
+/// What the layers hold, computed in real numbers on four images; null without given weights.
+/// `experiment` must outlive the result.
+mapper::SignalSource signal_source(const Experiment& experiment);
 
 }  // namespace tessera::tools

@@ -12,6 +12,7 @@
 #include "sim/base/enum_name.hpp"
 #include "sim/report/output_folder.hpp"
 #include "sim/report/progress.hpp"
+#include "tools/tessera/integers.hpp"
 #include "tools/tessera/map_result.hpp"
 #include "tools/tessera/simulate.hpp"
 
@@ -143,6 +144,17 @@ class Checkpoints {
   Steady::time_point next_ = Steady::now();
 };
 
+/// Index of the candidate with the lowest value, the first of equals; `start` when none is below
+/// its.
+template <class Value>
+std::size_t best_of(const std::vector<MapCandidate>& all, std::size_t start, const Value& value) {
+  std::size_t best = start;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    best = value(all[i]) < value(all[best]) ? i : best;
+  }
+  return best;
+}
+
 /// From a result.json, as the child wrote it.
 Simulated read_simulated(const std::string& text, const SearchSetup& setup) {
   const nlohmann::json in = nlohmann::json::parse(text);
@@ -177,7 +189,8 @@ class Search {
                                    experiment.search,
                                    static_cast<std::uint64_t>(experiment.execution.seed),
                                    std::filesystem::path(experiment.path).parent_path().string(),
-                                   experiment.root.get("search"))),
+                                   experiment.root.get("search"),
+                                   signal_source(experiment))),
         uncorrected_(setup_.problem),
         closed_form_(experiment.network, experiment.chip, experiment.execution.granularity) {
     setup_.failed_lp = folder() + ".failed.lp";
@@ -240,10 +253,7 @@ class Search {
       return one.within && one.simulated ? one.simulated->value(setup_.spec.objective)
                                          : std::numeric_limits<double>::infinity();
     };
-    std::size_t best = result_.chosen;
-    for (std::size_t i = 0; i < result_.candidates.size(); ++i) {
-      best = value(result_.candidates[i]) < value(result_.candidates[best]) ? i : best;
-    }
+    const std::size_t best = best_of(result_.candidates, result_.chosen, value);
     if (best == result_.chosen) {
       return;
     }
@@ -314,8 +324,7 @@ class Search {
   /// What the sums and maxima of the cost model do not know: local search on the closed form, from
   /// the first answers of this search (from candidate `first` on) and from whoever else is better.
   void refine_best(std::size_t first, int round) {
-    const auto value = [&](std::size_t index) {
-      const MapCandidate& one = result_.candidates[index];
+    const auto value = [&](const MapCandidate& one) {
       mapper::Analysis analysis;
       analysis.latency = one.latency;
       analysis.interval = one.interval;
@@ -327,15 +336,12 @@ class Search {
     for (std::size_t i = first; i < std::min(first + kRefined, result_.candidates.size()); ++i) {
       starts.push_back(i);
     }
-    std::size_t best = 0;
-    for (std::size_t i = 0; i < result_.candidates.size(); ++i) {
-      best = value(i) < value(best) ? i : best;
-    }
+    const std::size_t best = best_of(result_.candidates, 0, value);
     if (std::find(starts.begin(), starts.end(), best) == starts.end()) {
       starts.push_back(best);
     }
     for (const std::size_t start : starts) {
-      if (std::isfinite(value(start))) {
+      if (std::isfinite(value(result_.candidates[start]))) {
         refine(result_.candidates[start], round);
       }
     }
@@ -480,12 +486,9 @@ class Search {
       return one.simulated ? one.simulated->value(setup_.spec.objective)
                            : std::numeric_limits<double>::max();
     };
-    double best = std::numeric_limits<double>::infinity();
-    for (std::size_t i = 0; i < result_.candidates.size(); ++i) {
-      if (value(result_.candidates[i]) < best) {
-        best = value(result_.candidates[i]);
-        result_.chosen = i;
-      }
+    const std::size_t best = best_of(result_.candidates, 0, value);
+    if (std::isfinite(value(result_.candidates[best]))) {
+      result_.chosen = best;
     }
   }
 

@@ -92,6 +92,9 @@ json candidate_json(const MapResult& result, const MapCandidate& one) {
   out["layers"] = std::move(layers);
   out["pes"] = one.evaluation.pes;
   out["loss"] = one.loss;
+  for (const auto& [limit, name] : enum_names(mapper::Limit{})) {
+    out["uses"][std::string(name)] = one.evaluation.uses[static_cast<std::size_t>(limit)];
+  }
   out["cost_model"] = model_json(one.evaluation);
   out["closed_form"] = {{"latency_cycles", one.latency.value},
                         {"interval_cycles", one.interval.value}};
@@ -139,7 +142,7 @@ std::vector<Point> front_of(const MapResult& result) {
   std::set<std::pair<std::vector<int>, std::vector<std::int64_t>>> known;
   const auto add = [&](const Solution& solution) {
     const Evaluation evaluation = mapper::evaluate(result.setup->problem, solution);
-    if (evaluation.pes <= result.setup->budget.pes &&
+    if (evaluation.fits(result.setup->budget) &&
         known.emplace(solution.choice, solution.replicas).second) {
       points.push_back({&solution, evaluation});
     }
@@ -307,6 +310,15 @@ std::string map_text(const MapResult& result) {
   if (std::isfinite(setup.budget.loss)) {
     out += fmt::format(", loss up to {:.4g} {}", setup.budget.loss, setup.accuracy->unit());
   }
+  for (const auto& [limit, name] : enum_names(mapper::Limit{})) {
+    const double most = setup.budget.limits[static_cast<std::size_t>(limit)];
+    if (std::isfinite(most)) {
+      out += fmt::format(", {} up to {:.4g} {}",
+                         limit == mapper::Limit::buffer ? "line buffers" : "vector units",
+                         most,
+                         limit == mapper::Limit::buffer ? "bits" : "lanes");
+    }
+  }
   out += "\n\n";
   const auto asked = setup.spec.cost_model.value_or(mapper::CostModel::pipeline);
   const bool lrmp = !setup.problem.serial && asked != mapper::CostModel::pipeline &&
@@ -398,6 +410,10 @@ std::string map_json(const MapResult& result) {
   out["budget"]["pes"] = setup.problem.serial ? json(nullptr) : json(setup.budget.pes);
   out["budget"]["loss"] =
       std::isfinite(setup.budget.loss) ? json(setup.budget.loss) : json(nullptr);
+  for (const auto& [limit, name] : enum_names(mapper::Limit{})) {
+    const double most = setup.budget.limits[static_cast<std::size_t>(limit)];
+    out["budget"][std::string(name)] = std::isfinite(most) ? json(most) : json(nullptr);
+  }
   json candidates = json::array();
   for (const MapCandidate& one : result.candidates) {
     candidates.push_back(candidate_json(result, one));

@@ -25,6 +25,7 @@ namespace tessera::data {
 namespace {
 
 constexpr std::int64_t kMaxClasses = 65536;
+constexpr std::int64_t kMaxImages = std::int64_t{1} << 24;    ///< of one file
 constexpr std::int64_t kMaxElements = std::int64_t{1} << 24;  ///< of one image
 
 /// One file, or pair of files, with what was found out about it.
@@ -213,8 +214,9 @@ class Loader {
       names.push_back(name);
     }
     Labelled out;
+    // Labels first: images, which are large, may be moved then, even if both have one name.
     for (auto [key, wanted, to] :
-         {std::tuple{"images", &spec.images, &out.images}, {"labels", &spec.labels, &out.labels}}) {
+         {std::tuple{"labels", &spec.labels, &out.labels}, {"images", &spec.images, &out.images}}) {
       const std::string name = wanted->empty() ? key : *wanted;
       const auto found = arrays.find(name);
       if (found == arrays.end()) {
@@ -224,7 +226,7 @@ class Loader {
                        "nothing of that name",
                        fmt::format("{}: <name> beside file: takes another", key));
       } else {
-        *to = found->second;
+        *to = to == &out.images ? std::move(found->second) : found->second;
       }
     }
     return reporter.ok() ? std::optional(std::move(out)) : std::nullopt;
@@ -246,10 +248,17 @@ class Loader {
                     static_cast<int>(spec_.shape->width),
                     static_cast<int>(spec_.shape->channels)};
     }
-    read_labels(files.labels, out, reporter);
-    find_shape(files.images, known, out, reporter);
     const std::int64_t images = files.images.shape.empty() ? 1 : files.images.shape[0];
     const std::int64_t labels = files.labels.shape.empty() ? 1 : files.labels.shape[0];
+    if (std::max(images, labels) > kMaxImages) {
+      reporter.error("E-DATA-SIZE",
+                     "too many images",
+                     fmt::format("at most {}", kMaxImages),
+                     std::to_string(std::max(images, labels)));
+      return std::nullopt;
+    }
+    read_labels(files.labels, out, reporter);
+    find_shape(files.images, known, out, reporter);
     if (images != labels) {
       reporter.error("E-DATA-COUNT",
                      "images and labels differ in number",
@@ -377,7 +386,7 @@ class Loader {
         diagnostics_.error(std::move(d));
       }
     }
-    for (const auto& [key, list] : {std::pair{"mean", &spec_.mean}, {"std", &spec_.std}}) {
+    for (const auto& [key, list] : {std::pair{"mean", &spec_.mean}, {"std", &spec_.deviation}}) {
       const std::size_t channels = static_cast<std::size_t>(first.shape.channels);
       if (list->size() > 1 && list->size() != channels) {
         Diagnostic d = config::diagnose(
@@ -487,7 +496,7 @@ class Loader {
       const std::int64_t c = i % channels;
       const double value = raw[static_cast<std::size_t>(from)];
       to[i] = static_cast<float>((value / divide - of_channel(spec_.mean, c, 0)) /
-                                 of_channel(spec_.std, c, 1));
+                                 of_channel(spec_.deviation, c, 1));
       finite = finite && std::isfinite(to[i]);
     }
     return finite;

@@ -4,10 +4,10 @@
 ///
 /// Order    images that are drawn (parts of a file, `limit`) come in the order of drawing, of which
 ///          every prefix has the classes in proportion; whole files keep their own order
-/// Rounding each number to float as it is read, then (x / divide - mean) / std in double, then
-/// float Limits   data::Limits per file, and for the values of one split Errors   all at once as
-/// far as they are independent. Besides those of the formats (npy.hpp,
-///          formats.hpp):
+/// Rounding each number is read as float; (x / divide - mean) / std in double; the result to float
+/// Limits   data::Limits per file, and for the values of one split; 2^24 images per file, and as
+///          many numbers per image
+/// Errors   all at once as far as they are independent. Besides those of npy.hpp and formats.hpp:
 ///            E-DATA-ARRAY    an NPZ file has no array of that name
 ///            E-DATA-COUNT    images and labels differ in number
 ///            E-DATA-SHAPE    sizes that cannot be those of an image

@@ -237,6 +237,11 @@ TEST(DataFiles, ArchivesGiveArraysByName) {
   EXPECT_EQ(set.train.values, set.test.values);
   EXPECT_THAT(load("data: {train: {file: a.npz, images: x, labels: y}}", folder.path()).codes,
               ElementsAre("E-DATA-ARRAY", "E-DATA-ARRAY"));
+  // One array for both: each image is its own label.
+  folder.write("b.npz", write_npz({{"x", make_array({2, 1}, std::vector<std::uint8_t>{1, 0})}}));
+  EXPECT_EQ(
+      set_of("data: {train: {file: b.npz, images: x, labels: x}}", folder.path()).train.values,
+      (std::vector<float>{1, 0}));
 }
 
 TEST(DataFiles, CifarIsReadAsItIsDistributed) {
@@ -334,6 +339,8 @@ TEST(DataErrors, OfShapesAndValues) {
   folder.write("i.npy", write_npy(make_array({0, 2}, std::vector<float>{})));
   folder.write("l.npy", write_npy(make_array({0}, std::vector<float>{})));
   EXPECT_THAT(codes("}"), ElementsAre("E-DATA-EMPTY"));
+  folder.write("i.npy", write_npy(make_array({(1 << 24) + 1, 0}, std::vector<float>{})));
+  EXPECT_THAT(codes("}"), ElementsAre("E-DATA-SIZE"));
   folder.write("i.npy", write_npy(make_array({0, 0}, std::vector<float>{})));
   EXPECT_THAT(codes("}"), ElementsAre("E-DATA-SHAPE", "E-DATA-EMPTY"));
 }

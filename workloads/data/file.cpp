@@ -53,7 +53,7 @@ std::optional<std::string> read_file(const std::string& path,
                    "cannot be read",
                    "a readable file",
                    std::filesystem::exists(path, error) ? "no file that can be read" : "nothing",
-                   "a path is relative to the file that names it");
+                   "the path is relative to the experiment file");
     return std::nullopt;
   }
   if (size > limits.max_bytes) {

@@ -18,7 +18,7 @@ namespace tessera::data {
 /// What a file may make of itself, in bytes. Beyond `expanded_freely` it may grow `max_ratio` times
 /// at most: a decompression bomb does not fit in.
 struct Limits {
-  std::uint64_t max_bytes = std::uint64_t{4} << 30;
+  std::uint64_t max_bytes = std::uint64_t{2} << 30;
   std::uint64_t expanded_freely = std::uint64_t{256} << 20;
   std::uint64_t max_ratio = 100;
 

@@ -244,7 +244,7 @@ std::optional<Array> parse_idx(std::string_view bytes, Reporter& reporter, const
     }
     shape.push_back(extent);
     wanted *= extent;
-    huge = wanted > limits.max_bytes;  // stays below 2^64: max_bytes is far below 2^32
+    huge = wanted > limits.max_bytes;  // so the next product stays below 2^64
   }
   const std::uint64_t there = bytes.size() - std::min(bytes.size(), header);
   if (huge || wanted != there) {

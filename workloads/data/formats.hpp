@@ -4,8 +4,7 @@
 /// and NPZ are in npy.hpp).
 ///
 /// Limits   data::Limits; sizes are compared with the bytes that are there before memory is taken
-/// Errors   E-DATA-FORMAT (magic, type of number), E-DATA-SIZE (sizes that do not match, too
-/// large),
+/// Errors   E-DATA-FORMAT (magic, type of number), E-DATA-SIZE (sizes that do not match),
 ///          E-DATA-CELL (rows and cells of CSV, with line and column), E-DATA-VALUE (NaN,
 ///          infinite), E-DATA-SOURCE (no such column), E-DATA-EMPTY (no row)
 /// Sources  IDX: yann.lecun.com/exdb/mnist; CIFAR-10: www.cs.toronto.edu/~kriz/cifar.html

@@ -432,7 +432,7 @@ std::optional<Array> parse_npy(std::string_view bytes, Reporter& reporter, const
   std::size_t at = 0;
   const NpyStream stream{"", bytes.size(), [&](void* out, std::size_t count) {
                            const std::size_t got = std::min(count, bytes.size() - at);
-                           std::memcpy(out, bytes.data() + at, got);
+                           std::copy_n(bytes.data() + at, got, static_cast<char*>(out));
                            at += got;
                            return got;
                          }};

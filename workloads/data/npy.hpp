@@ -4,9 +4,8 @@
 ///
 /// Reading  versions 1 to 3, little endian, both orders, stored or deflated archives; an Array is
 ///          always row-major
-/// Writing  version 1, row-major, archives stored: the same arrays give the same bytes, whatever
-/// the
-///          day and the machine
+/// Writing  version 1, row-major, archives stored: the same arrays give the same bytes on any day
+///          and machine
 /// Limits   data::Limits, kMaxDimensions, kMaxArrays; a shape is compared with the bytes that are
 ///          there before memory is taken
 /// Errors   diagnostics, all at once where they are independent:

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 #include <zip.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <limits>
@@ -19,7 +20,8 @@ namespace {
 template <class T>
 Array of(DType type, std::vector<std::int64_t> shape, const std::vector<T>& values) {
   Array out{std::move(shape), type, std::vector<std::byte>(values.size() * sizeof(T))};
-  std::memcpy(out.bytes.data(), values.data(), out.bytes.size());
+  std::copy_n(
+      reinterpret_cast<const std::byte*>(values.data()), out.bytes.size(), out.bytes.begin());
   return out;
 }
 

@@ -140,7 +140,7 @@ struct DataSpec {
   Layout layout = Layout::hwc;
   std::optional<double> divide;
   std::vector<double> mean;
-  std::vector<double> std;
+  std::vector<double> deviation;
   LimitSpec limit;
   std::optional<std::int64_t> classes;
 
@@ -166,7 +166,7 @@ struct DataSpec {
         field("mean", &DataSpec::mean)
             .range(-1e30, 1e30)
             .doc("then this is taken off: one number, or one per channel"),
-        field("std", &DataSpec::std)
+        field("std", &DataSpec::deviation)
             .range(1e-30, 1e30)
             .doc("and it is divided by this: one number, or one per channel"),
         field("limit", &DataSpec::limit)

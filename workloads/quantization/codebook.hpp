@@ -9,8 +9,8 @@
 ///          prefix of the finer code; a node that holds one value only has two equal children
 /// Ties     a value as far from two entries belongs to the lower one
 /// Streams  Rng(seed, stream)
-/// Source   k-means++: D. Arthur, S. Vassilvitskii, SODA 2007; trees: M. Imani et al., "RAPIDNN",
-///          arXiv:1806.05794, section on multi-level codebooks
+/// Source   k-means++: D. Arthur, S. Vassilvitskii, SODA 2007; trees: M. Imani et al., "RAPIDNN"
+///          (multi-level codebooks; that each level splits its parents in two is our reading)
 #pragma once
 
 #include <cstddef>

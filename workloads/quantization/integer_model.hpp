@@ -16,23 +16,23 @@
 ///   concat      its operands and itself have one F, that of the operand with the largest range
 ///   what softmax reads: scale * factor is a power of two, the next one up; Layer::shift is minus
 ///   its exponent
-/// Layers   (in = scale of the operand as narrowed: scale * 2^max(0, out_bits - a_bits); s[c] =
-/// scale
-///          of the weights; T = scale of the argument of the activation: that of the output, but
-///          2^-activation_fraction() for sigmoid and tanh)
+/// Layers   in = scale of the operand as narrowed, scale * 2^max(0, out_bits - a_bits);
+///          s[c] = scale of the column's weights; T = scale of the argument of the activation:
+///          that of the output, but 2^-activation_fraction() for sigmoid and tanh
 ///   multiplier[c] / 2^shift = in * s[c] / T     16 bits for the largest channel
-///   bias[c]     = round_away(b[c] / (in * s[c]) + zero_out * T / (in * s[c])) - zero_in * sum of
-///                 the column's integer weights; zero_in that of the narrowed operand
+///   bias[c]     = round_away((b[c] + zero_out * T) / (in * s[c])) - zero_in * sum of the column's
+///                 integer weights; zero_in that of the narrowed operand
 ///   pad_value   = zero of the tensor read
-///   matmul      multiplier / 2^shift = in_a * in_b / T, in_b = scale_b * 2^max(0, bits_b -
-///   w_bits),
-///               bits_b one more for an unsigned tensor; no bias
+///   matmul      multiplier / 2^shift = in_a * in_b / T; no bias;
+///               in_b = scale_b * 2^max(0, bits_b - w_bits), bits_b one more for an unsigned tensor
 ///   add         a_multiplier / 2^shift = scale_a / T, b_multiplier / 2^shift = scale_b / T, the
 ///               larger one with 16 bits
 ///   avg_pool    multiplier / 2^shift = scale_in / (taps * scale_out)
 ///   activation  multiplier / 2^shift = scale_in / T
 ///   last layer, a matrix with no activation or ReLU: its sums are the output, 32 bit; one scale of
-///               weights; multiplier 1, shift only as large as 32 bit need; scale in * s * 2^shift
+///               weights; multiplier 1, shift as small as 32 bit allow; scale in * s * 2^shift
+/// Codebook (spec.codebook, or FloatParameters::codebook): weights lie on the nearest entry; scale
+///          max |entry| / (2^(w_bits - 1) - 1) of the layer; entries are rounded to integers
 /// Asymmetric (spec.asymmetric): the input when it is signed, and conv, fc, linear without
 ///          activation, when only conv, fc and linear read it, through max_pool, flatten and slice
 ///          at most. zero is a multiple of 2^(out_bits - a_bits) of every reader.

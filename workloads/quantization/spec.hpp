@@ -53,7 +53,7 @@ struct QuantizationSpec {
             .doc("scale of the weights. max: the largest magnitude is the largest integer; mse: "
                  "least squared error; kl: least divergence of the distributions; twn: 2-bit "
                  "layers by the threshold of ternary weight networks, the others by mse")
-            .source("twn: Li and Liu 2016, equations 5 and 6"),
+            .source("twn: Li, Zhang and Liu 2016, arXiv:1605.04711"),
         field("per_channel", &QuantizationSpec::per_channel)
             .doc("one scale per output channel instead of one per layer; a last layer whose sums "
                  "are the output always has one"),

@@ -13,8 +13,8 @@
 /// twn      two bits: threshold = 0.7 * mean|w|, scale = mean of |w| where |w| > threshold,
 ///          q = sign(w) where |w| > threshold, else 0. Other widths: mse.
 /// zero     weights that are all 0 have scale 1
-/// Source   twn: F. Li, B. Zhang, B. Liu, "Ternary Weight Networks", arXiv:1605.04711, equations 5
-///          and 6; kl: S. Migacz, "8-bit Inference with TensorRT", GTC 2017
+/// Source   twn: F. Li, B. Zhang, B. Liu, "Ternary Weight Networks", arXiv:1605.04711 (the
+///          approximate threshold and the scale that is best for it); kl: S. Migacz, "8-bit Inference with TensorRT", GTC 2017
 #pragma once
 
 #include "workloads/quantization/spec.hpp"

@@ -1,0 +1,557 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+#include "workloads/train/net.hpp"
+
+#include "sim/base/diagnostics.hpp"
+#include "sim/base/math.hpp"
+#include "sim/base/rng.hpp"
+#include "workloads/scalar_ops.hpp"
+#include "workloads/train/torch_ops.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <span>
+#include <utility>
+
+namespace tessera::train {
+
+namespace {
+
+constexpr double kBatchNormEpsilon = 1e-5;
+constexpr double kBatchNormMomentum = 0.1;
+constexpr double kSmallestVariance = 1e-20;  // of layer_norm: equal values become 0
+
+at::Tensor copy_of(std::span<const float> values, at::IntArrayRef shape) {
+  at::Tensor out = at::empty(shape, at::kFloat);
+  std::copy(values.begin(), values.end(), out.data_ptr<float>());
+  return out;
+}
+
+std::vector<float> values_of(const at::Tensor& tensor) {
+  const at::Tensor flat = tensor.detach().contiguous();
+  const auto* const first = flat.data_ptr<float>();
+  return {first, first + flat.numel()};
+}
+
+at::Tensor scalar(double value) {
+  return at::scalar_tensor(value, at::kFloat);
+}
+
+/// [image][height][width][channels] seen as torch's [image][channels][height][width].
+at::Tensor to_nchw(const at::Tensor& x) {
+  return x.permute({0, 3, 1, 2});
+}
+
+at::Tensor to_nhwc(const at::Tensor& x) {
+  return x.permute({0, 2, 3, 1});
+}
+
+at::Tensor shaped(const at::Tensor& x, const Shape& shape) {
+  return x.reshape({x.size(0), shape.height, shape.width, shape.channels});
+}
+
+/// [image][position][head][channel of the head]
+at::Tensor heads_of(const at::Tensor& x, int heads) {
+  return x.reshape({x.size(0), x.size(1) * x.size(2), heads, x.size(3) / heads});
+}
+
+at::Tensor padded(const at::Tensor& nchw, const Window& w, double value) {
+  if (w.pad_left == 0 && w.pad_right == 0 && w.pad_top == 0 && w.pad_bottom == 0) {
+    return nchw;
+  }
+  return at::constant_pad_nd(nchw, {w.pad_left, w.pad_right, w.pad_top, w.pad_bottom}, value);
+}
+
+bool is_linear(Activation f) {
+  return f == Activation::none || f == Activation::sigmoid || f == Activation::tanh;
+}
+
+}  // namespace
+
+at::Tensor image_tensor(const Shape& shape, std::int64_t count, const float* values) {
+  return copy_of({values, static_cast<std::size_t>(count * shape.elements())},
+                 {count, shape.height, shape.width, shape.channels});
+}
+
+// ---- parameters ---------------------------------------------------------------------------------
+
+Net::Net(const Network& network, std::uint64_t seed)
+    : network_(network), tensors_(network.layers.size()) {
+  for (LayerId id = 0; id <= network_.output(); ++id) {
+    const Layer& layer = network_.layer(id);
+    if (!layer.is_matrix() || layer.has_dynamic_weights()) {
+      continue;
+    }
+    const MatrixShape shape = matrix_shape(network_, id);
+    const std::int64_t columns = shape.cols * shape.groups;
+    Rng rng(seed, "initial/" + layer.name);
+    const double bound =
+        std::sqrt((is_linear(layer.activation) ? 3.0 : 6.0) / static_cast<double>(shape.rows));
+    std::vector<float> weights(static_cast<std::size_t>(columns * shape.rows));
+    for (float& w : weights) {
+      w = static_cast<float>((2 * rng.uniform01() - 1) * bound);
+    }
+    LayerTensors& t = tensors_[static_cast<std::size_t>(id)];
+    t.weights = copy_of(weights, {columns, shape.rows});
+    add_parameter(layer.name + "/weights", t.weights);
+    if (layer.has_batch_norm) {
+      t.gamma = at::ones({columns});
+      t.beta = at::zeros({columns});
+      t.mean = at::zeros({columns});
+      t.variance = at::ones({columns});
+      add_parameter(layer.name + "/gamma", t.gamma);
+      add_parameter(layer.name + "/beta", t.beta);
+      buffers_.push_back({layer.name + "/mean", t.mean});
+      buffers_.push_back({layer.name + "/variance", t.variance});
+    } else if (layer.has_bias) {
+      t.bias = at::zeros({columns});
+      add_parameter(layer.name + "/bias", t.bias);
+    }
+  }
+}
+
+Net::Net(const FloatModel& model) : network_(model.network), tensors_(model.network.layers.size()) {
+  for (LayerId id = 0; id <= network_.output(); ++id) {
+    const Layer& layer = network_.layer(id);
+    const FloatParameters& given = model.parameters[static_cast<std::size_t>(id)];
+    LayerTensors& t = tensors_[static_cast<std::size_t>(id)];
+    t.factor = given.factor;
+    t.epsilon = given.epsilon;
+    if (!layer.is_matrix() || layer.has_dynamic_weights()) {
+      continue;
+    }
+    const MatrixShape shape = matrix_shape(network_, id);
+    const std::int64_t columns = shape.cols * shape.groups;
+    if (!given.codebook.empty()) {
+      t.codebook = copy_of(given.codebook, {static_cast<std::int64_t>(given.codebook.size())});
+    }
+    t.weights = copy_of(given.weights, {columns, shape.rows});
+    add_parameter(layer.name + "/weights", t.weights);
+    if (!given.bias.empty()) {
+      t.bias = copy_of(given.bias, {columns});
+      add_parameter(layer.name + "/bias", t.bias);
+    }
+  }
+}
+
+void Net::add_parameter(const std::string& name, at::Tensor& tensor) {
+  tensor.requires_grad_(true);
+  parameters_.push_back({name, tensor});
+}
+
+void Net::quantize(const QuantPlan& plan) {
+  if (std::any_of(tensors_.begin(), tensors_.end(), [](const LayerTensors& t) {
+        return t.gamma.defined();
+      })) {
+    throw InternalError("workloads/train", -1, "fake quantization before batch norms are folded");
+  }
+  plan_ = plan;
+  for (std::size_t index = 0; index < tensors_.size(); ++index) {
+    LayerTensors& t = tensors_[index];
+    if (!t.weights.defined()) {
+      continue;
+    }
+    FloatParameters from;
+    from.weights = values_of(t.weights);
+    from.codebook = t.codebook.defined() ? values_of(t.codebook) : std::vector<float>{};
+    const auto id = static_cast<LayerId>(index);
+    if (const std::vector<float> entries = plan.first_codebook(id, from); !entries.empty()) {
+      t.codebook = copy_of(entries, {static_cast<std::int64_t>(entries.size())});
+      buffers_.push_back({network_.layer(id).name + "/codebook", t.codebook});
+    }
+  }
+  ranges_.clear();
+  for (const RangePlan& range : plan.ranges) {
+    at::Tensor t = scalar(std::log2(range.value));
+    t.requires_grad_(true);
+    ranges_.push_back({range.name + "/log2_range", t});
+  }
+}
+
+std::vector<at::Tensor> Net::weights() const {
+  std::vector<at::Tensor> out;
+  for (const LayerTensors& t : tensors_) {
+    if (t.weights.defined()) {
+      out.push_back(t.weights);
+    }
+  }
+  return out;
+}
+
+FloatModel Net::to_model() const {
+  const at::NoGradGuard no_gradient;
+  FloatModel model{network_, std::vector<FloatParameters>(network_.layers.size())};
+  for (std::size_t index = 0; index < tensors_.size(); ++index) {
+    const LayerTensors& t = tensors_[index];
+    model.parameters[index].factor = t.factor;
+    model.parameters[index].epsilon = t.epsilon;
+    if (!t.weights.defined()) {
+      continue;
+    }
+    if (t.codebook.defined()) {
+      model.parameters[index].codebook = values_of(t.codebook);
+    }
+    at::Tensor weights = t.weights;
+    at::Tensor bias = t.bias;
+    if (t.gamma.defined()) {
+      const at::Tensor factor = t.gamma / (t.variance + kBatchNormEpsilon).sqrt();
+      weights = weights * factor.unsqueeze(1);
+      bias = t.beta - t.mean * factor;
+    }
+    model.parameters[index].weights = values_of(weights);
+    if (bias.defined()) {
+      model.parameters[index].bias = values_of(bias);
+    }
+  }
+  return model;
+}
+
+QuantPlan Net::plan() const {
+  QuantPlan out = *plan_;
+  for (std::size_t k = 0; k < ranges_.size(); ++k) {
+    out.ranges[k].value = static_cast<double>(at::exp2(ranges_[k].tensor.detach()).item<float>());
+  }
+  for (TensorPlan& t : out.tensors) {
+    if (t.range >= 0) {
+      t.scale = out.ranges[static_cast<std::size_t>(t.range)].value * t.share;
+    }
+  }
+  return out;
+}
+
+// ---- quantities ---------------------------------------------------------------------------------
+
+at::Tensor Net::Value::offset() const {
+  return zero == 0 ? values : values - zero;
+}
+
+at::Tensor Net::Value::real() const {
+  return scale.defined() ? offset() * scale : values;
+}
+
+at::Tensor Net::scale_of(const TensorPlan& plan) const {
+  if (plan.range < 0) {
+    return scalar(plan.scale);
+  }
+  return at::exp2(ranges_[static_cast<std::size_t>(plan.range)].tensor) * plan.share;
+}
+
+Net::Operand Net::narrowed(const Value& x, int bits) const {
+  if (!x.scale.defined()) {
+    return {x.values, {}};
+  }
+  const int by = std::max(0, x.bits - bits);
+  at::Tensor values =
+      narrow_through(x.values, by, min_value(bits, x.is_signed), max_value(bits, x.is_signed));
+  const std::int64_t zero = round_shift(x.zero, by);
+  return {zero == 0 ? values : values - zero, x.scale * std::ldexp(1.0, by), values, zero};
+}
+
+Net::Operand Net::weights_of(LayerId id, const ForwardOptions& options) const {
+  const at::Tensor& weights = tensors_[static_cast<std::size_t>(id)].weights;
+  if (!plan_) {
+    return {weights, {}};
+  }
+  const at::Tensor flat = weights.detach().contiguous();
+  const std::span<const float> real(flat.data_ptr<float>(), static_cast<std::size_t>(flat.numel()));
+  std::vector<float> entries;
+  if (const at::Tensor& codebook = tensors_[static_cast<std::size_t>(id)].codebook;
+      codebook.defined()) {
+    const at::NoGradGuard no_gradient;
+    entries = values_of(codebook);
+    if (options.training) {
+      entries = moved_codebook(entries, real);
+      codebook.copy_(copy_of(entries, codebook.sizes()));
+    }
+  }
+  const QuantizedWeights quantized = plan_->weights(id, real, entries);
+  const at::Tensor scales = copy_of(quantized.scales, {weights.size(0)});
+  const at::Tensor integers = copy_of(quantized.integers, weights.sizes());
+  at::Tensor read = integers;
+  if (options.training && plan_->noise.weight_sigma > 0) {
+    Rng rng(options.noise_seed, "noise/" + network_.layer(id).name);
+    read = integers +
+           normal_like(integers, rng.bits()) * (integers.abs().max() * plan_->noise.weight_sigma);
+  }
+  return {replace_through(weights / scales.unsqueeze(1), read), scales, integers, 0};
+}
+
+at::Tensor Net::activated(LayerId id, const at::Tensor& real) const {
+  const Layer& layer = network_.layer(id);
+  at::Tensor t = real;
+  if (plan_) {
+    // The curves read their argument in fixed point (scalar_ops.hpp).
+    const Layer& integers = plan_->network.layer(id);
+    const bool is_curve = layer.activation == Activation::gelu ||
+                          layer.activation == Activation::sigmoid ||
+                          layer.activation == Activation::tanh;
+    if (is_curve) {
+      const double one = std::ldexp(1.0, activation_fraction(layer.activation, integers.out_bits));
+      t = round_through(real * one) * (1 / one);
+    }
+  }
+  switch (layer.activation) {
+    case Activation::none:
+      break;
+    case Activation::relu:
+      return t.relu();
+    case Activation::relu6:
+      return t.clamp(0, 6);
+    case Activation::gelu:
+      return at::gelu(t);
+    case Activation::sigmoid:
+      return t.sigmoid();
+    case Activation::tanh:
+      return t.tanh();
+  }
+  return t;
+}
+
+Net::Value Net::finish(LayerId id, const at::Tensor& real) const {
+  return finish(id, real, {});
+}
+
+Net::Value Net::finish(LayerId id, const at::Tensor& values, const at::Tensor& scale) const {
+  const bool is_real =
+      !plan_ || plan_->tensors[static_cast<std::size_t>(id)].form == TensorPlan::Form::raw;
+  if (is_real) {
+    return {scale.defined() ? values * scale : values, {}};
+  }
+  const TensorPlan& t = plan_->tensors[static_cast<std::size_t>(id)];
+  Value out;
+  out.scale = scale_of(t);
+  out.zero = t.zero;
+  out.bits = t.bits;
+  out.is_signed = t.is_signed;
+  // The quotient of two scales first: equal ones, or powers of two apart, then leave no rounding.
+  at::Tensor steps = scale.defined() ? values * (scale / out.scale) : values / out.scale;
+  const std::int64_t low = min_value(t.bits, t.is_signed);
+  const std::int64_t high = max_value(t.bits, t.is_signed);
+  if (t.zero == 0) {
+    out.values = quantize_through(steps, low, high);
+  } else if (id == 0) {
+    out.values = quantize_through(steps, low - t.zero, high - t.zero) + t.zero;
+  } else {
+    out.values = quantize_through(steps + t.zero, low, high);  // the bias brings the zero point
+  }
+  return out;
+}
+
+Net::Value Net::passed(const Value& x, at::Tensor values) {
+  Value out = x;
+  out.values = std::move(values);
+  return out;
+}
+
+// ---- layers -------------------------------------------------------------------------------------
+
+at::Tensor Net::conv(const Layer& layer,
+                     const at::Tensor& x,
+                     const at::Tensor& weights,
+                     const at::Tensor& bias) const {
+  const Window& w = layer.window;
+  const at::Tensor kernel = weights
+                                .reshape({weights.size(0),
+                                          w.kernel_h,
+                                          w.kernel_w,
+                                          weights.size(1) / (w.kernel_h * w.kernel_w)})
+                                .permute({0, 3, 1, 2});
+  const bool is_even = w.pad_top == w.pad_bottom && w.pad_left == w.pad_right;
+  const at::Tensor nchw = is_even ? to_nchw(x) : padded(to_nchw(x), w, 0);
+  const std::array<std::int64_t, 2> stride{w.stride_h, w.stride_w};
+  const std::array<std::int64_t, 2> padding{is_even ? w.pad_top : 0, is_even ? w.pad_left : 0};
+  const std::array<std::int64_t, 2> dilation{w.dilation_h, w.dilation_w};
+  return to_nhwc(at::conv2d(nchw, kernel, bias, stride, padding, dilation, layer.groups));
+}
+
+at::Tensor Net::patches(const Layer& layer, const at::Tensor& x, std::int64_t zero) {
+  if (layer.kind != LayerKind::conv) {
+    const std::int64_t rows =
+        layer.kind == LayerKind::fc ? x.size(1) * x.size(2) * x.size(3) : x.size(3);
+    return x.reshape({-1, 1, rows});
+  }
+  const Window& w = layer.window;
+  const at::Tensor in = padded(to_nchw(x), w, static_cast<double>(zero));
+  const at::Tensor columns = at::im2col(
+      in, {w.kernel_h, w.kernel_w}, {w.dilation_h, w.dilation_w}, {0, 0}, {w.stride_h, w.stride_w});
+  // [image][channel, kernel position][position] -> [image, position][group][kernel position,
+  // channel]
+  const std::int64_t kernel = std::int64_t{w.kernel_h} * w.kernel_w;
+  const std::int64_t per_group = x.size(3) / layer.groups;
+  return columns.reshape({x.size(0), layer.groups, per_group, kernel, columns.size(2)})
+      .permute({0, 4, 1, 3, 2})
+      .reshape({x.size(0) * columns.size(2), layer.groups, kernel * per_group});
+}
+
+at::Tensor Net::matmul(LayerId id, const std::vector<Value>& values) const {
+  const Layer& layer = network_.layer(id);
+  const Value& x = values[static_cast<std::size_t>(layer.inputs[0])];
+  const Value& y = values[static_cast<std::size_t>(layer.inputs[1])];
+  Operand a{x.values, {}};
+  Operand b{y.values, {}};
+  if (plan_) {
+    const Layer& integers = plan_->network.layer(id);
+    a = narrowed(x, integers.a_bits);
+    // narrow_weight(): an unsigned tensor counts one bit more, and the result is signed.
+    const int by = std::max(0, y.bits + (y.is_signed ? 0 : 1) - integers.w_bits);
+    b.values = narrow_through(
+        y.values, by, min_value(integers.w_bits, true), max_value(integers.w_bits, true));
+    b.scale = y.scale * std::ldexp(1.0, by);
+  }
+  const at::Tensor left = heads_of(a.values, layer.heads).permute({0, 2, 1, 3});
+  const at::Tensor right =
+      heads_of(b.values, layer.heads)
+          .permute(layer.transpose_b ? at::IntArrayRef{0, 2, 3, 1} : at::IntArrayRef{0, 2, 1, 3});
+  const at::Tensor acc = shaped(at::matmul(left, right).permute({0, 2, 1, 3}), layer.out);
+  return plan_ ? acc * (a.scale * b.scale) : acc;
+}
+
+at::Tensor Net::matrix(LayerId id,
+                       const std::vector<Value>& values,
+                       const ForwardOptions& options) {
+  const Layer& layer = network_.layer(id);
+  if (layer.has_dynamic_weights()) {
+    return matmul(id, values);
+  }
+  LayerTensors& t = tensors_[static_cast<std::size_t>(id)];
+  const Operand x = narrowed(values[static_cast<std::size_t>(layer.inputs[0])],
+                             plan_ ? plan_->network.layer(id).a_bits : 0);
+  const Operand w = weights_of(id, options);
+  at::Tensor scale;
+  at::Tensor bias = t.bias;
+  if (plan_) {
+    scale = w.scale * x.scale;
+    if (bias.defined()) {
+      bias = round_through(bias / scale);
+    }
+  }
+  at::Tensor y;
+  if (layer.kind == LayerKind::conv) {
+    y = conv(layer, x.values, w.values, bias);
+  } else {
+    const at::Tensor flat =
+        layer.kind == LayerKind::fc ? x.values.reshape({x.values.size(0), 1, 1, -1}) : x.values;
+    y = at::linear(flat, w.values, bias);
+  }
+  if (plan_ && options.training && plan_->noise.adc_bits > 0) {
+    const at::NoGradGuard no_gradient;
+    y = y + clipping_error(
+                patches(layer, x.raw, x.zero), w.raw, plan_->network.layer(id).a_bits, plan_->noise)
+                .reshape(y.sizes());
+  }
+  if (t.gamma.defined()) {
+    y = to_nhwc(at::batch_norm(to_nchw(y),
+                               t.gamma,
+                               t.beta,
+                               t.mean,
+                               t.variance,
+                               options.training,
+                               kBatchNormMomentum,
+                               kBatchNormEpsilon,
+                               false));
+  }
+  return plan_ ? y * scale : y;
+}
+
+at::Tensor Net::pool(const Layer& layer, const at::Tensor& x) const {
+  const Window& w = layer.window;
+  const std::array<std::int64_t, 2> kernel{w.kernel_h, w.kernel_w};
+  const std::array<std::int64_t, 2> stride{w.stride_h, w.stride_w};
+  const std::array<std::int64_t, 2> dilation{w.dilation_h, w.dilation_w};
+  const std::array<std::int64_t, 2> no_padding{0, 0};
+  if (layer.kind == LayerKind::max_pool) {
+    const at::Tensor in = padded(to_nchw(x), w, -std::numeric_limits<double>::infinity());
+    return to_nhwc(at::max_pool2d(in, kernel, stride, no_padding, dilation));
+  }
+  // A convolution with equal weights, because torch's average pooling knows no dilation.
+  const at::Tensor in = padded(to_nchw(x), w, 0);
+  if (w.dilation_h == 1 && w.dilation_w == 1) {
+    return to_nhwc(at::avg_pool2d(in, kernel, stride));
+  }
+  const at::Tensor equal = at::full({x.size(3), 1, w.kernel_h, w.kernel_w},
+                                    1.0 / (static_cast<double>(w.kernel_h) * w.kernel_w));
+  return to_nhwc(at::conv2d(in, equal, {}, stride, no_padding, dilation, x.size(3)));
+}
+
+at::Tensor Net::forward(const at::Tensor& images, const ForwardOptions& options) {
+  std::vector<Value> values(network_.layers.size());
+  values[0] = finish(0, images);
+  for (LayerId id = 1; id <= network_.output(); ++id) {
+    const Layer& layer = network_.layer(id);
+    const Value& x = values[static_cast<std::size_t>(layer.inputs[0])];
+    Value& y = values[static_cast<std::size_t>(id)];
+    switch (layer.kind) {
+      case LayerKind::conv:
+      case LayerKind::fc:
+      case LayerKind::linear:
+      case LayerKind::matmul:
+        y = finish(id, activated(id, matrix(id, values, options)));
+        break;
+      case LayerKind::max_pool:
+        y = passed(x, pool(layer, x.values));
+        break;
+      case LayerKind::flatten:
+        y = passed(x, shaped(x.values, layer.out));
+        break;
+      case LayerKind::slice:
+        if (layer.slice_positions) {
+          at::Tensor rows = x.values.reshape({x.values.size(0), -1, x.values.size(3)});
+          std::vector<std::int64_t> from(static_cast<std::size_t>(layer.out.positions()));
+          for (std::size_t p = 0; p < from.size(); ++p) {
+            from[p] = std::max<std::int64_t>(0, static_cast<std::int64_t>(p) + layer.slice_begin);
+          }
+          const at::Tensor index = at::empty({layer.out.positions()}, at::kLong);
+          std::copy(from.begin(), from.end(), index.data_ptr<std::int64_t>());
+          y = passed(x, shaped(rows.index_select(1, index), layer.out));
+        } else {
+          y = passed(x, x.values.narrow(3, layer.slice_begin, layer.out.channels));
+        }
+        break;
+      case LayerKind::avg_pool:
+        y = finish(id, pool(layer, x.offset()), x.scale);
+        break;
+      case LayerKind::add: {
+        const Value& other = values[static_cast<std::size_t>(layer.inputs[1])];
+        y = finish(id, activated(id, x.real() + other.real()));
+        break;
+      }
+      case LayerKind::concat: {
+        std::vector<at::Tensor> parts;
+        for (const LayerId from : layer.inputs) {
+          const Value& part = values[static_cast<std::size_t>(from)];
+          Value aligned = finish(id, part.offset(), part.scale);
+          parts.push_back(std::move(aligned.values));
+          y = std::move(aligned);
+        }
+        y.values = at::cat(parts, 3);
+        break;
+      }
+      case LayerKind::activation:
+        y = finish(id, activated(id, x.real()));
+        break;
+      case LayerKind::layer_norm: {
+        const at::Tensor real = x.real();
+        const at::Tensor centred = real - real.mean({3}, true);
+        const at::Tensor variance = centred.square().mean({3}, true);
+        const double epsilon = tensors_[static_cast<std::size_t>(id)].epsilon;
+        y = finish(id, centred / (variance + epsilon).clamp_min(kSmallestVariance).sqrt());
+        break;
+      }
+      case LayerKind::softmax:
+        y = finish(
+            id,
+            shaped(heads_of(x.real() * tensors_[static_cast<std::size_t>(id)].factor, layer.heads)
+                       .softmax(-1),
+                   layer.out));
+        break;
+      case LayerKind::input:
+        break;
+    }
+  }
+  const at::Tensor out = values.back().real();
+  return out.reshape({out.size(0), -1});
+}
+
+}  // namespace tessera::train

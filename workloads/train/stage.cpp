@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+#include "workloads/train/stage.hpp"
+
+#include "sim/base/diagnostics.hpp"
+#include "workloads/quantization/calibration.hpp"
+#include "workloads/train/trainer.hpp"
+
+#include <algorithm>
+#include <cstddef>
+
+namespace tessera::train {
+
+std::vector<float> image_of(const data::Images& images, std::int64_t image) {
+  const auto size = static_cast<std::size_t>(images.shape.elements());
+  const auto first = images.values.begin() + static_cast<std::ptrdiff_t>(image % images.count) *
+                                                 static_cast<std::ptrdiff_t>(size);
+  return {first, first + static_cast<std::ptrdiff_t>(size)};
+}
+
+bool is_signed(const data::DataSet& data) {
+  const auto any = [](const data::Images& images) {
+    return std::any_of(images.values.begin(), images.values.end(), [](float v) { return v < 0; });
+  };
+  return any(data.train) || any(data.validation) || any(data.test);
+}
+
+IntegerStage integer_plan(const FloatModel& model,
+                          const std::vector<LayerBits>& bits,
+                          const QuantizationSpec& quantization,
+                          const data::DataSet& data,
+                          const NoiseSpec& noise,
+                          bool tree_codebooks,
+                          const std::vector<std::optional<GivenScale>>& given) {
+  IntegerStage out{plan_integers(model, bits, quantization, is_signed(data)), {}};
+  if (!out.integers.problems.empty()) {
+    return out;
+  }
+  const std::int64_t count = std::min(quantization.calibration_images, data.train.count);
+  const Calibration calibration = calibrate(
+      model, [&](std::int64_t image) { return image_of(data.train, image); }, count);
+  out.plan = make_plan(model,
+                       out.integers,
+                       choose_scales(out.integers, calibration, quantization, given),
+                       quantization,
+                       {noise.weight_sigma, noise.adc_bits, noise.adc_rows, noise.cell_bits},
+                       tree_codebooks);
+  return out;
+}
+
+IntegerModel integer_model(const FloatModel& model,
+                           const IntegerPlan& integers,
+                           const QuantPlan& learned) {
+  std::vector<TensorScale> scales;
+  for (const TensorPlan& t : learned.tensors) {
+    scales.push_back({t.scale, t.zero});
+  }
+  return quantize_model(model, integers, scales, learned.spec);
+}
+
+double measured_accuracy(const FloatModel& model,
+                         const std::vector<LayerBits>& bits,
+                         const TrainSpec& train,
+                         const QuantizationSpec& quantization,
+                         const data::DataSet& data) {
+  const IntegerStage stage = integer_plan(model, bits, quantization, data);
+  if (!stage.integers.problems.empty() || data.validation.count == 0) {
+    throw InternalError("workloads/train", -1, "accuracy cannot be measured");
+  }
+  StageOptions options = real_stage(train);
+  options.name = "evaluate";
+  options.epochs = train.evaluate.epochs;
+  options.learning_rate = train.evaluate.learning_rate;
+  options.patience = 0;
+  Trainer trainer(model, &stage.plan, options);
+  while (!trainer.done()) {
+    trainer.epoch(data);
+  }
+  return trainer.log().empty() ? trainer.score(data.validation).accuracy
+                               : trainer.best_validation_accuracy();
+}
+
+}  // namespace tessera::train
