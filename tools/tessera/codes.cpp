@@ -40,6 +40,16 @@ constexpr std::array kCodes{
     CodeInfo{"E-ACC-VALUE",
              "A value in a table of losses is no number, or none that can be.",
              "conv1,nan"},
+    CodeInfo{
+        "E-AP-PROGRAM",
+        "A program of an associative processor does what its array cannot do, or what has no "
+        "meaning: a field outside the array, two operands in one column, a destination that is "
+        "not clear, a value that was never written, an order of passes in which one makes what "
+        "a later one matches.",
+        "add_in_place c0[0+4]u, c0[4+4]u"},
+    CodeInfo{"E-AP-SYNTAX",
+             "A line of a program of an associative processor cannot be read.",
+             "add_in_place c0[0+4], c1"},
     CodeInfo{"E-CFG-DUPLICATE-KEY",
              "A map has the same key twice. YAML readers differ in which one they take, so neither "
              "is taken: remove one.",
@@ -317,6 +327,9 @@ constexpr std::array kCodes{
              "activations contradict each other: what concat joins shares one scale, what softmax "
              "reads has a power of two. Each place is listed.",
              "concat of a sigmoid (1.0 = largest value) and a GELU (8.0 = largest value)"},
+    CodeInfo{"E-RTM-AP-SPEC",
+             "Values of an associative processor contradict each other.",
+             "domains: 64\nports: 65"},
     CodeInfo{"E-SEARCH-ACCURACY",
              "An accuracy source lacks what it needs: a table its file, a command its command.",
              "accuracy: {source: command}"},

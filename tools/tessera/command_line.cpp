@@ -212,6 +212,19 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
   add_set_option(*data, result);
   data->add_flag("--json", result.json, "print JSON");
 
+  CLI::App* ap = app.add_subcommand(
+      "ap", "run a program of an associative processor on random inputs: bits, cycles, energy");
+  ap->add_option("PROGRAM", result.names, "program (.apasm)");
+  ap->add_option("--chip", result.chip, "file with chip.tile.pe; the kind's defaults without it")
+      ->type_name("FILE");
+  add_set_option(*ap, result);
+  ap->add_option("--rows", result.rows, "rows in use; all without it")->type_name("N");
+  ap->add_option("--seed", result.seed, "of the inputs")->type_name("N");
+  ap->add_option("--trace", result.trace, "write a Chrome/Perfetto trace; .json or .json.gz")
+      ->type_name("FILE");
+  ap->add_flag("--json", result.json, "print JSON");
+  ap->footer("Programs are described in arch/rtm_ap/program.hpp.");
+
   CLI::App* explain = app.add_subcommand(
       "explain", "what a kind, a configuration key or an error code means; alone: what there is");
   explain->add_option(
@@ -220,7 +233,7 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
 
   CLI::App* list = app.add_subcommand("list", "networks, kinds, chips, experiments or searches");
   list->add_option("WHAT", result.names, "networks | kinds | chips | experiments | searches");
-  for (CLI::App* command : {run, map, validate, import, data, explain, list}) {
+  for (CLI::App* command : {run, map, validate, import, data, ap, explain, list}) {
     command->allow_extras();
   }
 
@@ -245,7 +258,7 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
     std::vector<std::string> reversed(result.arguments.rbegin(), result.arguments.rend());
     app.parse(reversed);
   } catch (const CLI::CallForHelp&) {
-    for (CLI::App* command : {run, map, validate, import, data, explain, list}) {
+    for (CLI::App* command : {run, map, validate, import, data, ap, explain, list}) {
       if (command->parsed()) {
         result.text = command->help();
         return result;
@@ -266,6 +279,7 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
                                                                {validate, Command::validate},
                                                                {import, Command::import_onnx},
                                                                {data, Command::data},
+                                                               {ap, Command::run_ap},
                                                                {explain, Command::explain},
                                                                {list, Command::list}};
   for (const auto& [command, which] : commands) {
@@ -278,7 +292,7 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
   std::vector<std::string> rest = app.remaining(true);
   if (chosen == nullptr) {
     const std::vector<std::string> names = {
-        "run", "map", "validate", "import", "data", "explain", "list"};
+        "run", "map", "validate", "import", "data", "ap", "explain", "list"};
     if (rest.empty() && diagnostics.ok()) {
       report_missing(line, "no command is given", "one of: " + join_keys(names), diagnostics);
     }
@@ -318,6 +332,9 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
   }
   if (result.command == Command::import_onnx && result.names.empty()) {
     report_missing(line, "no model is given", "the path of an ONNX file", diagnostics);
+  }
+  if (result.command == Command::run_ap && result.names.empty()) {
+    report_missing(line, "no program is given", "the path of a program (.apasm)", diagnostics);
   }
   if (result.command != Command::validate && result.names.size() > 1) {
     Diagnostic d;

@@ -10,24 +10,30 @@
 
 #include "sim/base/diagnostics.hpp"
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace tessera::tools {
 
-enum class Command { none, run, map, validate, import_onnx, data, explain, list };
+enum class Command { none, run, map, validate, import_onnx, data, run_ap, explain, list };
 
 struct CommandLine {
   Command command = Command::none;
-  std::string text;                ///< for --help and --version: print it and leave
-  std::vector<std::string> names;  ///< experiments; or what to import, explain or list
-  std::vector<std::string> sets;   ///< --set, then the options that stand for one
-  std::string out;                 ///< empty: out/<experiment name>, nothing for validate
+  std::string text;  ///< for --help and --version: print it and leave
+  std::vector<std::string>
+      names;                      ///< experiments; or what to import, run on an AP, explain or list
+  std::vector<std::string> sets;  ///< --set, then the options that stand for one
+  std::string out;                ///< empty: out/<experiment name>, nothing for validate
   std::string trace;
   std::vector<std::string> trace_layers;
   std::string vcd;
-  std::string export_lut;  ///< map: write the cost table there, and nothing else
-  bool fresh = false;      ///< map: no checkpoint is read
+  std::string export_lut;            ///< map: write the cost table there, and nothing else
+  bool fresh = false;                ///< map: no checkpoint is read
+  std::string chip;                  ///< ap: where chip.tile.pe is; empty: the kind's defaults
+  std::optional<std::int64_t> rows;  ///< ap: in use
+  std::uint64_t seed = 1;            ///< ap: of its inputs
   bool json = false;
   bool quiet = false;
   bool schema = false;

@@ -6,6 +6,7 @@
 ///              70 internal error
 #include "sim/base/diagnostics.hpp"
 #include "sim/engine/simulation.hpp"
+#include "tools/tessera/ap.hpp"
 #include "tools/tessera/command_line.hpp"
 #include "tools/tessera/data.hpp"
 #include "tools/tessera/explain.hpp"
@@ -45,6 +46,8 @@ int dispatch(const CommandLine& line, const Diagnostics& diagnostics) {
       std::fputs((line.json ? data_json : data_text)(line.names.front(), line.sets).c_str(),
                  stdout);
       return 0;
+    case Command::run_ap:
+      return run_ap(line, diagnostics);
     case Command::explain:
       diagnostics.throw_if_any();
       if (line.schema) {

@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// Making, printing and reading programs; what they must satisfy is in verify.cpp.
+#include "arch/rtm_ap/program.hpp"
+
+#include "sim/base/enum_name.hpp"
+#include "sim/base/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <iterator>
+#include <memory>
+#include <optional>
+
+namespace tessera::arch::rtm_ap {
+namespace {
+
+/// What follows the name: D destination (with a range of columns for clear), A and B operands, V a
+/// number.
+std::string_view form(Opcode op) {
+  switch (op) {
+    case Opcode::load:
+    case Opcode::add_constant:
+    case Opcode::saturate:
+      return "DV";
+    case Opcode::read:
+      return "AV";
+    case Opcode::clear:
+    case Opcode::relu:
+      return "D";
+    case Opcode::copy:
+    case Opcode::negate:
+    case Opcode::add_in_place:
+    case Opcode::sub_in_place:
+    case Opcode::reverse_sub_in_place:
+    case Opcode::max_in_place:
+      return "DA";
+    case Opcode::add:
+    case Opcode::sub:
+      return "DAB";
+  }
+  return "";
+}
+
+std::string field_text(const Operand& operand) {
+  return fmt::format("[{}+{}]{}", operand.first, operand.bits, operand.is_signed ? 's' : 'u');
+}
+
+std::string operand_text(const Operand& operand) {
+  return fmt::format("c{}", operand.column) + field_text(operand);
+}
+
+constexpr int kMaxIndex = 65535;  ///< largest column, domain or width that a text may name
+
+/// One line without its comment, read from left to right.
+class Reader {
+ public:
+  Reader(std::string_view line,
+         std::shared_ptr<const SourceText> source,
+         int number,
+         Diagnostics& diagnostics)
+      : line_(line), source_(std::move(source)), number_(number), diagnostics_(diagnostics) {
+    skip();
+  }
+
+  [[nodiscard]] bool done() const { return at_ >= line_.size(); }
+
+  [[nodiscard]] Position place() const { return {source_, number_, static_cast<int>(at_) + 1}; }
+
+  std::string word() {
+    const std::size_t begin = at_;
+    while (!done() && (std::isalnum(static_cast<unsigned char>(line_[at_])) != 0 ||
+                       line_[at_] == '_' || line_[at_] == '.')) {
+      ++at_;
+    }
+    std::string text(line_.substr(begin, at_ - begin));
+    skip();
+    return text;
+  }
+
+  bool take(std::string_view text) {
+    if (line_.substr(at_, text.size()) != text) {
+      return false;
+    }
+    at_ += text.size();
+    skip();
+    return true;
+  }
+
+  std::optional<std::int64_t> number() {
+    std::int64_t value = 0;
+    const char* begin = line_.data() + at_;
+    const auto [end, error] = std::from_chars(begin, line_.data() + line_.size(), value);
+    if (error != std::errc{}) {
+      return std::nullopt;
+    }
+    at_ += static_cast<std::size_t>(end - begin);
+    skip();
+    return value;
+  }
+
+  /// Reports what was expected here; always false.
+  bool fail(const std::string& expected, const std::string& hint = "") {
+    fail_at(place(), expected, done() ? "the end of the line" : quote(line_.substr(at_)), hint);
+    return false;
+  }
+
+  void fail_at(const Position& at,
+               const std::string& expected,
+               const std::string& got,
+               const std::string& hint) {
+    Diagnostic d;
+    d.code = "E-AP-SYNTAX";
+    d.sentence = "this line of a program cannot be read";
+    d.at = at;
+    d.path = "program";
+    d.expected = expected;
+    d.got = got;
+    d.hint = hint;
+    diagnostics_.error(std::move(d));
+  }
+
+ private:
+  void skip() {
+    while (!done() && (line_[at_] == ' ' || line_[at_] == '\t' || line_[at_] == '\r')) {
+      ++at_;
+    }
+  }
+
+  std::string_view line_;
+  std::shared_ptr<const SourceText> source_;
+  int number_;
+  Diagnostics& diagnostics_;
+  std::size_t at_ = 0;
+};
+
+bool read_index(Reader& reader, const char* what, int& out) {
+  const Position at = reader.place();
+  const std::optional<std::int64_t> value = reader.number();
+  if (!value) {
+    return reader.fail(what);
+  }
+  if (*value < 0 || *value > kMaxIndex) {
+    reader.fail_at(
+        at, fmt::format("{} in [0, {}]", what, kMaxIndex), fmt::format("{}", *value), "");
+    return false;
+  }
+  out = static_cast<int>(*value);
+  return true;
+}
+
+/// c9[0+12]s, or with a range c9..c72[0+12]s; `columns` is null where no range may stand.
+bool read_operand(Reader& reader, Operand& out, std::int64_t* columns) {
+  constexpr const char* kForm = "an operand, for example c9[0+12]s";
+  if (!reader.take("c")) {
+    return reader.fail(kForm);
+  }
+  if (!read_index(reader, "a column", out.column)) {
+    return false;
+  }
+  if (columns != nullptr) {
+    *columns = 1;
+    if (reader.take("..")) {
+      int last = 0;
+      const Position at = reader.place();
+      if (!reader.take("c") || !read_index(reader, "a column", last)) {
+        return reader.fail("the last column of the range, for example c72");
+      }
+      if (last < out.column) {
+        reader.fail_at(
+            at, fmt::format("a last column from c{} on", out.column), fmt::format("c{}", last), "");
+        return false;
+      }
+      *columns = last - out.column + 1;
+    }
+  }
+  if (!reader.take("[") || !read_index(reader, "the first domain", out.first) ||
+      !reader.take("+") || !read_index(reader, "the number of bits", out.bits) ||
+      !reader.take("]")) {
+    return reader.fail("[FIRST+BITS], for example c9[0+12]s");
+  }
+  const bool is_signed = reader.take("s");
+  if (!is_signed && !reader.take("u")) {
+    return reader.fail("s (signed) or u (unsigned) after the field");
+  }
+  out.is_signed = is_signed;
+  return true;
+}
+
+bool read_operands(Reader& reader, Instruction& out) {
+  bool first = true;
+  for (const char part : form(out.op)) {
+    if (!first && !reader.take(",")) {
+      return reader.fail("a comma and the next operand");
+    }
+    first = false;
+    switch (part) {
+      case 'D':
+        if (!read_operand(reader, out.dst, out.op == Opcode::clear ? &out.value : nullptr)) {
+          return false;
+        }
+        break;
+      case 'A':
+      case 'B':
+        if (!read_operand(reader, part == 'A' ? out.a : out.b, nullptr)) {
+          return false;
+        }
+        break;
+      default: {
+        const std::optional<std::int64_t> value = reader.number();
+        if (!value) {
+          return reader.fail("a whole number");
+        }
+        out.value = *value;
+      }
+    }
+  }
+  return reader.done() || reader.fail("the end of the line");
+}
+
+std::optional<Opcode> opcode(std::string_view name) {
+  for (const auto& [op, text] : enum_names(Opcode{})) {
+    if (text == name) {
+      return op;
+    }
+  }
+  return std::nullopt;
+}
+
+bool read_order(Reader& reader, PassOrder& out) {
+  const Position at = reader.place();
+  const std::string name = reader.word();
+  std::vector<std::string> known;
+  for (int i = 0; i < kNumTables; ++i) {
+    const auto id = static_cast<TableId>(i);
+    known.emplace_back(table(id).name);
+    if (known.back() == name) {
+      out.table = id;
+      int pass = 0;
+      while (!reader.done()) {
+        if (!read_index(reader, "the number of a pass", pass)) {
+          return false;
+        }
+        out.passes.push_back(pass);
+      }
+      return true;
+    }
+  }
+  const std::string nearest = did_you_mean(name, known);
+  reader.fail_at(at,
+                 "a pass table: " + join_keys(known),
+                 quote(name),
+                 nearest.empty() ? "" : "did you mean " + quote(nearest) + "?");
+  return false;
+}
+
+Instruction make(Opcode op, Operand dst, Operand a, Operand b, std::int64_t value) {
+  Instruction instruction;
+  instruction.op = op;
+  instruction.dst = dst;
+  instruction.a = a;
+  instruction.b = b;
+  instruction.value = value;
+  return instruction;
+}
+
+}  // namespace
+
+Instruction load(Operand dst, int slot) {
+  return make(Opcode::load, dst, {}, {}, slot);
+}
+
+Instruction read(Operand a, int slot) {
+  return make(Opcode::read, {}, a, {}, slot);
+}
+
+Instruction clear(Operand dst, int columns) {
+  return make(Opcode::clear, dst, {}, {}, columns);
+}
+
+Instruction copy(Operand dst, Operand a) {
+  return make(Opcode::copy, dst, a, {}, 0);
+}
+
+Instruction negate(Operand dst, Operand a) {
+  return make(Opcode::negate, dst, a, {}, 0);
+}
+
+Instruction add(Operand dst, Operand a, Operand b) {
+  return make(Opcode::add, dst, a, b, 0);
+}
+
+Instruction sub(Operand dst, Operand a, Operand b) {
+  return make(Opcode::sub, dst, a, b, 0);
+}
+
+Instruction add_in_place(Operand dst, Operand a) {
+  return make(Opcode::add_in_place, dst, a, {}, 0);
+}
+
+Instruction sub_in_place(Operand dst, Operand a) {
+  return make(Opcode::sub_in_place, dst, a, {}, 0);
+}
+
+Instruction add_constant(Operand dst, std::int64_t constant) {
+  return make(Opcode::add_constant, dst, {}, {}, constant);
+}
+
+Instruction relu(Operand dst) {
+  return make(Opcode::relu, dst, {}, {}, 0);
+}
+
+Instruction max_in_place(Operand dst, Operand a) {
+  return make(Opcode::max_in_place, dst, a, {}, 0);
+}
+
+Instruction saturate(Operand dst, int bits) {
+  return make(Opcode::saturate, dst, {}, {}, bits);
+}
+
+std::string print(const Instruction& instruction) {
+  std::string text(name_of(instruction.op));
+  const char* separator = " ";
+  for (const char part : form(instruction.op)) {
+    text += separator;
+    separator = ", ";
+    if (part == 'A' || part == 'B') {
+      text += operand_text(part == 'A' ? instruction.a : instruction.b);
+    } else if (part == 'V') {
+      text += fmt::format("{}", instruction.value);
+    } else if (instruction.op == Opcode::clear && instruction.value != 1) {
+      const Operand& dst = instruction.dst;
+      text += fmt::format("c{}..c{}{}",
+                          dst.column,
+                          dst.column + instruction.value - 1,
+                          field_text(instruction.dst));
+    } else {
+      text += operand_text(instruction.dst);
+    }
+  }
+  return text;
+}
+
+std::string print(const Program& program) {
+  std::string text = fmt::format("carry {}\n", program.carry);
+  for (const PassOrder& order : program.orders) {
+    text += fmt::format("order {} {}\n", table(order.table).name, fmt::join(order.passes, " "));
+  }
+  for (const Instruction& instruction : program.instructions) {
+    text += print(instruction);
+    text += '\n';
+  }
+  return text;
+}
+
+Listing parse(std::string_view text, const std::string& name, Diagnostics& diagnostics) {
+  auto source = std::make_shared<SourceText>();
+  source->name = name;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    source->lines.emplace_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+
+  Listing listing;
+  std::vector<std::string> known = {"carry", "order"};
+  for (const auto& [op, word] : enum_names(Opcode{})) {
+    known.emplace_back(word);
+  }
+  int number = 0;
+  for (const std::string& line : source->lines) {
+    Reader reader(std::string_view(line).substr(0, line.find('#')), source, ++number, diagnostics);
+    if (reader.done()) {
+      continue;
+    }
+    const Position at = reader.place();
+    const std::string word = reader.word();
+    if (word == "carry") {
+      if (listing.carry_at.line != 0) {
+        reader.fail_at(at, "one carry column", "a second one", "");
+      } else if (read_index(reader, "a column", listing.program.carry) &&
+                 (reader.done() || reader.fail("the end of the line"))) {
+        listing.carry_at = at;
+      }
+      continue;
+    }
+    if (word == "order") {
+      PassOrder order;
+      if (read_order(reader, order)) {
+        listing.program.orders.push_back(std::move(order));
+        listing.order_at.push_back(at);
+      }
+      continue;
+    }
+    if (const std::optional<Opcode> op = opcode(word)) {
+      Instruction instruction;
+      instruction.op = *op;
+      if (read_operands(reader, instruction)) {
+        listing.program.instructions.push_back(instruction);
+        listing.instruction_at.push_back(at);
+      }
+      continue;
+    }
+    const std::string nearest = did_you_mean(word, known);
+    reader.fail_at(at,
+                   "one of: " + join_keys(known),
+                   quote(word.empty() ? line : word),
+                   nearest.empty() ? "" : "did you mean " + quote(nearest) + "?");
+  }
+  if (listing.carry_at.line == 0 && diagnostics.ok()) {
+    Reader end("", source, std::max(number, 1), diagnostics);
+    end.fail("a line `carry COLUMN`: the column that holds the carry");
+  }
+  return listing;
+}
+
+}  // namespace tessera::arch::rtm_ap

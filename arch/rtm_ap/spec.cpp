@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// Conditions between the fields of an associative processor.
+#include "arch/rtm_ap/spec.hpp"
+
+#include "sim/base/rng.hpp"
+
+#include <fmt/format.h>
+
+namespace tessera::arch::rtm_ap {
+namespace {
+
+/// Keeps the bits of one simulated array below 128 MiB.
+constexpr std::int64_t kMaxCells = std::int64_t{1} << 30;
+
+}  // namespace
+
+std::vector<PricedAction> priced_actions(const Spec& spec) {
+  const Prices& p = spec.prices;
+  return {{"search_cell", &p.search_cell},
+          {"write_cell", &p.write_cell},
+          {"shift", &p.shift},
+          {"tag", &p.tag},
+          {"drive", &p.drive},
+          {"load_bit", &p.load_bit},
+          {"read_bit", &p.read_bit}};
+}
+
+Geometry geometry(const Spec& spec) {
+  return {spec.rows, spec.columns, spec.domains};
+}
+
+Ports ports(const Spec& spec) {
+  return {spec.ports, spec.port_choice, spec.port_policy};
+}
+
+std::vector<SpecProblem> problems(const Spec& spec) {
+  std::vector<SpecProblem> found;
+  if (spec.ports > spec.domains) {
+    found.push_back({"ports",
+                     "domains",
+                     "a nanowire has more ports than domains",
+                     fmt::format("at most {}", spec.domains)});
+  }
+  const std::int64_t planes = std::int64_t{spec.columns} * spec.domains;
+  if (planes * spec.rows > kMaxCells) {
+    found.push_back({"rows",
+                     "columns",
+                     "the array has more cells than are simulated",
+                     fmt::format("at most {} rows with {} columns of {} domains",
+                                 kMaxCells / planes,
+                                 spec.columns,
+                                 spec.domains)});
+  }
+  return found;
+}
+
+Spec read_spec(const config::Node& pe, Diagnostics& diagnostics) {
+  const config::Node kind = pe.get("kind");
+  if (!kind.is_null() && kind.scalar() != "rtm_ap") {
+    diagnostics.error(config::diagnose(
+        kind, "E-RTM-AP-SPEC", "this processing element is no associative processor", "rtm_ap"));
+  }
+  const Spec spec = config::read<Spec>(pe, diagnostics);
+  for (const SpecProblem& problem : problems(spec)) {
+    // Points at whichever of the two was written; both, when both were.
+    const config::Node first = pe.get(problem.key);
+    const config::Node second = pe.get(problem.other);
+    const config::Node& at = !first.is_null() ? first : (!second.is_null() ? second : pe);
+    Diagnostic d = config::diagnose(
+        at, "E-RTM-AP-SPEC", problem.sentence, problem.key + ": " + problem.expected);
+    if (!first.is_null() && !second.is_null()) {
+      d.related.push_back(second.at());
+    }
+    diagnostics.error(std::move(d));
+  }
+  return spec;
+}
+
+Spec random_spec(std::uint64_t seed) {
+  Rng rng(seed, "rtm_ap.spec");
+  const auto time = [&rng](double most) { return Seconds(rng.uniform01() * most); };
+  Spec spec;
+  spec.rows = static_cast<int>(rng.uniform(1, 300));
+  spec.columns = static_cast<int>(rng.uniform(6, 40));
+  spec.domains = static_cast<int>(rng.uniform(8, 80));
+  spec.ports = rng.chance(0.5) ? 1 : static_cast<int>(rng.uniform(1, 8));
+  spec.port_choice = rng.chance(0.5) ? PortChoice::fixed : PortChoice::nearest;
+  spec.port_policy = rng.chance(0.7) ? PortPolicy::lazy : PortPolicy::eager;
+  spec.t_search = Seconds(1e-12) + time(5e-9);
+  spec.t_write = Seconds(1e-12) + time(20e-9);
+  spec.t_shift = rng.chance(0.1) ? Seconds(0) : time(5e-9);
+  spec.t_load = rng.chance(0.1) ? Seconds(0) : time(5e-9);
+  spec.t_read_out = rng.chance(0.1) ? Seconds(0) : time(5e-9);
+  return spec;
+}
+
+}  // namespace tessera::arch::rtm_ap

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+#include "arch/rtm_ap/steps.hpp"
+
+#include "arch/rtm_ap/microcode.hpp"
+#include "arch/rtm_ap/tracks.hpp"
+
+#include <algorithm>
+#include <bit>
+
+namespace tessera::arch::rtm_ap {
+namespace {
+
+constexpr std::int64_t kEighths = 8;  ///< no table searches more than three columns
+
+/// One beat, as far as time and counts go.
+struct Work {
+  int there = 0;  ///< steps until the last column is in place
+  int back = 0;
+  std::int64_t moved = 0;  ///< steps of all columns
+  int searches = 0;
+  int writes = 0;
+  int loads = 0;
+  int read_outs = 0;
+  std::int64_t cared = 0;    ///< columns searched, all searches together
+  std::int64_t driven = 0;   ///< columns of key and mask driven, searches and writes
+  std::int64_t written = 0;  ///< expected cells written per row, in eighths
+};
+
+/// Plays the beats of a program: hands each one's Work on, and tells when an instruction is over.
+template <class Visit, class Finish>
+void walk(const Spec& spec, const Program& program, const Visit& visit, const Finish& finish) {
+  Tracks tracks(spec.columns, spec.domains, ports(spec));
+  std::vector<Beat> beats;
+  for (const Instruction& instruction : program.instructions) {
+    beats.clear();
+    expand(program, instruction, beats);
+    for (const Beat& beat : beats) {
+      Work work;
+      const auto each_column = [&](const auto& move) {
+        for (const Site& site : {beat.c, beat.b, beat.a, beat.r}) {
+          if (site.column >= 0) {
+            for (int column = site.column; column < site.column + beat.columns; ++column) {
+              move(column, site.domain);
+            }
+          }
+        }
+      };
+      each_column([&](int column, int domain) {
+        const int steps = tracks.align(column, domain);
+        work.there = std::max(work.there, steps);
+        work.moved += steps;
+      });
+      switch (beat.kind) {
+        case Beat::Kind::passes: {
+          const PassTable& passes = table(beat.table);
+          work.searches = work.writes = passes.size;
+          for (int p = 0; p < passes.size; ++p) {
+            const Pass& pass = passes.passes[static_cast<std::size_t>(p)];
+            const int cared = std::popcount(unsigned{pass.care});
+            const int driven = std::popcount(unsigned{pass.drive});
+            work.cared += cared;
+            work.driven += cared + driven;
+            work.written += driven * kEighths >> cared;
+          }
+          break;
+        }
+        case Beat::Kind::clear:
+          work.writes = 1;
+          work.driven = beat.columns;
+          work.written = beat.columns * kEighths;
+          break;
+        case Beat::Kind::load:
+          work.loads = work.writes = 1;
+          work.driven = 1;
+          work.written = kEighths / 2;
+          break;
+        case Beat::Kind::read_out:
+          work.searches = work.read_outs = 1;
+          work.cared = work.driven = 1;
+          break;
+        case Beat::Kind::tag:
+          work.searches = 1;
+          work.cared = work.driven = 1;
+          break;
+        case Beat::Kind::fill:
+          work.writes = 1;
+          work.driven = 1;
+          work.written = kEighths / 2;
+          break;
+      }
+      each_column([&](int column, int /*domain*/) {
+        const int steps = tracks.release(column);
+        work.back = std::max(work.back, steps);
+        work.moved += steps;
+      });
+      visit(work);
+    }
+    finish();
+  }
+}
+
+/// Expected written cells of row after row add up in eighths; whole ones are handed out.
+class WrittenCells {
+ public:
+  explicit WrittenCells(int rows) : rows_(rows) {}
+
+  std::int64_t take(std::int64_t eighths_per_row) {
+    open_ += eighths_per_row * rows_;
+    const std::int64_t whole = open_ / kEighths;
+    open_ %= kEighths;
+    return whole;
+  }
+
+ private:
+  std::int64_t rows_;
+  std::int64_t open_ = 0;
+};
+
+ActionCounts counts(const Work& work, int rows, WrittenCells& written) {
+  ActionCounts did{};
+  did[kSearchCell] = work.cared * rows;
+  did[kWriteCell] = written.take(work.written);
+  did[kShift] = work.moved * rows;
+  did[kTag] = std::int64_t{work.searches} * rows;
+  did[kDrive] = work.driven;
+  did[kLoadBit] = std::int64_t{work.loads} * rows;
+  did[kReadBit] = std::int64_t{work.read_outs} * rows;
+  return did;
+}
+
+struct Times {
+  Times(const Spec& spec, const Clock& clock)
+      : search(clock.ceil_cycles(spec.t_search)),
+        write(clock.ceil_cycles(spec.t_write)),
+        shift(clock.ceil_cycles(spec.t_shift)),
+        load(clock.ceil_cycles(spec.t_load)),
+        read_out(clock.ceil_cycles(spec.t_read_out)) {}
+
+  Cycles search, write, shift, load, read_out;
+};
+
+Step step(int on, Cycles occupancy, Cycles latency, std::int64_t repeat) {
+  Step made;
+  made.on = on;
+  made.occupancy = occupancy;
+  made.latency = latency;
+  made.repeat = repeat;
+  return made;
+}
+
+}  // namespace
+
+void for_each_instruction(const Spec& spec,
+                          const Clock& clock,
+                          const Program& program,
+                          int rows,
+                          const std::function<void(std::size_t, const std::vector<Step>&)>& visit) {
+  const Times t(spec, clock);
+  WrittenCells written(rows);
+  std::size_t instruction = 0;
+  std::vector<Step> list;
+  const Step apart = step(kTrack, Cycles(0), Cycles(0), 0);
+  const auto add_beat = [&](const Work& work) {
+    Step there = step(kTrack, t.shift * work.there, t.shift * work.there, 1);
+    there.did = counts(work, rows, written);
+    list.push_back(there);
+    if (work.loads > 0) {
+      list.push_back(step(kLatch, t.load, t.load, 1));
+    }
+    if (work.searches > 0 && work.writes > 0) {
+      list.push_back(step(kCam, t.search + t.write, t.search, work.searches));
+      list.push_back(step(kWriter, t.write, t.write, work.writes));
+    } else if (work.searches > 0) {
+      list.push_back(step(kCam, t.search, t.search, work.searches));
+    } else {
+      list.push_back(step(kWriter, t.write, t.write, work.writes));
+    }
+    if (work.read_outs > 0) {
+      list.push_back(step(kLatch, t.read_out, t.read_out, 1));
+    }
+    list.push_back(apart);
+    if (work.back > 0) {
+      list.push_back(step(kTrack, t.shift * work.back, t.shift * work.back, 1));
+      list.push_back(apart);
+    }
+  };
+  walk(spec, program, add_beat, [&] {
+    visit(instruction++, list);
+    list.clear();
+  });
+}
+
+std::vector<Step> steps(const Spec& spec, const Clock& clock, const Program& program, int rows) {
+  std::vector<Step> all;
+  for_each_instruction(
+      spec, clock, program, rows, [&all](std::size_t /*index*/, const std::vector<Step>& list) {
+        all.insert(all.end(), list.begin(), list.end());
+      });
+  return all;
+}
+
+Totals totals(const Spec& spec, const Clock& clock, const Program& program, int rows) {
+  const Times t(spec, clock);
+  WrittenCells written(rows);
+  Totals sum;
+  const auto add_beat = [&](const Work& work) {
+    sum.search += t.search * work.searches;
+    sum.write += t.write * work.writes;
+    sum.shift += t.shift * (work.there + work.back);
+    sum.load += t.load * work.loads;
+    sum.read_out += t.read_out * work.read_outs;
+    ++sum.beats;
+    const ActionCounts did = counts(work, rows, written);
+    for (std::size_t a = 0; a < kNumActions; ++a) {
+      sum.did[a] += did[a];
+    }
+  };
+  walk(spec, program, add_beat, [] {});
+  return sum;
+}
+
+}  // namespace tessera::arch::rtm_ap

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// What a program does on one AP, beat after beat, with the positions of its nanowires. The
+/// simulated form.
+///
+/// One beat (microcode.hpp), here two passes:
+///
+///   track   |shift: the farthest column|                                   |back, if eager|
+///   cam                                |search|       |search|
+///   writer                                    |write |       |write |
+///
+/// A search holds the CAM until its write is done: the write needs the tags. Columns move side by
+/// side, so a beat waits for the one that has the farthest way.
+///
+/// Units    cycles of the PE's clock; every occupation is rounded up once
+/// Counts   shifts are exact; written cells are expected for uniform data: a search of k columns
+///          tags 2^-k of the rows, a load sets half of them. The kernel counts what did happen.
+///          Fractions of a cell are carried on; the last one is dropped
+/// Source   README, "Timing"
+#pragma once
+
+#include "arch/rtm_ap/program.hpp"
+#include "arch/rtm_ap/spec.hpp"
+#include "sim/api/model.hpp"
+
+#include <cstddef>
+#include <functional>
+#include <vector>
+
+namespace tessera::arch::rtm_ap {
+
+/// From nanowires at rest, with `rows` rows in use. Precondition: verify() accepts the program.
+/// Steps of neighbouring beats are kept apart by a step without passes.
+[[nodiscard]] std::vector<Step> steps(const Spec& spec,
+                                      const Clock& clock,
+                                      const Program& program,
+                                      int rows);
+
+/// The steps of each instruction on its own, handed on one after the other: for those who want to
+/// know whose they are, and for programs whose list would not fit in memory.
+void for_each_instruction(
+    const Spec& spec,
+    const Clock& clock,
+    const Program& program,
+    int rows,
+    const std::function<void(std::size_t instruction, const std::vector<Step>& steps)>& visit);
+
+/// The same, summed up while it goes.
+struct Totals {
+  Cycles search{0};
+  Cycles write{0};
+  Cycles shift{0};
+  Cycles load{0};
+  Cycles read_out{0};
+  std::int64_t beats = 0;
+  ActionCounts did{};
+
+  [[nodiscard]] Cycles latency() const { return search + write + shift + load + read_out; }
+};
+
+[[nodiscard]] Totals totals(const Spec& spec, const Clock& clock, const Program& program, int rows);
+
+}  // namespace tessera::arch::rtm_ap

@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+#include "tools/tessera/ap.hpp"
+
+#include "arch/rtm_ap/cost.hpp"
+#include "arch/rtm_ap/kernel.hpp"
+#include "arch/rtm_ap/program.hpp"
+#include "arch/rtm_ap/spec.hpp"
+#include "arch/rtm_ap/steps.hpp"
+#include "sim/api/schedule.hpp"
+#include "sim/base/config.hpp"
+#include "sim/base/enum_name.hpp"
+#include "sim/base/math.hpp"
+#include "sim/base/rng.hpp"
+#include "sim/base/text.hpp"
+#include "sim/report/table.hpp"
+#include "sim/trace/chrome_trace.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+namespace tessera::tools {
+namespace {
+
+namespace ap = arch::rtm_ap;
+
+constexpr std::uintmax_t kMaxFileBytes = std::uintmax_t{64} << 20;
+constexpr double kSecondsPerYear = 365.25 * 24 * 3600;
+
+/// What this command reads of a chip: its clock and its tile. Everything else is left unread.
+struct ApChip {
+  Hertz clock{1e9};
+  config::Node tile;
+
+  static constexpr auto fields() {
+    return config::list<ApChip>(
+        config::field("clock", &ApChip::clock).range(1e3, 1e12).doc("the digital clock"),
+        config::field("tile", &ApChip::tile).doc("what a tile is made of"));
+  }
+};
+
+struct Hardware {
+  Clock clock;
+  ap::Spec spec;
+};
+
+Hardware read_hardware(const CommandLine& line, Diagnostics& diagnostics) {
+  config::Node root = line.chip.empty() ? config::Node() : config::load(line.chip, diagnostics);
+  for (const std::string& assignment : line.sets) {
+    config::apply_set(root, assignment, diagnostics);
+  }
+  const config::Node chip = root.get("chip");
+  for (const auto& [key, at] : chip.keys()) {
+    if (key != "clock" && key != "tile") {
+      chip.get(key).mark_read();
+    }
+  }
+  const auto read = config::read<ApChip>(chip, diagnostics);
+  const config::Node pe = read.tile.get("pe");
+  if (!line.chip.empty() && diagnostics.ok() && pe.get("kind").is_null()) {
+    diagnostics.error(config::diagnose(pe,
+                                       "E-RTM-AP-SPEC",
+                                       "the file describes no associative processor",
+                                       "chip.tile.pe.kind: rtm_ap"));
+  }
+  return {Clock{read.clock}, ap::read_spec(pe, diagnostics)};
+}
+
+std::optional<std::string> read_program(const std::string& path, Diagnostics& diagnostics) {
+  std::error_code error;
+  const std::uintmax_t size = std::filesystem::file_size(path, error);
+  std::ifstream in(path, std::ios::binary);
+  if (!error && in && size <= kMaxFileBytes) {
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  }
+  Diagnostic d;
+  d.code = "E-CFG-FILE";
+  d.sentence = !error && in ? fmt::format("the program {} is too large", quote(path))
+                            : fmt::format("cannot read the program {}", quote(path));
+  d.path = "command line";
+  d.expected = !error && in ? fmt::format("at most {} bytes", kMaxFileBytes) : "a readable file";
+  d.got = !error && in ? fmt::format("{} bytes", size) : quote(path);
+  diagnostics.error(std::move(d));
+  return std::nullopt;
+}
+
+int rows_in_use(const CommandLine& line, const ap::Spec& spec, Diagnostics& diagnostics) {
+  const std::int64_t rows = line.rows.value_or(spec.rows);
+  if (rows >= 1 && rows <= spec.rows) {
+    return static_cast<int>(rows);
+  }
+  Diagnostic d;
+  d.code = "E-CLI-ARGUMENT";
+  d.sentence = "more rows are used than the array has, or none";
+  d.path = "command line";
+  d.expected = fmt::format("--rows in [1, {}]", spec.rows);
+  d.got = fmt::format("{}", rows);
+  diagnostics.error(std::move(d));
+  return 1;
+}
+
+/// Slots and rows of which the values, 8 bytes each, are kept at once.
+void check_slots(const ap::Listing& listing, int rows, Diagnostics& diagnostics) {
+  constexpr std::int64_t kMaxValues = std::int64_t{1} << 26;
+  std::set<std::pair<ap::Opcode, std::int64_t>> slots;
+  for (std::size_t i = 0; i < listing.program.instructions.size(); ++i) {
+    const ap::Instruction& instruction = listing.program.instructions[i];
+    if (instruction.op != ap::Opcode::load && instruction.op != ap::Opcode::read) {
+      continue;
+    }
+    slots.emplace(instruction.op, instruction.value);
+    if (std::ssize(slots) * rows > kMaxValues) {
+      Diagnostic d;
+      d.code = "E-AP-PROGRAM";
+      d.sentence = "the slots of the program hold more values than are kept";
+      d.at = listing.instruction_at[i];
+      d.path = "program";
+      d.expected = fmt::format("at most {} slots with {} rows", kMaxValues / rows, rows);
+      d.got = "one more";
+      d.hint = "fewer rows can be used with --rows";
+      diagnostics.error(std::move(d));
+      return;
+    }
+  }
+}
+
+/// A slot is drawn once, for the operand that loads it first.
+std::vector<std::vector<std::int64_t>> draw_inputs(const ap::Program& program,
+                                                   int rows,
+                                                   std::uint64_t seed) {
+  std::map<std::int64_t, ap::Operand> slots;
+  for (const ap::Instruction& i : program.instructions) {
+    if (i.op == ap::Opcode::load) {
+      slots.emplace(i.value, i.dst);
+    }
+  }
+  std::vector<std::vector<std::int64_t>> inputs;
+  for (const auto& [slot, operand] : slots) {
+    inputs.resize(static_cast<std::size_t>(slot) + 1);
+    inputs.back().resize(static_cast<std::size_t>(rows));
+    Rng rng(seed, fmt::format("ap.slot.{}", slot));
+    for (std::int64_t& value : inputs.back()) {
+      value = rng.uniform(min_value(operand.bits, operand.is_signed),
+                          max_value(operand.bits, operand.is_signed));
+    }
+  }
+  return inputs;
+}
+
+struct Run {
+  std::string name;
+  Hardware hardware;
+  ap::Program program;
+  int rows = 0;
+  std::vector<std::vector<std::int64_t>> outputs;
+  ap::Events events;
+  double most_writes = 0;
+  std::int64_t most_steps = 0;
+  ap::Totals totals;
+  ap::ProgramCost cost;
+  ActionCounts happened{};
+  std::vector<std::string> failed;  ///< self-checks
+};
+
+ActionCounts counts_of(const ap::Events& e, const ActionCounts& expected, int rows) {
+  ActionCounts did = expected;  // drives do not depend on data, and the array does not count them
+  did[ap::kSearchCell] = e.searched_cells;
+  did[ap::kWriteCell] = e.driven_cells;
+  did[ap::kShift] = e.shifts;
+  did[ap::kTag] = e.searches * rows;
+  did[ap::kLoadBit] = e.loaded_bits;
+  did[ap::kReadBit] = e.read_bits;
+  return did;
+}
+
+void self_check(Run& run) {
+  const auto names = ap::priced_actions(run.hardware.spec);
+  for (std::size_t a = 0; a < ap::kNumActions; ++a) {
+    if (a != ap::kWriteCell && run.happened[a] != run.totals.did[a]) {
+      run.failed.push_back(fmt::format("{}: {} by the array, {} by the steps",
+                                       names[a].name,
+                                       run.happened[a],
+                                       run.totals.did[a]));
+    }
+    if (a != ap::kShift && run.cost.did[a] != run.totals.did[a]) {
+      run.failed.push_back(fmt::format("{}: {} by the steps, {} by the closed form",
+                                       names[a].name,
+                                       run.totals.did[a],
+                                       run.cost.did[a]));
+    }
+  }
+  const Cycles simulated = run.totals.latency();
+  if (simulated < run.cost.lo || simulated > run.cost.hi) {
+    run.failed.push_back(fmt::format("{} cycles simulated, {} to {} by the closed form",
+                                     simulated.value,
+                                     run.cost.lo.value,
+                                     run.cost.hi.value));
+  }
+  const std::int64_t shifts = run.totals.did[ap::kShift];
+  if (shifts < run.cost.did[ap::kShift] || shifts > run.cost.shifts_hi) {
+    run.failed.push_back(fmt::format("{} shifts simulated, {} to {} by the closed form",
+                                     shifts,
+                                     run.cost.did[ap::kShift],
+                                     run.cost.shifts_hi));
+  }
+}
+
+Run play(std::string name, Hardware hardware, ap::Program program, int rows, std::uint64_t seed) {
+  Run run{
+      std::move(name), std::move(hardware), std::move(program), rows, {}, {}, 0, 0, {}, {}, {}, {}};
+  const ap::Spec& spec = run.hardware.spec;
+  ap::Array array(ap::geometry(spec), ap::ports(spec), rows);
+  run.outputs = array.run(run.program, draw_inputs(run.program, rows, seed));
+  run.events = array.events();
+  run.most_writes = array.most_writes_per_cell();
+  for (int column = 0; column < spec.columns; ++column) {
+    run.most_steps = std::max(run.most_steps, array.steps(column));
+  }
+  run.totals = ap::totals(spec, run.hardware.clock, run.program, rows);
+  run.cost = ap::program_cost(spec, run.hardware.clock, run.program, rows);
+  run.happened = counts_of(run.events, run.totals.did, rows);
+  self_check(run);
+  return run;
+}
+
+/// Rows of the trace: the resources, and what the controller executes.
+void write_trace(const Run& run, const std::string& path) {
+  trace::ChromeTrace sink(path, run.hardware.clock);
+  constexpr std::array<const char*, ap::kNumResources> kNames = {"track", "cam", "writer", "latch"};
+  constexpr std::array<const char*, ap::kNumResources> kWork = {
+      "shift", "search", "write", "load or read out"};
+  const TrackId controller = sink.track(TrackKind::pe_group, "ap.controller");
+  std::array<TrackId, ap::kNumResources> tracks{};
+  std::array<Cycles, ap::kNumResources> drawn{};
+  for (std::size_t r = 0; r < tracks.size(); ++r) {
+    tracks[r] = sink.track(TrackKind::resource, fmt::format("ap.{}", kNames[r]));
+  }
+  Cycles now{0};
+  const auto draw = [&](std::size_t instruction, const std::vector<Step>& list) {
+    const Schedule schedule = make_schedule(list);
+    for (const Schedule::Play& play : schedule.plays) {
+      const auto on = static_cast<std::size_t>(play.on);
+      for (std::int64_t pass = 0; pass < play.repeat; ++pass) {
+        const Cycles start = now + play.offset + play.interval * pass;
+        if (start > drawn[on]) {
+          sink.wait(tracks[on], drawn[on], start, Wait::none);
+        }
+        drawn[on] = start + play.occupancy;
+        sink.work(tracks[on], start, drawn[on], kWork[on], pass);
+      }
+    }
+    if (schedule.latency.value > 0) {
+      sink.work(controller,
+                now,
+                now + schedule.latency,
+                name_of(run.program.instructions[instruction].op),
+                static_cast<std::int64_t>(instruction));
+    }
+    now += schedule.latency;
+  };
+  ap::for_each_instruction(run.hardware.spec, run.hardware.clock, run.program, run.rows, draw);
+  for (std::size_t r = 0; r < tracks.size(); ++r) {
+    if (now > drawn[r]) {
+      sink.wait(tracks[r], drawn[r], now, Wait::none);
+    }
+  }
+  sink.finish(now);
+}
+
+double energy(const ap::Spec& spec, const ActionCounts& did) {
+  double joules = 0;
+  const auto actions = ap::priced_actions(spec);
+  for (std::size_t a = 0; a < actions.size(); ++a) {
+    joules += static_cast<double>(did[a]) * actions[a].price->energy.value;
+  }
+  return joules;
+}
+
+double years(const Run& run) {
+  const double seconds = run.hardware.clock.seconds(run.totals.latency()).value;
+  return run.hardware.spec.endurance / run.most_writes * seconds / kSecondsPerYear;
+}
+
+std::string instruction_table(const Run& run) {
+  using report::Align;
+  report::Table table({"instruction", "number", "cycles"},
+                      {Align::left, Align::right, Align::right});
+  std::map<ap::Opcode, std::pair<std::int64_t, std::int64_t>> sums;
+  const auto add = [&](std::size_t instruction, const std::vector<Step>& list) {
+    auto& [number, cycles] = sums[run.program.instructions[instruction].op];
+    ++number;
+    cycles += make_schedule(list).latency.value;
+  };
+  ap::for_each_instruction(run.hardware.spec, run.hardware.clock, run.program, run.rows, add);
+  for (const auto& [op, sum] : sums) {
+    table.row(
+        {std::string(name_of(op)), fmt::format("{}", sum.first), fmt::format("{}", sum.second)});
+  }
+  return table.text();
+}
+
+std::string action_table(const Run& run) {
+  using report::Align;
+  const ap::Spec& spec = run.hardware.spec;
+  report::Table table({"action", "expected", "happened", "energy", "source"},
+                      {Align::left, Align::right, Align::right, Align::right, Align::left});
+  const auto actions = ap::priced_actions(spec);
+  for (std::size_t a = 0; a < actions.size(); ++a) {
+    table.row(
+        {std::string(actions[a].name),
+         fmt::format("{}", run.totals.did[a]),
+         fmt::format("{}", run.happened[a]),
+         format_si(static_cast<double>(run.happened[a]) * actions[a].price->energy.value, "J", 4),
+         actions[a].price->source});
+  }
+  return table.text();
+}
+
+/// FNV-1a over the values of a slot, row by row.
+std::string digest(const std::vector<std::int64_t>& values) {
+  std::uint64_t h = fnv1a("");
+  for (const std::int64_t value : values) {
+    h = fnv1a(fmt::format("{},", value), h);
+  }
+  return fmt::format("{:016x}", h);
+}
+
+std::string text_of(const Run& run) {
+  const ap::Spec& spec = run.hardware.spec;
+  const ap::Totals& t = run.totals;
+  const ap::Events& e = run.events;
+  std::string out = fmt::format(
+      "{}: {} instructions on {} of {} rows; {} columns, {} domains, {} {} ({}, {})\n\n",
+      run.name,
+      run.program.instructions.size(),
+      run.rows,
+      spec.rows,
+      spec.columns,
+      spec.domains,
+      spec.ports,
+      spec.ports == 1 ? "port" : "ports",
+      name_of(spec.port_choice),
+      name_of(spec.port_policy));
+  out += instruction_table(run);
+  out += fmt::format(
+      "\n{} cycles, {}: search {}, write {}, shift {}, load {}, read out {}\n"
+      "closed form {} to {} cycles\n\n",
+      t.latency().value,
+      format_si(run.hardware.clock.seconds(t.latency()).value, "s", 4),
+      t.search.value,
+      t.write.value,
+      t.shift.value,
+      t.load.value,
+      t.read_out.value,
+      run.cost.lo.value,
+      run.cost.hi.value);
+  out += action_table(run);
+  out += fmt::format("\n{} by what happened, {} expected for uniform data\n",
+                     format_si(energy(spec, run.happened), "J", 4),
+                     format_si(energy(spec, t.did), "J", 4));
+  out += fmt::format(
+      "{:.2f} % of the rows tagged per search; {} of {} written cells held something else\n",
+      e.searches == 0
+          ? 0.0
+          : 100.0 * static_cast<double>(e.tag_hits) / (static_cast<double>(e.searches) * run.rows),
+      e.changed_cells,
+      e.driven_cells);
+  out += fmt::format("at most {} steps of one nanowire, {:.4g} writes of one cell",
+                     run.most_steps,
+                     run.most_writes);
+  if (spec.endurance > 0 && run.most_writes > 0) {
+    out += fmt::format(": run without pause, cells last {:.4g} years", years(run));
+  }
+  out += "\n";
+  for (std::size_t slot = 0; slot < run.outputs.size(); ++slot) {
+    const std::vector<std::int64_t>& values = run.outputs[slot];
+    if (!values.empty()) {
+      const auto [low, high] = std::minmax_element(values.begin(), values.end());
+      out += fmt::format("slot {}: {} to {}, digest {}\n", slot, *low, *high, digest(values));
+    }
+  }
+  return out;
+}
+
+std::string json_of(const Run& run) {
+  using nlohmann::json;
+  const ap::Spec& spec = run.hardware.spec;
+  const ap::Totals& t = run.totals;
+  json actions = json::object();
+  const auto priced = ap::priced_actions(spec);
+  for (std::size_t a = 0; a < priced.size(); ++a) {
+    const std::string name(priced[a].name);
+    actions[name] = {
+        {"expected", t.did[a]},
+        {"happened", run.happened[a]},
+        {"energy_j", static_cast<double>(run.happened[a]) * priced[a].price->energy.value}};
+  }
+  json slots = json::object();
+  for (std::size_t slot = 0; slot < run.outputs.size(); ++slot) {
+    if (!run.outputs[slot].empty()) {
+      slots[fmt::format("{}", slot)] = digest(run.outputs[slot]);
+    }
+  }
+  const json out = {
+      {"schema", 1},
+      {"program", run.name},
+      {"instructions", run.program.instructions.size()},
+      {"rows", run.rows},
+      {"cycles",
+       {{"total", t.latency().value},
+        {"search", t.search.value},
+        {"write", t.write.value},
+        {"shift", t.shift.value},
+        {"load", t.load.value},
+        {"read_out", t.read_out.value},
+        {"closed_form_low", run.cost.lo.value},
+        {"closed_form_high", run.cost.hi.value}}},
+      {"actions", actions},
+      {"energy_j", {{"happened", energy(spec, run.happened)}, {"expected", energy(spec, t.did)}}},
+      {"tag_hits", run.events.tag_hits},
+      {"changed_cells", run.events.changed_cells},
+      {"most_steps_of_a_nanowire", run.most_steps},
+      {"most_writes_of_a_cell", run.most_writes},
+      {"slots", slots}};
+  return out.dump(2) + "\n";
+}
+
+}  // namespace
+
+int run_ap(const CommandLine& line, Diagnostics diagnostics) {
+  const std::string name = line.names.empty() ? "" : line.names.front();
+  const Hardware hardware = read_hardware(line, diagnostics);
+  const int rows = rows_in_use(line, hardware.spec, diagnostics);
+  ap::Listing listing;
+  if (!name.empty()) {
+    if (const std::optional<std::string> text = read_program(name, diagnostics)) {
+      Diagnostics reading;
+      listing = ap::parse(*text, name, reading);
+      if (reading.ok()) {
+        ap::report(ap::verify(listing.program, ap::geometry(hardware.spec)), listing, reading);
+        check_slots(listing, rows, reading);
+      }
+      for (const Diagnostic& d : reading.errors()) {
+        diagnostics.error(d);
+      }
+    }
+  }
+  diagnostics.throw_if_any();
+  const Run run = play(name, hardware, std::move(listing.program), rows, line.seed);
+  if (!line.trace.empty()) {
+    write_trace(run, line.trace);
+  }
+  std::fputs((line.json ? json_of(run) : text_of(run)).c_str(), stdout);
+  for (const std::string& failed : run.failed) {
+    std::fprintf(stderr, "self-check failed: %s\n", failed.c_str());
+  }
+  return run.failed.empty() ? 0 : 1;
+}
+
+}  // namespace tessera::tools
