@@ -11,7 +11,11 @@
 
 #include "workloads/train/plan.hpp"
 
+// The first one first: clang wants complete types in vectors.
+// clang-format off
+#include <ATen/core/ivalue.h>
 #include <ATen/ATen.h>
+// clang-format on
 
 #include <cstdint>
 
