@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// Places for values: columns and domains.
+///
+/// Regions, from column 0 on
+///   inputs    a block's inputs side by side, blocks stacked along the nanowires: the next block is
+///             a shift away
+///   zero      one column, when zero weights are not folded
+///   sums      floor(domains / width) to a column, level by level
+///   partials  likewise
+///   temps     all columns that are left but the last, which holds the carry
+///
+/// The operands of one instruction are thus in different columns whenever they are of different
+/// kinds; temporaries avoid the columns of the values that they meet. A temporary takes the lowest
+/// clear domains of all columns; space that was used is cleared for all columns at once when no
+/// clear one is left, or for one value when that does not help. Sums that are not added to in place
+/// are placed like temporaries, in their own region.
+///
+/// Errors   `problem` says what did not fit
+#pragma once
+
+#include "arch/rtm_ap/compiler/code.hpp"
+#include "arch/rtm_ap/compiler/layer.hpp"
+#include "arch/rtm_ap/compiler/options.hpp"
+#include "arch/rtm_ap/compiler/select.hpp"
+#include "arch/rtm_ap/program.hpp"
+
+#include <string>
+#include <vector>
+
+namespace tessera::arch::rtm_ap {
+
+/// Columns of the regions and how they are divided.
+struct Floorplan {
+  int input_width = 0;   ///< columns of one stack of blocks
+  int input_levels = 0;  ///< blocks in a stack
+  int input_bits = 0;
+  int input_columns = 0;
+  int zero_columns = 0;
+  int sum_levels = 0;  ///< sums in a column
+  int sum_bits = 0;
+  int sum_columns = 0;
+  int partial_levels = 0;
+  int partial_bits = 0;
+  int partial_columns = 0;
+  int temp_columns = 0;  ///< may be negative: then nothing fits
+
+  [[nodiscard]] int first_sum() const { return input_columns + zero_columns; }
+
+  [[nodiscard]] int first_partial() const { return first_sum() + sum_columns; }
+
+  [[nodiscard]] int first_temp() const { return first_partial() + partial_columns; }
+
+  /// Where along the nanowires the sum of the tile's output o lies.
+  [[nodiscard]] int sum_level(int o) const { return o / sum_columns; }
+};
+
+/// `partial_bits` 0: no partial sums.
+Floorplan plan_columns(const LayerTask& layer,
+                       const Tile& tile,
+                       int sum_bits,
+                       int partial_bits,
+                       const Geometry& geometry,
+                       const CompileOptions& options);
+
+/// When a value is where.
+struct Placement {
+  Operand field;          ///< of all its bits
+  std::size_t begin = 0;  ///< instructions of Code::instructions that name it first and last
+  std::size_t end = 0;
+};
+
+struct Allocation {
+  std::string problem;  ///< empty: it fits
+  Program program;
+  std::vector<Placement> placements;  ///< by value; bits 0: never named
+};
+
+Allocation allocate(const Code& code,
+                    const LayerTask& layer,
+                    const Tile& tile,
+                    const Floorplan& plan,
+                    const Geometry& geometry,
+                    const CompileOptions& options);
+
+}  // namespace tessera::arch::rtm_ap

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+#include "arch/rtm_ap/compiler/order.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <tuple>
+
+namespace tessera::arch::rtm_ap {
+namespace {
+
+class BlockOrder {
+ public:
+  BlockOrder(const Block& block,
+             int number,
+             int first_output,
+             const std::vector<int>& level,
+             bool& upwards,
+             std::vector<Statement>& out)
+      : block_(block),
+        number_(number),
+        first_output_(first_output),
+        level_(level),
+        upwards_(upwards),
+        out_(out),
+        sums_(static_cast<std::size_t>(block.num_inputs()) + block.temps.size()),
+        temps_(sums_.size()),
+        defined_(sums_.size(), false) {}
+
+  void run() {
+    for (std::size_t s = 0; s < block_.sums.size(); ++s) {
+      for (const Factor& term : block_.sums[s].terms) {
+        sums_[at(term.node)].push_back({s, term.negative});
+      }
+    }
+    for (std::size_t t = 0; t < block_.temps.size(); ++t) {
+      const int node = block_.num_inputs() + static_cast<int>(t);
+      temps_[at(block_.temps[t].a)].push_back(node);
+      temps_[at(block_.temps[t].b)].push_back(node);
+    }
+    for (int node = 0; node < block_.num_inputs(); ++node) {
+      defined_[at(node)] = true;
+    }
+    for (int node = 0; node < block_.num_inputs(); ++node) {
+      use(node);
+    }
+  }
+
+ private:
+  struct Use {
+    std::size_t sum = 0;
+    bool negative = false;
+  };
+
+  static std::size_t at(int node) { return static_cast<std::size_t>(node); }
+
+  /// Everything that can be done once `node` is there, but for what waits for another operand.
+  void use(int node) {
+    accumulate(node);
+    for (const int temp : temps_[at(node)]) {
+      const Temp& t = block_.temps[at(temp - block_.num_inputs())];
+      if (defined_[at(t.a)] && defined_[at(t.b)] && !defined_[at(temp)]) {
+        defined_[at(temp)] = true;
+        out_.push_back({Statement::Kind::define, false, number_, temp, 0, 0});
+        use(temp);
+      }
+    }
+  }
+
+  void accumulate(int node) {
+    std::vector<Use>& uses = sums_[at(node)];
+    if (!level_.empty()) {
+      const auto key = [&](const Use& use) {
+        const Sum& sum = block_.sums[use.sum];
+        const int place = level_[at(sum.output - first_output_)];
+        return std::tuple(upwards_ ? place : -place, sum.output, sum.shift);
+      };
+      std::stable_sort(
+          uses.begin(), uses.end(), [&](const Use& x, const Use& y) { return key(x) < key(y); });
+      upwards_ = uses.empty() ? upwards_ : !upwards_;
+    }
+    for (const Use& use : uses) {
+      const Sum& sum = block_.sums[use.sum];
+      out_.push_back(
+          {Statement::Kind::accumulate, use.negative, number_, node, sum.output, sum.shift});
+    }
+  }
+
+  const Block& block_;
+  int number_;
+  int first_output_;
+  const std::vector<int>& level_;
+  bool& upwards_;
+  std::vector<Statement>& out_;
+  std::vector<std::vector<Use>> sums_;   ///< by node
+  std::vector<std::vector<int>> temps_;  ///< temporaries that a node is an operand of
+  std::vector<bool> defined_;
+};
+
+}  // namespace
+
+std::vector<Statement> order_statements(const std::vector<Block>& blocks,
+                                        int first_output,
+                                        const std::vector<int>& level,
+                                        int partial_blocks) {
+  std::vector<Statement> out;
+  bool upwards = true;
+  int since_flush = 0;
+  for (std::size_t b = 0; b < blocks.size(); ++b) {
+    BlockOrder(blocks[b], static_cast<int>(b), first_output, level, upwards, out).run();
+    if (partial_blocks > 0 && (++since_flush == partial_blocks || b + 1 == blocks.size())) {
+      out.push_back({Statement::Kind::flush, false, static_cast<int>(b), 0, 0, 0});
+      since_flush = 0;
+    }
+  }
+  return out;
+}
+
+}  // namespace tessera::arch::rtm_ap

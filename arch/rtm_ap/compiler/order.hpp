@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// Blocks become one sequence of statements.
+///
+/// Sums are modulo a power of two, so the order of their terms is free. It is used three times: a
+/// temporary goes to all sums that want it as soon as it is there and its own users follow depth
+/// first, so few are alive at a time; and the sums that one node goes to are visited from one end
+/// of the nanowires to the other, alternately upwards and downwards, so a port moves on to a field
+/// near by and does not travel back. Terms of one sum stay in their order, whatever the ports do.
+#pragma once
+
+#include "arch/rtm_ap/compiler/blocks.hpp"
+
+#include <cstdint>
+#include <vector>
+
+namespace tessera::arch::rtm_ap {
+
+struct Statement {
+  enum class Kind : std::uint8_t {
+    define,      ///< temporary `node` of the block
+    accumulate,  ///< output += (+-node) << shift
+    flush,       ///< the partial sums of all outputs go to their sums
+  };
+  Kind kind = Kind::define;
+  bool negative = false;
+  int block = 0;
+  int node = 0;
+  int output = 0;
+  int shift = 0;
+};
+
+/// `level[o]`, o counted from the first output of the blocks: where along the nanowires the sum of
+/// an output lies; empty when it does not matter. A flush comes after every `partial_blocks` blocks
+/// and at the end; never when that is 0.
+std::vector<Statement> order_statements(const std::vector<Block>& blocks,
+                                        int first_output,
+                                        const std::vector<int>& level,
+                                        int partial_blocks);
+
+}  // namespace tessera::arch::rtm_ap
