@@ -162,8 +162,8 @@ class Allocator {
         plan_(plan),
         geometry_(geometry),
         options_(options),
-        temps_(plan.first_temp(), plan.temp_columns, geometry.domains, !options.pack_domains),
-        sums_(plan.first_sum(), plan.sum_columns, geometry.domains, !options.pack_domains) {}
+        temps_(plan.first_temp, plan.temp_columns, geometry.domains, !options.pack_domains),
+        sums_(plan.sums.first, plan.sums.columns, geometry.domains, !options.pack_domains) {}
 
   Allocation run() {
     made_.placements.resize(code_.values.size());
@@ -174,11 +174,8 @@ class Allocator {
     for (std::size_t i = 0; i < code_.instructions.size(); ++i) {
       const VirtualInstruction& v = code_.instructions[i];
       if (v.op == Opcode::clear) {
-        out.push_back(clear({plan_.first_partial(),
-                             0,
-                             std::min(plan_.partial_levels * plan_.partial_bits, geometry_.domains),
-                             false},
-                            plan_.partial_columns));
+        const Shelf& shelf = plan_.partials[static_cast<std::size_t>(v.number)];
+        out.push_back(clear({shelf.first, 0, shelf.levels * shelf.bits, false}, shelf.columns));
         continue;
       }
       for (const View* view : {&v.a, &v.b, &v.dst}) {
@@ -267,15 +264,9 @@ class Allocator {
       case Value::Kind::zero:
         return {plan_.input_columns, 0, v.bits, false};
       case Value::Kind::sum:
-        return {plan_.first_sum() + v.index % plan_.sum_columns,
-                v.index / plan_.sum_columns * plan_.sum_bits,
-                v.bits,
-                false};
+        return plan_.sums.field(v.index, v.bits);
       case Value::Kind::partial:
-        return {plan_.first_partial() + v.index % plan_.partial_columns,
-                v.index / plan_.partial_columns * plan_.partial_bits,
-                v.bits,
-                false};
+        return plan_.partials[static_cast<std::size_t>(v.level)].field(v.index, v.bits);
       case Value::Kind::temp:
         break;
     }
@@ -303,7 +294,7 @@ class Allocator {
       made_.problem =
           fmt::format("a value of {} bits finds no place: {} columns of {} domains are left for {}",
                       bits,
-                      &region == &temps_ ? plan_.temp_columns : plan_.sum_columns,
+                      &region == &temps_ ? plan_.temp_columns : plan_.sums.columns,
                       geometry_.domains,
                       &region == &temps_ ? "temporaries" : "sums");
       return false;
@@ -357,7 +348,7 @@ class Allocator {
 Floorplan plan_columns(const LayerTask& layer,
                        const Tile& tile,
                        int sum_bits,
-                       int partial_bits,
+                       const std::vector<int>& partial_bits,
                        const Geometry& geometry,
                        const CompileOptions& options) {
   const auto levels = [&](int bits) {
@@ -371,16 +362,24 @@ Floorplan plan_columns(const LayerTask& layer,
   plan.input_columns =
       ceil_div(ceil_div(tile.channels, width), plan.input_levels) * plan.input_width;
   plan.zero_columns = options.fold ? 0 : 1;
-  plan.sum_bits = sum_bits;
-  plan.sum_levels = std::max(1, levels(sum_bits));
+  int next = plan.input_columns + plan.zero_columns;
+  const auto shelf = [&](int bits, int fields) {
+    Shelf made;
+    made.first = next;
+    made.bits = bits;
+    // As many fields side by side as it takes, so that clearing them is short.
+    made.columns = ceil_div(fields, std::max(1, levels(bits)));
+    made.levels = made.columns == 0 ? 0 : ceil_div(fields, made.columns);
+    next += made.columns;
+    return made;
+  };
   // Sums that move leave used domains behind, and one is there twice while it is made.
-  plan.sum_columns = ceil_div(options.in_place ? tile.outputs : 2 * tile.outputs, plan.sum_levels);
-  if (partial_bits > 0) {
-    plan.partial_bits = partial_bits;
-    plan.partial_levels = std::max(1, levels(partial_bits));
-    plan.partial_columns = ceil_div(tile.outputs, plan.partial_levels);
+  plan.sums = shelf(sum_bits, options.in_place ? tile.outputs : 2 * tile.outputs);
+  for (const int bits : partial_bits) {
+    plan.partials.push_back(shelf(bits, tile.outputs));
   }
-  plan.temp_columns = geometry.columns - 1 - plan.first_temp();
+  plan.first_temp = next;
+  plan.temp_columns = geometry.columns - 1 - plan.first_temp;
   return plan;
 }
 

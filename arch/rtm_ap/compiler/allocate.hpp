@@ -30,6 +30,19 @@
 
 namespace tessera::arch::rtm_ap {
 
+/// Fields of one width, some to a column.
+struct Shelf {
+  int first = 0;  ///< column
+  int columns = 0;
+  int bits = 0;
+  int levels = 0;  ///< fields in a column
+
+  /// Field `index`, level by level.
+  [[nodiscard]] Operand field(int index, int width) const {
+    return {first + index % columns, index / columns * bits, width, false};
+  }
+};
+
 /// Columns of the regions and how they are divided.
 struct Floorplan {
   int input_width = 0;   ///< columns of one stack of blocks
@@ -37,29 +50,17 @@ struct Floorplan {
   int input_bits = 0;
   int input_columns = 0;
   int zero_columns = 0;
-  int sum_levels = 0;  ///< sums in a column
-  int sum_bits = 0;
-  int sum_columns = 0;
-  int partial_levels = 0;
-  int partial_bits = 0;
-  int partial_columns = 0;
+  Shelf sums;
+  std::vector<Shelf> partials;  ///< by level
+  int first_temp = 0;
   int temp_columns = 0;  ///< may be negative: then nothing fits
-
-  [[nodiscard]] int first_sum() const { return input_columns + zero_columns; }
-
-  [[nodiscard]] int first_partial() const { return first_sum() + sum_columns; }
-
-  [[nodiscard]] int first_temp() const { return first_partial() + partial_columns; }
-
-  /// Where along the nanowires the sum of the tile's output o lies.
-  [[nodiscard]] int sum_level(int o) const { return o / sum_columns; }
 };
 
-/// `partial_bits` 0: no partial sums.
+/// `partial_bits`: of each level of partial sums.
 Floorplan plan_columns(const LayerTask& layer,
                        const Tile& tile,
                        int sum_bits,
-                       int partial_bits,
+                       const std::vector<int>& partial_bits,
                        const Geometry& geometry,
                        const CompileOptions& options);
 

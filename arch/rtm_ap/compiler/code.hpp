@@ -5,6 +5,7 @@
 /// Every value begins clear: its first instruction finds zeros in all of its domains.
 #pragma once
 
+#include "arch/rtm_ap/microcode.hpp"
 #include "arch/rtm_ap/program.hpp"
 
 #include <cstdint>
@@ -17,12 +18,13 @@ struct Value {
     input,    ///< `index` is the input of the layer; lies where its block says
     zero,     ///< the operand of unfolded zero weights
     sum,      ///< `index` is the output, counted from the tile's first
-    partial,  ///< likewise; cleared by every flush
+    partial,  ///< likewise, on level `level`; cleared by every flush
     temp,     ///< placed while it lives
   };
 
   Kind kind = Kind::temp;
   int index = 0;
+  int level = 0;
   int bits = 0;  ///< the most that it ever has
 };
 
@@ -35,7 +37,8 @@ struct View {
 };
 
 struct VirtualInstruction {
-  Opcode op = Opcode::clear;  ///< clear means all partial sums; other clears are allocation's
+  /// clear means all partial sums of level `number`; other clears are allocation's.
+  Opcode op = Opcode::clear;
   View dst, a, b;
   std::int64_t number = 0;  ///< Instruction::value
 };
@@ -61,8 +64,15 @@ struct Code {
   std::vector<Slot> reads;
 };
 
-/// Cycles of the passes, clears, loads and reads of an instruction, without shifts: 2 per pass or
-/// fill, 1 per clear, 1 for a tag. Columns cleared together count once.
-std::int64_t instruction_cycles(const Instruction& instruction);
+/// Cycles of instructions, without shifts: 2 per pass, load and read-out of a bit, 1 per clear, tag
+/// and fill. Columns that are cleared together count once.
+class CycleCounter {
+ public:
+  std::int64_t of(const Instruction& instruction);
+
+ private:
+  Program none_;
+  std::vector<Beat> beats_;
+};
 
 }  // namespace tessera::arch::rtm_ap

@@ -34,22 +34,45 @@ std::pair<int, int> share(int whole, int parts, int k, int unit) {
   return {at(k), at(k + 1) - at(k)};
 }
 
-std::int64_t cycles(const Code& code) {
-  std::int64_t sum = 0;
-  for (const VirtualInstruction& v : code.instructions) {
-    const auto field = [](const View& view) {
-      return Operand{0, view.first, view.bits, view.is_signed};
-    };
-    sum += instruction_cycles({v.op, field(v.dst), field(v.a), field(v.b), v.number});
+/// What a program costs when passes and steps of the nanowires have the prices of the options: a
+/// field is passed upwards and left, so it takes two steps per bit but one. Where fields lie is not
+/// known yet.
+class Estimate {
+ public:
+  Estimate(const Geometry& geometry, const CompileOptions& options)
+      : geometry_(geometry), options_(options) {}
+
+  double operator()(const Code& code) {
+    double sum = 0;
+    for (const VirtualInstruction& v : code.instructions) {
+      int bits = std::max({v.dst.bits, v.a.bits, v.b.bits});
+      double cycles = 0;
+      if (v.op == Opcode::clear) {
+        bits = geometry_.domains;
+        cycles = bits;
+      } else {
+        cycles =
+            static_cast<double>(cycles_.of({v.op, field(v.dst), field(v.a), field(v.b), v.number}));
+      }
+      sum += cycles / 2 * options_.pass_cost + 2.0 * (bits - 1) * options_.step_cost;
+    }
+    return sum;
   }
-  return sum;
-}
+
+ private:
+  static Operand field(const View& view) { return {0, view.first, view.bits, view.is_signed}; }
+
+  const Geometry& geometry_;
+  const CompileOptions& options_;
+  CycleCounter cycles_;
+};
 
 class Compiler {
  public:
   Compiler(const LayerTask& layer, const Geometry& geometry, const CompileOptions& options)
       : layer_(layer), geometry_(geometry), options_(options) {}
 
+  /// The fewest APs, then the lowest cost.
   CompiledLayer run() {
     if (layer_.max_bits() > geometry_.domains) {
       throw CompileError(fmt::format("{}: inputs of {} bits do not fit {} domains",
@@ -57,6 +80,38 @@ class Compiler {
                                      layer_.max_bits(),
                                      geometry_.domains));
     }
+    std::vector<int> widths = {9, 18, 36, 72};
+    if (options_.block_inputs > 0) {
+      widths = {options_.block_inputs};
+    }
+    std::optional<CompiledLayer> best;
+    int last = 0;
+    for (const int width : widths) {
+      options_.block_inputs = width;
+      if (channels_per_block(layer_, options_) == last) {
+        continue;
+      }
+      last = channels_per_block(layer_, options_);
+      std::optional<CompiledLayer> made = with_fewest_aps();
+      if (made && (!best || std::pair(made->parts.size(), made->cost) <
+                                std::pair(best->parts.size(), best->cost))) {
+        best = std::move(made);
+      }
+    }
+    if (best) {
+      return std::move(*best);
+    }
+    throw CompileError(fmt::format(
+        "{} does not fit an array of {} columns and {} domains{}{}",
+        layer_.name,
+        geometry_.columns,
+        geometry_.domains,
+        options_.groups > 0 || options_.outputs_per_tile > 0 ? ", cut as asked for" : "",
+        problem_.empty() ? "" : ": " + problem_));
+  }
+
+ private:
+  std::optional<CompiledLayer> with_fewest_aps() {
     const int blocks = ceil_div(layer_.channels, channels_per_block(layer_, options_));
     const std::int64_t most = std::int64_t{layer_.outputs} * blocks;
     for (std::int64_t aps = 1; aps <= most; ++aps) {
@@ -70,20 +125,13 @@ class Compiler {
           continue;
         }
         if (std::optional<CompiledLayer> made = attempt(cut)) {
-          return std::move(*made);
+          return made;
         }
       }
     }
-    throw CompileError(fmt::format(
-        "{} does not fit an array of {} columns and {} domains{}{}",
-        layer_.name,
-        geometry_.columns,
-        geometry_.domains,
-        options_.groups > 0 || options_.outputs_per_tile > 0 ? ", cut as asked for" : "",
-        problem_.empty() ? "" : ": " + problem_));
+    return std::nullopt;
   }
 
- private:
   [[nodiscard]] bool is_wanted(std::int64_t tiles, std::int64_t groups) const {
     return (options_.groups == 0 || groups == options_.groups) &&
            (options_.outputs_per_tile == 0 ||
@@ -115,10 +163,11 @@ class Compiler {
     }
     const int bits =
         std::max(1, static_cast<int>(std::bit_width(static_cast<std::uint64_t>(most))));
-    return plan_columns(layer_, tile, bits, 0, geometry_, options_).temp_columns >= kMinTemps;
+    return plan_columns(layer_, tile, bits, {}, geometry_, options_).temp_columns >= kMinTemps;
   }
 
   std::optional<CompiledLayer> attempt(const Cut& cut) {
+    cost_ = 0;
     CompiledLayer made;
     made.name = layer_.name;
     made.tiles = cut.tiles;
@@ -126,11 +175,11 @@ class Compiler {
     made.positions = layer_.positions;
     made.has_epilogue = has_epilogue(layer_, options_);
     made.parts.resize(static_cast<std::size_t>(cut.tiles) * static_cast<std::size_t>(cut.groups));
-    std::optional<int> partial_blocks;
+    std::optional<std::vector<int>> partials;
     for (int tile = 0; tile < cut.tiles; ++tile) {
       std::vector<std::vector<PartialFormat>> formats(static_cast<std::size_t>(cut.groups));
       for (int group = cut.groups - 1; group >= 0; --group) {
-        Part& part = made.parts[static_cast<std::size_t>(tile * cut.groups + group)];
+        CompiledPart& part = made.parts[static_cast<std::size_t>(tile * cut.groups + group)];
         part.tile = tile;
         part.group = group;
         part.range = tile_of(cut, tile, group);
@@ -139,34 +188,69 @@ class Compiler {
           incoming.push_back(
               {tile * cut.groups + group + step, &formats[static_cast<std::size_t>(group + step)]});
         }
-        if (!compile_part(
-                part, incoming, partial_blocks, formats[static_cast<std::size_t>(group)])) {
+        if (!compile_part(part, incoming, partials, formats[static_cast<std::size_t>(group)])) {
           return std::nullopt;
         }
       }
     }
-    made.partial_blocks = partial_blocks.value_or(0);
+    made.block_inputs = options_.block_inputs;
+    made.partials = partials.value_or(std::vector<int>{});
+    made.cost = cost_;
     return made;
   }
 
-  /// How many blocks share a partial sum: candidates, the dearest in columns last.
-  [[nodiscard]] std::vector<int> candidates(int blocks) const {
+  /// Ways of taking partial sums.
+  [[nodiscard]] std::vector<std::vector<int>> candidates(int blocks) const {
     if (!options_.partial_sums || !options_.in_place) {
-      return {0};
+      return {{}};
     }
-    if (options_.partial_blocks > 0) {
-      return {options_.partial_blocks};
+    if (!options_.partials.empty()) {
+      return {options_.partials};
     }
-    std::vector<int> list = {0};
-    for (int n = 1; n < blocks; n *= 2) {
-      list.push_back(n);
+    std::vector<std::vector<int>> list = {{}};
+    constexpr int kMost = 32;
+    for (int first = 1; first < std::min(blocks, kMost); first *= 2) {
+      list.push_back({first});
+      for (int second = 2; first * second < blocks && second <= kMost; second *= 2) {
+        list.push_back({first, second});
+      }
     }
     return list;
   }
 
-  bool compile_part(Part& part,
+  /// The candidates, cheapest first, judged by a few outputs.
+  std::vector<std::vector<int>> ranked(const std::vector<Block>& blocks, const Tile& range) {
+    std::vector<std::vector<int>> list = candidates(static_cast<int>(blocks.size()));
+    if (list.size() == 1) {
+      return list;
+    }
+    constexpr int kSample = 16;
+    Tile sample = range;
+    sample.outputs = std::min(range.outputs, kSample);
+    std::vector<std::pair<double, std::size_t>> costs;
+    for (std::size_t c = 0; c < list.size(); ++c) {
+      std::vector<Statement> statements = order_statements(blocks, range.first_output, {}, list[c]);
+      statements.erase(std::remove_if(statements.begin(),
+                                      statements.end(),
+                                      [&](const Statement& s) {
+                                        return s.kind == Statement::Kind::accumulate &&
+                                               s.output >= range.first_output + sample.outputs;
+                                      }),
+                       statements.end());
+      const Selection s = select(layer_, sample, blocks, statements, {}, false, options_);
+      costs.emplace_back(Estimate(geometry_, options_)(s.code), c);
+    }
+    std::sort(costs.begin(), costs.end());
+    std::vector<std::vector<int>> sorted;
+    for (const auto& [cost, c] : costs) {
+      sorted.push_back(list[c]);
+    }
+    return sorted;
+  }
+
+  bool compile_part(CompiledPart& part,
                     const std::vector<Incoming>& incoming,
-                    std::optional<int>& partial_blocks,
+                    std::optional<std::vector<int>>& partials,
                     std::vector<PartialFormat>& formats) {
     std::vector<Block> blocks = make_blocks(layer_, part.range, options_);
     part.unrolled = num_operations(blocks);
@@ -177,52 +261,43 @@ class Compiler {
       }
     }
     part.operations = num_operations(blocks);
-    const bool is_root = part.group == 0;
-    const auto selected = [&](const std::vector<int>& level, int partial) {
+    const auto selected = [&](const std::vector<int>& level, const std::vector<int>& how) {
       return select(layer_,
                     part.range,
                     blocks,
-                    order_statements(blocks, part.range.first_output, level, partial),
+                    order_statements(blocks, part.range.first_output, level, how),
                     incoming,
-                    is_root,
+                    part.group == 0,
                     options_);
     };
-    const auto planned = [&](const Selection& s) {
-      return plan_columns(layer_, part.range, s.sum_bits, s.partial_bits, geometry_, options_);
-    };
-    const auto fits = [&](const Floorplan& plan, const Selection& s) {
-      return plan.temp_columns >= kMinTemps && s.sum_bits <= geometry_.domains &&
-             s.partial_bits <= geometry_.domains;
-    };
-
-    if (!partial_blocks) {
-      // The same for all parts: the first one tells what costs least.
-      std::int64_t best = 0;
-      for (const int candidate : candidates(static_cast<int>(blocks.size()))) {
-        const Selection s = selected({}, candidate);
-        const std::int64_t cost = cycles(s.code);
-        if (fits(planned(s), s) && (!partial_blocks || cost < best)) {
-          partial_blocks = candidate;
-          best = cost;
-        }
-      }
-      if (!partial_blocks) {
-        return false;
+    // The same partial sums for all parts: the first one tells what costs least.
+    Selection selection;
+    bool fits = false;
+    for (const std::vector<int>& how :
+         partials ? std::vector<std::vector<int>>{*partials} : ranked(blocks, part.range)) {
+      selection = selected({}, how);
+      part.plan = plan_columns(
+          layer_, part.range, selection.sum_bits, selection.partial_bits, geometry_, options_);
+      const auto is_narrow = [&](int bits) { return bits <= geometry_.domains; };
+      fits = part.plan.temp_columns >= kMinTemps && is_narrow(selection.sum_bits) &&
+             std::all_of(selection.partial_bits.begin(), selection.partial_bits.end(), is_narrow);
+      if (fits) {
+        partials = how;
+        break;
       }
     }
-    Selection selection = selected({}, *partial_blocks);
-    part.plan = planned(selection);
-    if (!fits(part.plan, selection)) {
+    if (!fits) {
       return false;
     }
     if (options_.order_shifts) {
       std::vector<int> level;
+      const Shelf& shelf = part.plan.partials.empty() ? part.plan.sums : part.plan.partials[0];
       for (int o = 0; o < part.range.outputs; ++o) {
-        level.push_back(partial_blocks.value() > 0 ? o / part.plan.partial_columns
-                                                   : part.plan.sum_level(o));
+        level.push_back(o / shelf.columns);
       }
-      selection = selected(level, *partial_blocks);
+      selection = selected(level, *partials);
     }
+    cost_ += Estimate(geometry_, options_)(selection.code);
     Allocation allocation =
         allocate(selection.code, layer_, part.range, part.plan, geometry_, options_);
     if (!allocation.problem.empty()) {
@@ -238,7 +313,8 @@ class Compiler {
 
   const LayerTask& layer_;
   const Geometry& geometry_;
-  const CompileOptions& options_;
+  CompileOptions options_;
+  double cost_ = 0;
   std::string problem_;
 };
 
@@ -260,7 +336,7 @@ std::int64_t CompiledLayer::row_groups(const Geometry& geometry) const {
 
 std::int64_t CompiledLayer::unrolled() const {
   std::int64_t sum = 0;
-  for (const Part& part : parts) {
+  for (const CompiledPart& part : parts) {
     sum += part.unrolled;
   }
   return sum;
@@ -268,7 +344,7 @@ std::int64_t CompiledLayer::unrolled() const {
 
 std::int64_t CompiledLayer::operations() const {
   std::int64_t sum = 0;
-  for (const Part& part : parts) {
+  for (const CompiledPart& part : parts) {
     sum += part.operations;
   }
   return sum;
@@ -304,12 +380,12 @@ CompiledLayer compile_max_pool(const Network& network,
     made.parts.assign(static_cast<std::size_t>(tiles), {});
     bool fits = true;
     for (int tile = 0; tile < tiles && fits; ++tile) {
-      Part& part = made.parts[static_cast<std::size_t>(tile)];
+      CompiledPart& part = made.parts[static_cast<std::size_t>(tile)];
       part.tile = tile;
       const auto [first, channels] =
           share(layer.channels, tiles, tile, channels_per_block(layer, options));
       part.range = {0, 0, first, channels};
-      part.plan = plan_columns(layer, part.range, 0, 0, geometry, options);
+      part.plan = plan_columns(layer, part.range, 0, {}, geometry, options);
       Code code;
       for (int c = first; c < first + channels; ++c) {
         for (int tap = 0; tap < layer.taps; ++tap) {

@@ -28,7 +28,7 @@
 
 namespace tessera::arch::rtm_ap {
 
-struct Part {
+struct CompiledPart {
   int tile = 0;
   int group = 0;
   Tile range;
@@ -46,11 +46,13 @@ struct CompiledLayer {
   int tiles = 1;
   int groups = 1;
   std::int64_t positions = 1;
-  bool has_epilogue = false;  ///< else the vector unit gets sums: reads carry their offsets
-  int partial_blocks = 0;     ///< expression lists per partial sum; 0: none
-  std::vector<Part> parts;    ///< [tile][group]
+  bool has_epilogue = false;        ///< else the vector unit gets sums: reads carry their offsets
+  int block_inputs = 0;             ///< CompileOptions::block_inputs, as it was chosen
+  std::vector<int> partials;        ///< CompileOptions::partials, likewise
+  double cost = 0;                  ///< estimated, of all parts
+  std::vector<CompiledPart> parts;  ///< [tile][group]
 
-  /// Part numbers in an order in which every partial sum is there before it is loaded.
+  /// CompiledPart numbers in an order in which every partial sum is there before it is loaded.
   [[nodiscard]] std::vector<int> execution_order() const;
   /// Arrays that hold all positions once: ceil(positions / rows).
   [[nodiscard]] std::int64_t row_groups(const Geometry& geometry) const;

@@ -4,6 +4,8 @@
 /// stay bit-exact whatever is off.
 #pragma once
 
+#include <vector>
+
 namespace tessera::arch::rtm_ap {
 
 struct CompileOptions {
@@ -19,11 +21,17 @@ struct CompileOptions {
   bool epilogue = true;      ///< off: sums are read out and the vector unit does the rest
 
   /// Inputs that an expression list sees at least, where the layer has that many: a kernel with
-  /// fewer taps takes several channels.
-  int block_inputs = 9;
+  /// fewer taps takes several channels. 9: one channel of a 3x3 kernel. 0: what costs least.
+  int block_inputs = 0;
   int groups = 0;            ///< parts of the input channels, each on an AP of its own; 0: fewest
   int outputs_per_tile = 0;  ///< 0: as many as fit
-  int partial_blocks = 0;    ///< expression lists per partial sum; 0: what costs least
+  /// Expression lists that share a partial sum, such sums that share the next one, and so on;
+  /// empty: what costs least. See order.hpp.
+  std::vector<int> partials;
+
+  /// What a pass and a step of the nanowires cost when the compiler compares: cycles, or energies.
+  int pass_cost = 2;
+  int step_cost = 1;
 };
 
 }  // namespace tessera::arch::rtm_ap

@@ -102,15 +102,22 @@ class BlockOrder {
 std::vector<Statement> order_statements(const std::vector<Block>& blocks,
                                         int first_output,
                                         const std::vector<int>& level,
-                                        int partial_blocks) {
+                                        const std::vector<int>& partials) {
   std::vector<Statement> out;
   bool upwards = true;
-  int since_flush = 0;
+  std::vector<int> since_flush(partials.size(), 0);
   for (std::size_t b = 0; b < blocks.size(); ++b) {
     BlockOrder(blocks[b], static_cast<int>(b), first_output, level, upwards, out).run();
-    if (partial_blocks > 0 && (++since_flush == partial_blocks || b + 1 == blocks.size())) {
-      out.push_back({Statement::Kind::flush, false, static_cast<int>(b), 0, 0, 0});
-      since_flush = 0;
+    const bool is_last = b + 1 == blocks.size();
+    bool flushed = true;  // the level below
+    for (std::size_t l = 0; l < partials.size(); ++l) {
+      since_flush[l] += flushed ? 1 : 0;
+      flushed = is_last || since_flush[l] == partials[l];
+      if (flushed) {
+        out.push_back(
+            {Statement::Kind::flush, false, static_cast<int>(b), static_cast<int>(l), 0, 0});
+        since_flush[l] = 0;
+      }
     }
   }
   return out;

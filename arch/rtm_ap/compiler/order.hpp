@@ -20,7 +20,7 @@ struct Statement {
   enum class Kind : std::uint8_t {
     define,      ///< temporary `node` of the block
     accumulate,  ///< output += (+-node) << shift
-    flush,       ///< the partial sums of all outputs go to their sums
+    flush,       ///< the partial sums of level `node` go to the next level, or to the sums
   };
   Kind kind = Kind::define;
   bool negative = false;
@@ -31,11 +31,14 @@ struct Statement {
 };
 
 /// `level[o]`, o counted from the first output of the blocks: where along the nanowires the sum of
-/// an output lies; empty when it does not matter. A flush comes after every `partial_blocks` blocks
-/// and at the end; never when that is 0.
+/// an output lies; empty when it does not matter.
+///
+/// Additions are as wide as the sum, so terms meet in narrow partial sums first: those of
+/// partials[0] blocks in one of level 0, partials[1] of these in one of level 1, and so on; what is
+/// left is flushed at the end. No flush when `partials` is empty.
 std::vector<Statement> order_statements(const std::vector<Block>& blocks,
                                         int first_output,
                                         const std::vector<int>& level,
-                                        int partial_blocks);
+                                        const std::vector<int>& partials);
 
 }  // namespace tessera::arch::rtm_ap

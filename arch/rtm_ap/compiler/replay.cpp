@@ -26,7 +26,7 @@ void add(Events& sum, const Events& e) {
 }
 
 void check(const CompiledLayer& layer, const Geometry& geometry) {
-  for (const Part& part : layer.parts) {
+  for (const CompiledPart& part : layer.parts) {
     const std::vector<Problem> problems = verify(part.program, geometry, 1);
     if (!problems.empty()) {
       const Problem& p = problems.front();
@@ -42,7 +42,7 @@ void check(const CompiledLayer& layer, const Geometry& geometry) {
 
 /// The slots of one part for one row group.
 Columns inputs_of(const CompiledLayer& layer,
-                  const Part& part,
+                  const CompiledPart& part,
                   const std::vector<std::vector<std::int32_t>>& x,
                   const std::vector<Columns>& read) {
   Columns slots;
@@ -74,7 +74,7 @@ Replay replay(const CompiledLayer& layer,
               std::int64_t count) {
   check(layer, geometry);
   int outputs = 0;
-  for (const Part& part : layer.parts) {
+  for (const CompiledPart& part : layer.parts) {
     for (const Slot& slot : part.reads) {
       outputs = slot.kind == Slot::Kind::output ? std::max(outputs, slot.index + 1) : outputs;
     }
@@ -92,7 +92,7 @@ Replay replay(const CompiledLayer& layer,
     std::vector<Columns> read(layer.parts.size());
     for (const int number : layer.execution_order()) {
       const auto at = static_cast<std::size_t>(number);
-      const Part& part = layer.parts[at];
+      const CompiledPart& part = layer.parts[at];
       Array array(geometry, ports, static_cast<int>(x.size()));
       read[at] = array.run(part.program, inputs_of(layer, part, x, read));
       add(result.events, array.events());

@@ -2,7 +2,6 @@
 // SPDX-FileCopyrightText: The Tessera authors
 #include "arch/rtm_ap/compiler/select.hpp"
 
-#include "arch/rtm_ap/microcode.hpp"
 #include "sim/base/diagnostics.hpp"
 #include "sim/base/math.hpp"
 
@@ -58,14 +57,20 @@ class Selector {
     load_inputs();
     count_uses(statements);
     const auto outputs = static_cast<std::size_t>(tile_.outputs);
-    const bool has_partials = std::any_of(statements.begin(), statements.end(), [](const auto& s) {
-      return s.kind == Statement::Kind::flush;
-    });
+    int levels = 0;
+    for (const Statement& s : statements) {
+      levels = s.kind == Statement::Kind::flush ? std::max(levels, s.node + 1) : levels;
+    }
     for (std::size_t o = 0; o < outputs; ++o) {
       sums_.push_back({new_value(Value::Kind::sum, static_cast<int>(o))});
     }
-    for (std::size_t o = 0; has_partials && o < outputs; ++o) {
-      partials_.push_back({new_value(Value::Kind::partial, static_cast<int>(o))});
+    partials_.resize(static_cast<std::size_t>(levels));
+    for (int level = 0; level < levels; ++level) {
+      for (std::size_t o = 0; o < outputs; ++o) {
+        const int value = new_value(Value::Kind::partial, static_cast<int>(o));
+        code_.values.back().level = level;
+        partials_[static_cast<std::size_t>(level)].push_back({value});
+      }
     }
     for (std::size_t s = 0; s < statements.size(); ++s) {
       const Statement& statement = statements[s];
@@ -77,7 +82,7 @@ class Selector {
           accumulate(statement);
           break;
         case Statement::Kind::flush:
-          flush(s + 1 == statements.size());
+          flush(static_cast<std::size_t>(statement.node), s + 1 == statements.size());
           break;
       }
     }
@@ -125,11 +130,13 @@ class Selector {
 
   Selection result() && {
     Selection s;
+    s.partial_bits.resize(partials_.size());
     for (const Value& value : code_.values) {
       if (value.kind == Value::Kind::sum) {
         s.sum_bits = std::max(s.sum_bits, value.bits);
       } else if (value.kind == Value::Kind::partial) {
-        s.partial_bits = std::max(s.partial_bits, value.bits);
+        int& bits = s.partial_bits[static_cast<std::size_t>(value.level)];
+        bits = std::max(bits, value.bits);
       }
     }
     s.code = std::move(code_);
@@ -144,7 +151,7 @@ class Selector {
   }
 
   int new_value(Value::Kind kind, int index) {
-    code_.values.push_back({kind, index, 0});
+    code_.values.push_back({kind, index, 0, 0});
     return static_cast<int>(code_.values.size()) - 1;
   }
 
@@ -294,24 +301,25 @@ class Selector {
     Node& n = node(s.block, s.node);
     --n.uses;
     const auto o = static_cast<std::size_t>(s.output - tile_.first_output);
-    Held& target = partials_.empty() ? sums_[o] : partials_[o];
+    Held& target = partials_.empty() ? sums_[o] : partials_.front()[o];
     add_to(target, n.held, s.negative != n.negative, s.shift);
   }
 
-  void flush(bool is_last) {
-    for (std::size_t o = 0; o < partials_.size(); ++o) {
-      Held& partial = partials_[o];
+  void flush(std::size_t level, bool is_last) {
+    std::vector<Held>& to = level + 1 < partials_.size() ? partials_[level + 1] : sums_;
+    for (std::size_t o = 0; o < to.size(); ++o) {
+      Held& partial = partials_[level][o];
       if (partial.bits == 0) {
         continue;
       }
       if (options_.infer_widths) {
         turn_over(partial);
       }
-      add_to(sums_[o], partial, false, 0);
+      add_to(to[o], partial, false, 0);
       partial = {partial.value};
     }
     if (!is_last) {
-      emit(Opcode::clear, {}, {}, {}, 0);
+      emit(Opcode::clear, {}, {}, {}, static_cast<std::int64_t>(level));
     }
   }
 
@@ -534,7 +542,7 @@ class Selector {
   Node zero_;
   std::vector<std::vector<Node>> temps_;
   std::vector<Held> sums_;
-  std::vector<Held> partials_;
+  std::vector<std::vector<Held>> partials_;  ///< [level][output]
 };
 
 }  // namespace
@@ -558,31 +566,6 @@ bool has_epilogue(const LayerTask& layer, const CompileOptions& options) {
   }
   return bits + std::max(0, -layer.shift) < kMost && layer.shift < kMost - 2 &&
          layer.out_bits < kMost - 2;
-}
-
-std::int64_t instruction_cycles(const Instruction& instruction) {
-  constexpr std::int64_t kPass = 2;
-  static const Program kNone;
-  std::vector<Beat> beats;
-  expand(kNone, instruction, beats);
-  std::int64_t cycles = 0;
-  for (const Beat& beat : beats) {
-    switch (beat.kind) {
-      case Beat::Kind::passes:
-        cycles += kPass * table(beat.table).size;
-        break;
-      case Beat::Kind::load:
-      case Beat::Kind::read_out:
-        cycles += kPass;
-        break;
-      case Beat::Kind::clear:
-      case Beat::Kind::tag:
-      case Beat::Kind::fill:
-        ++cycles;
-        break;
-    }
-  }
-  return cycles;
 }
 
 Selection select(const LayerTask& layer,

@@ -49,7 +49,7 @@ struct Selection {
   Code code;
   std::vector<PartialFormat> partials;  ///< per output of the tile, when it is no root
   int sum_bits = 0;                     ///< of the widest sum
-  int partial_bits = 0;                 ///< of the widest partial sum
+  std::vector<int> partial_bits;        ///< of the widest partial sum of each level
 };
 
 /// `is_root`: this part finishes the outputs; the others read their sums out as partial ones.
