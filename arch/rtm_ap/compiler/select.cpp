@@ -105,7 +105,9 @@ class Selector {
     for (std::size_t o = 0; o < sums_.size(); ++o) {
       Held& sum = sums_[o];
       if (sum.bits > 0) {
-        turn_over(sum);
+        if (options_.infer_widths) {
+          turn_over(sum);
+        }
         read(view(sum), {Slot::Kind::partial, output(o), 0, 0});
       }
       formats.push_back({sum.bits, sum.lo, sum.hi, sum.offset});
@@ -307,6 +309,7 @@ class Selector {
 
   void flush(std::size_t level, bool is_last) {
     std::vector<Held>& to = level + 1 < partials_.size() ? partials_[level + 1] : sums_;
+    bool any = false;
     for (std::size_t o = 0; o < to.size(); ++o) {
       Held& partial = partials_[level][o];
       if (partial.bits == 0) {
@@ -317,8 +320,9 @@ class Selector {
       }
       add_to(to[o], partial, false, 0);
       partial = {partial.value};
+      any = true;
     }
-    if (!is_last) {
+    if (any && !is_last) {
       emit(Opcode::clear, {}, {}, {}, static_cast<std::int64_t>(level));
     }
   }

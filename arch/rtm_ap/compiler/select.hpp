@@ -34,7 +34,7 @@ namespace tessera::arch::rtm_ap {
 
 /// Sums that a part hands over, or gets: what it stores is what it means + offset.
 struct PartialFormat {
-  int bits = 0;  ///< unsigned; 0: the sum is zero and nothing is sent
+  int bits = 0;  ///< 0: the sum is zero and nothing is sent
   std::int64_t lo = 0, hi = 0;
   std::int64_t offset = 0;
 };
