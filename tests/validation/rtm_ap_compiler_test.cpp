@@ -187,8 +187,12 @@ void expect_network_equal(const std::string& name,
   for (LayerId id = 1; id <= network.output(); ++id) {
     const Layer& layer = network.layer(id);
     if (layer.kind == LayerKind::max_pool || task_problem(network, id).empty()) {
-      expect_equal(
-          network, golden, id, layer.is_matrix() ? parameters(id) : LayerParameters{}, positions);
+      expect_equal(network,
+                   golden,
+                   id,
+                   layer.is_matrix() ? parameters(id) : LayerParameters{},
+                   positions,
+                   options);
       ++compared;
     }
   }

@@ -162,6 +162,11 @@ struct Job {
     o.block_inputs = spec.block_inputs;
     o.groups = spec.groups;
     o.outputs_per_tile = spec.outputs_per_tile;
+    const auto cycles = [this](Seconds t) {
+      return static_cast<double>(hardware.clock.ceil_cycles(t).value);
+    };
+    o.pass_cost = cycles(hardware.spec.t_search) + cycles(hardware.spec.t_write);
+    o.step_cost = cycles(hardware.spec.t_shift);
     return o;
   }
 };

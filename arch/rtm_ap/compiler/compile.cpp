@@ -34,35 +34,38 @@ std::pair<int, int> share(int whole, int parts, int k, int unit) {
   return {at(k), at(k + 1) - at(k)};
 }
 
-/// What a program costs when passes and steps of the nanowires have the prices of the options: a
-/// field is passed upwards and left, so it takes two steps per bit but one. Where fields lie is not
-/// known yet.
+/// What instructions cost when passes and steps of the nanowires have the prices of the options. A
+/// field is passed upwards and left at its top: two steps for each of its bits but one, wherever it
+/// lies.
 class Estimate {
  public:
-  Estimate(const Geometry& geometry, const CompileOptions& options)
-      : geometry_(geometry), options_(options) {}
+  explicit Estimate(const CompileOptions& options) : options_(options) {}
 
-  double operator()(const Code& code) {
+  double operator()(const std::vector<Instruction>& instructions) {
     double sum = 0;
-    for (const VirtualInstruction& v : code.instructions) {
-      int bits = std::max({v.dst.bits, v.a.bits, v.b.bits});
-      double cycles = 0;
-      if (v.op == Opcode::clear) {
-        bits = geometry_.domains;
-        cycles = bits;
-      } else {
-        cycles =
-            static_cast<double>(cycles_.of({v.op, field(v.dst), field(v.a), field(v.b), v.number}));
-      }
-      sum += cycles / 2 * options_.pass_cost + 2.0 * (bits - 1) * options_.step_cost;
+    for (const Instruction& i : instructions) {
+      const int bits = std::max({i.dst.bits, i.a.bits, i.b.bits});
+      sum += static_cast<double>(cycles_.of(i)) / 2 * options_.pass_cost +
+             2.0 * (bits - 1) * options_.step_cost;
     }
     return sum;
+  }
+
+  /// Before allocation. Partial sums are cleared all at once, `domains` at most.
+  double operator()(const Code& code, int domains) {
+    std::vector<Instruction> list;
+    for (const VirtualInstruction& v : code.instructions) {
+      list.push_back({v.op, field(v.dst), field(v.a), field(v.b), v.number});
+      if (v.op == Opcode::clear) {
+        list.back() = clear({0, 0, domains, false});
+      }
+    }
+    return (*this)(list);
   }
 
  private:
   static Operand field(const View& view) { return {0, view.first, view.bits, view.is_signed}; }
 
-  const Geometry& geometry_;
   const CompileOptions& options_;
   CycleCounter cycles_;
 };
@@ -238,7 +241,7 @@ class Compiler {
                                       }),
                        statements.end());
       const Selection s = select(layer_, sample, blocks, statements, {}, false, options_);
-      costs.emplace_back(Estimate(geometry_, options_)(s.code), c);
+      costs.emplace_back(Estimate(options_)(s.code, geometry_.domains), c);
     }
     std::sort(costs.begin(), costs.end());
     std::vector<std::vector<int>> sorted;
@@ -261,11 +264,11 @@ class Compiler {
       }
     }
     part.operations = num_operations(blocks);
-    const auto selected = [&](const std::vector<int>& level, const std::vector<int>& how) {
+    const auto selected = [&](const std::vector<SumPlace>& places, const std::vector<int>& how) {
       return select(layer_,
                     part.range,
                     blocks,
-                    order_statements(blocks, part.range.first_output, level, how),
+                    order_statements(blocks, part.range.first_output, places, how),
                     incoming,
                     part.group == 0,
                     options_);
@@ -290,20 +293,20 @@ class Compiler {
       return false;
     }
     if (options_.order_shifts) {
-      std::vector<int> level;
+      std::vector<SumPlace> places;
       const Shelf& shelf = part.plan.partials.empty() ? part.plan.sums : part.plan.partials[0];
       for (int o = 0; o < part.range.outputs; ++o) {
-        level.push_back(o / shelf.columns);
+        places.push_back({o % shelf.columns, o / shelf.columns});
       }
-      selection = selected(level, *partials);
+      selection = selected(places, *partials);
     }
-    cost_ += Estimate(geometry_, options_)(selection.code);
     Allocation allocation =
         allocate(selection.code, layer_, part.range, part.plan, geometry_, options_);
     if (!allocation.problem.empty()) {
       problem_ = allocation.problem;
       return false;
     }
+    cost_ += Estimate(options_)(allocation.program.instructions);
     part.program = std::move(allocation.program);
     part.loads = std::move(selection.code.loads);
     part.reads = std::move(selection.code.reads);

@@ -30,8 +30,8 @@ struct CompileOptions {
   std::vector<int> partials;
 
   /// What a pass and a step of the nanowires cost when the compiler compares: cycles, or energies.
-  int pass_cost = 2;
-  int step_cost = 1;
+  double pass_cost = 2;
+  double step_cost = 1;
 };
 
 }  // namespace tessera::arch::rtm_ap

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <tuple>
+#include <cstdlib>
+#include <map>
+#include <utility>
 
 namespace tessera::arch::rtm_ap {
 namespace {
@@ -14,14 +16,14 @@ class BlockOrder {
   BlockOrder(const Block& block,
              int number,
              int first_output,
-             const std::vector<int>& level,
-             bool& upwards,
+             const std::vector<SumPlace>& places,
+             std::map<int, int>& ports,
              std::vector<Statement>& out)
       : block_(block),
         number_(number),
         first_output_(first_output),
-        level_(level),
-        upwards_(upwards),
+        places_(places),
+        ports_(ports),
         out_(out),
         sums_(static_cast<std::size_t>(block.num_inputs()) + block.temps.size()),
         temps_(sums_.size()),
@@ -69,15 +71,8 @@ class BlockOrder {
 
   void accumulate(int node) {
     std::vector<Use>& uses = sums_[at(node)];
-    if (!level_.empty()) {
-      const auto key = [&](const Use& use) {
-        const Sum& sum = block_.sums[use.sum];
-        const int place = level_[at(sum.output - first_output_)];
-        return std::tuple(upwards_ ? place : -place, sum.output, sum.shift);
-      };
-      std::stable_sort(
-          uses.begin(), uses.end(), [&](const Use& x, const Use& y) { return key(x) < key(y); });
-      upwards_ = uses.empty() ? upwards_ : !upwards_;
+    if (!places_.empty()) {
+      order_uses(uses);
     }
     for (const Use& use : uses) {
       const Sum& sum = block_.sums[use.sum];
@@ -86,11 +81,53 @@ class BlockOrder {
     }
   }
 
+  [[nodiscard]] const SumPlace& place(const Use& use) const {
+    return places_[at(block_.sums[use.sum].output - first_output_)];
+  }
+
+  /// Column by column, upwards from where the ports have the shortest way in all.
+  void order_uses(std::vector<Use>& uses) {
+    std::stable_sort(uses.begin(), uses.end(), [this](const Use& x, const Use& y) {
+      return std::pair(place(x).column, place(x).level) <
+             std::pair(place(y).column, place(y).level);
+    });
+    for (auto first = uses.begin(); first != uses.end();) {
+      const int column = place(*first).column;
+      const auto last = std::find_if(
+          first, uses.end(), [&](const Use& use) { return place(use).column != column; });
+      int& port = ports_.emplace(column, -1).first->second;
+      auto best = first;
+      int shortest = -1;
+      for (auto start = first; start != last; ++start) {
+        if (start != first && place(*start).level == place(*(start - 1)).level) {
+          continue;  // planes of one sum stay together
+        }
+        int way = 0;  // in fields
+        int now = port;
+        for (auto use = start; use != last; ++use) {
+          way += std::abs(place(*use).level - now - 1);
+          now = place(*use).level;
+        }
+        for (auto use = first; use != start; ++use) {
+          way += std::abs(place(*use).level - now - 1);
+          now = place(*use).level;
+        }
+        if (shortest < 0 || way < shortest) {
+          shortest = way;
+          best = start;
+        }
+      }
+      std::rotate(first, best, last);
+      port = place(*(last - 1)).level;
+      first = last;
+    }
+  }
+
   const Block& block_;
   int number_;
   int first_output_;
-  const std::vector<int>& level_;
-  bool& upwards_;
+  const std::vector<SumPlace>& places_;
+  std::map<int, int>& ports_;  ///< column -> level that was visited last
   std::vector<Statement>& out_;
   std::vector<std::vector<Use>> sums_;   ///< by node
   std::vector<std::vector<int>> temps_;  ///< temporaries that a node is an operand of
@@ -101,13 +138,13 @@ class BlockOrder {
 
 std::vector<Statement> order_statements(const std::vector<Block>& blocks,
                                         int first_output,
-                                        const std::vector<int>& level,
+                                        const std::vector<SumPlace>& places,
                                         const std::vector<int>& partials) {
   std::vector<Statement> out;
-  bool upwards = true;
+  std::map<int, int> ports;
   std::vector<int> since_flush(partials.size(), 0);
   for (std::size_t b = 0; b < blocks.size(); ++b) {
-    BlockOrder(blocks[b], static_cast<int>(b), first_output, level, upwards, out).run();
+    BlockOrder(blocks[b], static_cast<int>(b), first_output, places, ports, out).run();
     const bool is_last = b + 1 == blocks.size();
     bool flushed = true;  // the level below
     for (std::size_t l = 0; l < partials.size(); ++l) {

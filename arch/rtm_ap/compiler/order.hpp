@@ -2,11 +2,12 @@
 // SPDX-FileCopyrightText: The Tessera authors
 /// Blocks become one sequence of statements.
 ///
-/// Sums are modulo a power of two, so the order of their terms is free. It is used three times: a
+/// Sums are modulo a power of two, so the order of their terms is free. It is used twice: a
 /// temporary goes to all sums that want it as soon as it is there and its own users follow depth
-/// first, so few are alive at a time; and the sums that one node goes to are visited from one end
-/// of the nanowires to the other, alternately upwards and downwards, so a port moves on to a field
-/// near by and does not travel back. Terms of one sum stay in their order, whatever the ports do.
+/// first, so few are alive at a time; and the sums of one column that a node goes to are visited
+/// upwards, beginning where the ports of the column have the shortest way. An addition leaves the
+/// port at the top of its field: the field above is one step away, the same field again its whole
+/// width. Planes of one sum stay in their order.
 #pragma once
 
 #include "arch/rtm_ap/compiler/blocks.hpp"
@@ -30,15 +31,20 @@ struct Statement {
   int shift = 0;
 };
 
-/// `level[o]`, o counted from the first output of the blocks: where along the nanowires the sum of
-/// an output lies; empty when it does not matter.
+/// Where the sum lies that the terms of an output go to.
+struct SumPlace {
+  int column = 0;
+  int level = 0;  ///< fields of the column below it
+};
+
+/// `places[o]`, o counted from the first output of the blocks; empty when it does not matter.
 ///
 /// Additions are as wide as the sum, so terms meet in narrow partial sums first: those of
 /// partials[0] blocks in one of level 0, partials[1] of these in one of level 1, and so on; what is
 /// left is flushed at the end. No flush when `partials` is empty.
 std::vector<Statement> order_statements(const std::vector<Block>& blocks,
                                         int first_output,
-                                        const std::vector<int>& level,
+                                        const std::vector<SumPlace>& places,
                                         const std::vector<int>& partials);
 
 }  // namespace tessera::arch::rtm_ap
