@@ -61,7 +61,7 @@ void fill_add(const Network& network, LayerId id, LayerTask& task) {
       task.formats.push_back({operand.out_bits, operand.out_signed});
     }
     task.weights.push_back(
-        {{2 * output, 1 << layer.a_shift}, {2 * output + 1, 1 << layer.b_shift}});
+        {{2 * output, layer.a_multiplier}, {2 * output + 1, layer.b_multiplier}});
   }
   task.bias.assign(static_cast<std::size_t>(task.outputs), 0);
   task.multiplier.assign(static_cast<std::size_t>(task.outputs), 1);
@@ -111,9 +111,8 @@ std::string task_problem(const Network& network, LayerId id) {
     case LayerKind::fc:
     case LayerKind::linear:
     case LayerKind::avg_pool:
-      return "";
     case LayerKind::add:
-      return layer.a_shift < 31 && layer.b_shift < 31 ? "" : "its operands are shifted too far";
+      return "";
     case LayerKind::matmul:
       return "its weights are made at run time, programs hold them as constants";
     default:
@@ -176,8 +175,12 @@ std::vector<std::int32_t> layer_inputs(const Network& network,
   } else {
     const int taps = taps_of(layer);
     const Window& w = layer.window;
-    const auto padding = static_cast<std::int32_t>(
-        layer.kind == LayerKind::max_pool ? min_value(producer.out_bits, producer.out_signed) : 0);
+    std::int32_t padding = 0;
+    if (layer.kind == LayerKind::conv) {
+      padding = layer.pad_value;
+    } else if (layer.kind == LayerKind::max_pool) {
+      padding = static_cast<std::int32_t>(min_value(producer.out_bits, producer.out_signed));
+    }
     inputs.assign(static_cast<std::size_t>(in.channels) * static_cast<std::size_t>(taps), padding);
     for (int tap = 0; tap < taps; ++tap) {
       const std::int64_t row = p / layer.out.width * w.stride_h - w.pad_top +

@@ -68,8 +68,8 @@ LayerTask layer_task(const Network& network, LayerId id, const LayerParameters& 
 /// Tensor of a layer, [height][width][channels].
 using TensorOf = std::function<std::span<const std::int32_t>(LayerId)>;
 
-/// Inputs of output position p as the layer reads them: narrowed, zero where there is padding.
-/// Works for max_pool too, with the smallest value of the format as padding.
+/// Inputs of output position p as the layer reads them: narrowed, and what the layer says where
+/// there is padding. Works for max_pool too, with the smallest value of the format as padding.
 std::vector<std::int32_t> layer_inputs(const Network& network,
                                        LayerId id,
                                        const TensorOf& tensor,
