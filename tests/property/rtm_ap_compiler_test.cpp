@@ -197,7 +197,7 @@ TEST(RtmApCompilerProperty, EveryBitIsRightWhateverIsOff) {
   }
   if (std::getenv("TESSERA_SEED") == nullptr) {
     EXPECT_GE(compiled, 400);
-    EXPECT_GE(split, 100);
+    EXPECT_GE(split, 60);
   }
 }
 

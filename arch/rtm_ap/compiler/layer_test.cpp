@@ -162,10 +162,10 @@ TEST(RtmApLayer, IsCutOnlyWhereItMustBe) {
   EXPECT_EQ(senders(0), (std::vector<int>{1, 2}));
   EXPECT_EQ(senders(2), (std::vector<int>{3}));
   EXPECT_TRUE(senders(1).empty());
-  const CompiledLayer narrow = compile(task, {256, 24, 64});
+  const CompiledLayer narrow = compile(task, {256, 15, 64});
   EXPECT_GT(narrow.parts.size(), 1U);
   for (const CompiledPart& part : narrow.parts) {
-    EXPECT_LE(columns_in_use(part.program), 24);
+    EXPECT_LE(columns_in_use(part.program), 15);
   }
 }
 
