@@ -343,6 +343,22 @@ class Allocator {
   Allocation made_;
 };
 
+/// Temporaries do not gain from more columns than these.
+constexpr int kTempColumns = 24;
+
+/// Takes columns from `spare` for as few levels as they make possible.
+void spread(Shelf& shelf, int fields, int& spare) {
+  for (int levels = 1; levels < shelf.levels; ++levels) {
+    const int more = ceil_div(fields, levels) - shelf.columns;
+    if (more <= spare) {
+      shelf.columns += more;
+      shelf.levels = levels;
+      spare -= more;
+      return;
+    }
+  }
+}
+
 }  // namespace
 
 Floorplan plan_columns(const LayerTask& layer,
@@ -362,22 +378,36 @@ Floorplan plan_columns(const LayerTask& layer,
   plan.input_columns =
       ceil_div(ceil_div(tile.channels, width), plan.input_levels) * plan.input_width;
   plan.zero_columns = options.fold ? 0 : 1;
-  int next = plan.input_columns + plan.zero_columns;
   const auto shelf = [&](int bits, int fields) {
     Shelf made;
-    made.first = next;
     made.bits = bits;
-    // As many fields side by side as it takes, so that clearing them is short.
     made.columns = ceil_div(fields, std::max(1, levels(bits)));
     made.levels = made.columns == 0 ? 0 : ceil_div(fields, made.columns);
-    next += made.columns;
     return made;
   };
   // Sums that move leave used domains behind, and one is there twice while it is made.
-  plan.sums = shelf(sum_bits, options.in_place ? tile.outputs : 2 * tile.outputs);
+  const int sums = options.in_place ? tile.outputs : 2 * tile.outputs;
+  plan.sums = shelf(sum_bits, sums);
+  int used = plan.input_columns + plan.zero_columns + plan.sums.columns;
   for (const int bits : partial_bits) {
     plan.partials.push_back(shelf(bits, tile.outputs));
+    used += plan.partials.back().columns;
   }
+  if (options.order_shifts) {
+    // Terms come to the fields of a column in no order: the fewer there are, the shorter the ways.
+    int spare = geometry.columns - 1 - used - kTempColumns;
+    for (Shelf& partial : plan.partials) {
+      spread(partial, tile.outputs, spare);
+    }
+    spread(plan.sums, sums, spare);
+  }
+  int next = plan.input_columns + plan.zero_columns;
+  const auto lay = [&next](Shelf& one) {
+    one.first = next;
+    next += one.columns;
+  };
+  lay(plan.sums);
+  std::for_each(plan.partials.begin(), plan.partials.end(), lay);
   plan.first_temp = next;
   plan.temp_columns = geometry.columns - 1 - plan.first_temp;
   return plan;

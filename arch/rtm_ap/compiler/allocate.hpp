@@ -6,7 +6,9 @@
 ///   inputs    a block's inputs side by side, blocks stacked along the nanowires: the next block is
 ///             a shift away
 ///   zero      one column, when zero weights are not folded
-///   sums      floor(domains / width) to a column, level by level
+///   sums      at most floor(domains / width) to a column, level by level; fewer when columns are
+///   to
+///             spare, for shorter ways
 ///   partials  likewise
 ///   temps     all columns that are left but the last, which holds the carry
 ///

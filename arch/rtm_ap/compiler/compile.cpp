@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstddef>
+#include <cstdlib>
 #include <optional>
 #include <utility>
 
@@ -34,37 +35,55 @@ std::pair<int, int> share(int whole, int parts, int k, int unit) {
   return {at(k), at(k + 1) - at(k)};
 }
 
-/// What instructions cost when passes and steps of the nanowires have the prices of the options. A
-/// field is passed upwards and left at its top: two steps for each of its bits but one, wherever it
-/// lies.
+/// What instructions cost when passes and steps of the nanowires have the prices of the options.
 class Estimate {
  public:
   explicit Estimate(const CompileOptions& options) : options_(options) {}
 
-  double operator()(const std::vector<Instruction>& instructions) {
+  /// A program: nanowires with one port, which stays where it was left. Columns move side by side.
+  double operator()(const Program& program, const Geometry& geometry) {
+    std::vector<int> ports(static_cast<std::size_t>(geometry.columns), 0);
     double sum = 0;
-    for (const Instruction& i : instructions) {
-      const int bits = std::max({i.dst.bits, i.a.bits, i.b.bits});
-      sum += static_cast<double>(cycles_.of(i)) / 2 * options_.pass_cost +
-             2.0 * (bits - 1) * options_.step_cost;
+    for (const Instruction& i : program.instructions) {
+      int way = 0;
+      for (const Operand* operand : {&i.dst, &i.a, &i.b}) {
+        const auto first = static_cast<std::size_t>(operand->column);
+        const std::size_t columns = operand->bits == 0      ? 0
+                                    : i.op == Opcode::clear ? static_cast<std::size_t>(i.value)
+                                                            : 1;
+        for (std::size_t c = first; c < first + columns; ++c) {
+          way = std::max(way, std::abs(operand->first - ports[c]));
+          ports[c] = operand->first + operand->bits - 1;
+        }
+      }
+      sum += cost(i, way);
     }
     return sum;
   }
 
-  /// Before allocation. Partial sums are cleared all at once, `domains` at most.
+  /// Before allocation: as if every field were passed upwards and then downwards again. Partial
+  /// sums are cleared all at once, `domains` at most.
   double operator()(const Code& code, int domains) {
-    std::vector<Instruction> list;
+    double sum = 0;
     for (const VirtualInstruction& v : code.instructions) {
-      list.push_back({v.op, field(v.dst), field(v.a), field(v.b), v.number});
-      if (v.op == Opcode::clear) {
-        list.back() = clear({0, 0, domains, false});
-      }
+      const Instruction i = v.op == Opcode::clear
+                                ? clear({0, 0, domains, false})
+                                : Instruction{v.op, field(v.dst), field(v.a), field(v.b), v.number};
+      sum += cost(i, widest(i) - 1);
     }
-    return (*this)(list);
+    return sum;
   }
 
  private:
   static Operand field(const View& view) { return {0, view.first, view.bits, view.is_signed}; }
+
+  static int widest(const Instruction& i) { return std::max({i.dst.bits, i.a.bits, i.b.bits}); }
+
+  /// `way`: steps to where it begins.
+  double cost(const Instruction& i, int way) {
+    return static_cast<double>(cycles_.of(i)) / 2 * options_.pass_cost +
+           (way + widest(i) - 1) * options_.step_cost;
+  }
 
   const CompileOptions& options_;
   CycleCounter cycles_;
@@ -306,7 +325,7 @@ class Compiler {
       problem_ = allocation.problem;
       return false;
     }
-    cost_ += Estimate(options_)(allocation.program.instructions);
+    cost_ += Estimate(options_)(allocation.program, geometry_);
     part.program = std::move(allocation.program);
     part.loads = std::move(selection.code.loads);
     part.reads = std::move(selection.code.reads);
