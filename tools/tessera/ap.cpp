@@ -15,6 +15,7 @@
 #include "sim/base/text.hpp"
 #include "sim/report/table.hpp"
 #include "sim/trace/chrome_trace.hpp"
+#include "tools/tessera/ap_hardware.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -39,43 +40,19 @@ namespace ap = arch::rtm_ap;
 constexpr std::uintmax_t kMaxFileBytes = std::uintmax_t{64} << 20;
 constexpr double kSecondsPerYear = 365.25 * 24 * 3600;
 
-/// What this command reads of a chip: its clock and its tile. Everything else is left unread.
-struct ApChip {
-  Hertz clock{1e9};
-  config::Node tile;
-
-  static constexpr auto fields() {
-    return config::list<ApChip>(
-        config::field("clock", &ApChip::clock).range(1e3, 1e12).doc("the digital clock"),
-        config::field("tile", &ApChip::tile).doc("what a tile is made of"));
-  }
-};
-
-struct Hardware {
-  Clock clock;
-  ap::Spec spec;
-};
-
-Hardware read_hardware(const CommandLine& line, Diagnostics& diagnostics) {
+ApHardware read_hardware(const CommandLine& line, Diagnostics& diagnostics) {
   config::Node root = line.chip.empty() ? config::Node() : config::load(line.chip, diagnostics);
   for (const std::string& assignment : line.sets) {
     config::apply_set(root, assignment, diagnostics);
   }
-  const config::Node chip = root.get("chip");
-  for (const auto& [key, at] : chip.keys()) {
-    if (key != "clock" && key != "tile") {
-      chip.get(key).mark_read();
-    }
-  }
-  const auto read = config::read<ApChip>(chip, diagnostics);
-  const config::Node pe = read.tile.get("pe");
+  const config::Node pe = root.get("chip").get("tile").get("pe");
   if (!line.chip.empty() && diagnostics.ok() && pe.get("kind").is_null()) {
     diagnostics.error(config::diagnose(pe,
                                        "E-RTM-AP-SPEC",
                                        "the file describes no associative processor",
                                        "chip.tile.pe.kind: rtm_ap"));
   }
-  return {Clock{read.clock}, ap::read_spec(pe, diagnostics)};
+  return read_ap_hardware(root.get("chip"), diagnostics);
 }
 
 std::optional<std::string> read_program(const std::string& path, Diagnostics& diagnostics) {
@@ -161,7 +138,7 @@ std::vector<std::vector<std::int64_t>> draw_inputs(const ap::Program& program,
 
 struct Run {
   std::string name;
-  Hardware hardware;
+  ApHardware hardware;
   ap::Program program;
   int rows = 0;
   std::vector<std::vector<std::int64_t>> outputs;
@@ -217,7 +194,7 @@ void self_check(Run& run) {
   }
 }
 
-Run play(std::string name, Hardware hardware, ap::Program program, int rows, std::uint64_t seed) {
+Run play(std::string name, ApHardware hardware, ap::Program program, int rows, std::uint64_t seed) {
   Run run{
       std::move(name), std::move(hardware), std::move(program), rows, {}, {}, 0, 0, {}, {}, {}, {}};
   const ap::Spec& spec = run.hardware.spec;
@@ -441,7 +418,7 @@ std::string json_of(const Run& run) {
 
 int run_ap(const CommandLine& line, Diagnostics diagnostics) {
   const std::string name = line.names.empty() ? "" : line.names.front();
-  const Hardware hardware = read_hardware(line, diagnostics);
+  const ApHardware hardware = read_hardware(line, diagnostics);
   const int rows = rows_in_use(line, hardware.spec, diagnostics);
   ap::Listing listing;
   if (!name.empty()) {

@@ -47,9 +47,16 @@ constexpr std::array kCodes{
         "not clear, a value that was never written, an order of passes in which one makes what "
         "a later one matches.",
         "add_in_place c0[0+4]u, c0[4+4]u"},
+    CodeInfo{"E-AP-FIT",
+             "A layer does not fit associative processors of this size, however it is cut; or not "
+             "in the cut that is asked for.",
+             "tile: {pe: {columns: 8}}"},
     CodeInfo{"E-AP-SYNTAX",
              "A line of a program of an associative processor cannot be read.",
              "add_in_place c0[0+4], c1"},
+    CodeInfo{"E-AP-WEIGHTS",
+             "Ternary weights are -1, 0 and 1: two bits. Wider ones are `weights: integer`.",
+             "compile: {weights: ternary, w_bits: 4}"},
     CodeInfo{"E-CFG-DUPLICATE-KEY",
              "A map has the same key twice. YAML readers differ in which one they take, so neither "
              "is taken: remove one.",

@@ -225,6 +225,21 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
   ap->add_flag("--json", result.json, "print JSON");
   ap->footer("Programs are described in arch/rtm_ap/program.hpp.");
 
+  CLI::App* compile = app.add_subcommand(
+      "compile", "make programs of associative processors from the layers of a network");
+  compile->add_option("FILE", result.names, "network, chip and compile options (YAML)");
+  compile->add_option("--set", result.sets, "override a value, e.g. compile.a_bits=8; repeatable")
+      ->type_name("PATH=VALUE")
+      ->expected(1)
+      ->take_all();
+  compile->add_option("--layer", result.layer, "only that layer")->type_name("NAME");
+  compile->add_option("--emit", result.emit, "write the programs: a folder, or one .apasm file")
+      ->type_name("PATH");
+  compile->add_flag(
+      "--verify", result.verify, "run every program with real bits against the golden reference");
+  compile->add_flag("--json", result.json, "print JSON");
+  compile->footer("tessera ap runs a program that --emit wrote.");
+
   CLI::App* explain = app.add_subcommand(
       "explain", "what a kind, a configuration key or an error code means; alone: what there is");
   explain->add_option(
@@ -233,7 +248,7 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
 
   CLI::App* list = app.add_subcommand("list", "networks, kinds, chips, experiments or searches");
   list->add_option("WHAT", result.names, "networks | kinds | chips | experiments | searches");
-  for (CLI::App* command : {run, map, validate, import, data, ap, explain, list}) {
+  for (CLI::App* command : {run, map, validate, import, data, ap, compile, explain, list}) {
     command->allow_extras();
   }
 
@@ -258,7 +273,7 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
     std::vector<std::string> reversed(result.arguments.rbegin(), result.arguments.rend());
     app.parse(reversed);
   } catch (const CLI::CallForHelp&) {
-    for (CLI::App* command : {run, map, validate, import, data, ap, explain, list}) {
+    for (CLI::App* command : {run, map, validate, import, data, ap, compile, explain, list}) {
       if (command->parsed()) {
         result.text = command->help();
         return result;
@@ -280,6 +295,7 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
                                                                {import, Command::import_onnx},
                                                                {data, Command::data},
                                                                {ap, Command::run_ap},
+                                                               {compile, Command::compile_ap},
                                                                {explain, Command::explain},
                                                                {list, Command::list}};
   for (const auto& [command, which] : commands) {
@@ -292,7 +308,7 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
   std::vector<std::string> rest = app.remaining(true);
   if (chosen == nullptr) {
     const std::vector<std::string> names = {
-        "run", "map", "validate", "import", "data", "ap", "explain", "list"};
+        "run", "map", "validate", "import", "data", "ap", "compile", "explain", "list"};
     if (rest.empty() && diagnostics.ok()) {
       report_missing(line, "no command is given", "one of: " + join_keys(names), diagnostics);
     }
@@ -335,6 +351,9 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
   }
   if (result.command == Command::run_ap && result.names.empty()) {
     report_missing(line, "no program is given", "the path of a program (.apasm)", diagnostics);
+  }
+  if (result.command == Command::compile_ap && result.names.empty()) {
+    report_missing(line, "no network is given", "a file with network and compile", diagnostics);
   }
   if (result.command != Command::validate && result.names.size() > 1) {
     Diagnostic d;

@@ -17,7 +17,18 @@
 
 namespace tessera::tools {
 
-enum class Command { none, run, map, validate, import_onnx, data, run_ap, explain, list };
+enum class Command {
+  none,
+  run,
+  map,
+  validate,
+  import_onnx,
+  data,
+  run_ap,
+  compile_ap,
+  explain,
+  list
+};
 
 struct CommandLine {
   Command command = Command::none;
@@ -34,6 +45,9 @@ struct CommandLine {
   std::string chip;                  ///< ap: where chip.tile.pe is; empty: the kind's defaults
   std::optional<std::int64_t> rows;  ///< ap: in use
   std::uint64_t seed = 1;            ///< ap: of its inputs
+  std::string layer;                 ///< compile: only that one
+  std::string emit;                  ///< compile: where programs go
+  bool verify = false;               ///< compile: run them against the reference
   bool json = false;
   bool quiet = false;
   bool schema = false;

@@ -8,6 +8,7 @@
 #include "sim/engine/simulation.hpp"
 #include "tools/tessera/ap.hpp"
 #include "tools/tessera/command_line.hpp"
+#include "tools/tessera/compile.hpp"
 #include "tools/tessera/data.hpp"
 #include "tools/tessera/explain.hpp"
 #include "tools/tessera/import.hpp"
@@ -48,6 +49,8 @@ int dispatch(const CommandLine& line, const Diagnostics& diagnostics) {
       return 0;
     case Command::run_ap:
       return run_ap(line, diagnostics);
+    case Command::compile_ap:
+      return compile_network(line, diagnostics);
     case Command::explain:
       diagnostics.throw_if_any();
       if (line.schema) {

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// The compiler of the associative processor against docs/facts.md, "Racetrack-memory associative
+/// processor": what networks ask for, what common pairs save, and whole networks bit by bit.
+#include "arch/rtm_ap/compiler/compile.hpp"
+#include "arch/rtm_ap/compiler/cse.hpp"
+#include "arch/rtm_ap/compiler/replay.hpp"
+#include "sim/base/math.hpp"
+#include "sim/base/rng.hpp"
+#include "workloads/golden.hpp"
+#include "workloads/quantize.hpp"
+#include "workloads/scalar_ops.hpp"
+#include "workloads/ternary.hpp"
+#include "workloads/zoo.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace tessera::arch::rtm_ap {
+namespace {
+
+// ---- what networks ask for
+
+struct Work {
+  std::string network;
+  std::int64_t weights, macs, row_groups, simd_adds;
+  double scalar_adds;  ///< as the table prints it
+};
+
+TEST(RtmApWorkload, CountsOfTheFacts) {
+  const std::vector<Work> table = {
+      {"resnet18", 11166912, 1813561344, 49, 2233382, 362.7e6},
+      {"vgg11", 9217728, 152764416, 4, 1843546, 30.6e6},
+      {"vgg9", 1144512, 152764416, 4, 228902, 30.6e6},
+  };
+  for (const Work& row : table) {
+    const Network network = zoo(row.network);
+    const TernaryWork work = ternary_conv_work(network, 0.8, 256);
+    EXPECT_EQ(work.weights, row.weights) << row.network;
+    EXPECT_EQ(work.macs, row.macs) << row.network;
+    EXPECT_EQ(work.most_row_groups, row.row_groups) << row.network;
+    EXPECT_EQ(work.simd_adds, row.simd_adds) << row.network;
+    EXPECT_NEAR(static_cast<double>(work.scalar_adds), row.scalar_adds, 0.05e6) << row.network;
+  }
+  EXPECT_EQ(ternary_conv_work(zoo("resnet18"), 0.8, 256).simd_row_adds, 2992166);
+}
+
+/// The weights that are drawn are those that are counted, and the compiler unrolls exactly them.
+TEST(RtmApWorkload, UnrolledOperationsAreTheWeightsThatAreNotZero) {
+  Network network = zoo("vgg9");
+  quantize(network, {2, 4});
+  std::int64_t drawn = 0;
+  std::int64_t layers = 0;
+  for (const LayerId id : matrix_layers(network)) {
+    if (network.layer(id).kind != LayerKind::conv) {
+      continue;
+    }
+    const LayerTask task = layer_task(network, id, ternary_parameters(network, id, 1, 0.8));
+    const std::vector<Block> blocks = make_blocks(task, {0, task.outputs, 0, task.channels}, {});
+    EXPECT_EQ(num_operations(blocks), task.nonzero_weights());
+    drawn += task.nonzero_weights();
+    ++layers;
+  }
+  // Each layer rounds on its own.
+  EXPECT_LE(std::abs(drawn - ternary_conv_work(network, 0.8, 256).simd_adds), layers);
+}
+
+// ---- common pairs
+
+/// Per cent of the operations saved in one channel of a 3x3 kernel, mean of 3 seeds.
+double saved(int outputs, double sparsity, int channels) {
+  constexpr int kTaps = 9;
+  double sum = 0;
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+    const int inputs = kTaps * channels;
+    const std::vector<std::int32_t> w =
+        ternary_weights(std::int64_t{outputs} * inputs, sparsity, seed, "cse");
+    LayerTask task;
+    task.taps = kTaps;
+    task.channels = channels;
+    task.outputs = outputs;
+    task.formats.assign(static_cast<std::size_t>(channels), {4, false});
+    for (int o = 0; o < outputs; ++o) {
+      std::vector<Weight>& list = task.weights.emplace_back();
+      for (int i = 0; i < inputs; ++i) {
+        list.push_back({i, w[static_cast<std::size_t>(o * inputs + i)]});
+      }
+    }
+    CompileOptions options;
+    options.block_inputs = inputs;
+    std::vector<Block> blocks = make_blocks(task, {0, outputs, 0, channels}, options);
+    const auto before = static_cast<double>(num_operations(blocks));
+    blocks[0] = eliminate_common_pairs(blocks[0]);
+    sum += 100.0 * (1.0 - static_cast<double>(num_operations(blocks)) / before);
+  }
+  return sum / 3;
+}
+
+TEST(RtmApCseTable, WithinFivePointsOfTheFacts) {
+  constexpr std::array<int, 4> kOutputs = {64, 128, 256, 512};
+
+  struct Row {
+    double sparsity;
+    std::array<double, 4> percent;
+  };
+
+  constexpr std::array<Row, 5> kTable = {{{0.50, {38, 43, 48, 52}},
+                                          {0.70, {23, 30, 36, 40}},
+                                          {0.80, {16, 18, 24, 31}},
+                                          {0.85, {8, 12, 19, 25}},
+                                          {0.90, {4, 6, 11, 15}}}};
+  for (const Row& row : kTable) {
+    for (std::size_t c = 0; c < kOutputs.size(); ++c) {
+      EXPECT_NEAR(saved(kOutputs[c], row.sparsity, 1), row.percent[c], 5.0)
+          << row.sparsity << ", " << kOutputs[c] << " outputs";
+    }
+  }
+}
+
+/// Expression lists of several channels share more; the compiler takes them where that costs less.
+TEST(RtmApCseTable, SeveralChannelsShareMore) {
+  for (const int outputs : {64, 256}) {
+    EXPECT_GT(saved(outputs, 0.8, 4), saved(outputs, 0.8, 1) + 4.0) << outputs;
+  }
+}
+
+// ---- whole networks
+
+/// Positions [0, positions) of every layer that an array can do, with the golden activations as
+/// inputs; the others are looked at by nobody.
+void expect_equal(const Network& network,
+                  const Golden& golden,
+                  LayerId id,
+                  const LayerParameters& parameters,
+                  std::int64_t positions,
+                  const CompileOptions& options = {}) {
+  const Layer& layer = network.layer(id);
+  const Geometry geometry;
+  const CompiledLayer compiled =
+      layer.kind == LayerKind::max_pool
+          ? compile_max_pool(network, id, geometry, options)
+          : compile(layer_task(network, id, parameters), geometry, options);
+  const auto tensor = [&](LayerId of) { return std::span<const std::int32_t>(golden.tensor(of)); };
+  const std::int64_t count = std::min(positions, layer.out.positions());
+  const Replay got = replay(
+      compiled,
+      geometry,
+      {},
+      [&](std::int64_t p) { return layer_inputs(network, id, tensor, p); },
+      0,
+      count);
+  ASSERT_TRUE(compiled.has_epilogue || layer.kind == LayerKind::max_pool) << layer.name;
+  ASSERT_EQ(static_cast<std::int64_t>(got.values.size()), count);
+  std::size_t at = 0;
+  std::set<std::int32_t> values;
+  for (const std::vector<std::int64_t>& position : got.values) {
+    for (const std::int64_t v : position) {
+      ASSERT_EQ(v, golden.tensor(id)[at]) << layer.name << ", value " << at;
+      values.insert(golden.tensor(id)[at]);
+      ++at;
+    }
+  }
+  EXPECT_GE(values.size(), 3U) << layer.name << ": nothing much was compared";
+}
+
+/// All layers of a network; positions limits how many of each.
+void expect_network_equal(const std::string& name,
+                          LayerBits bits,
+                          double sparsity,
+                          std::int64_t positions,
+                          const CompileOptions& options = {}) {
+  Network network = zoo(name);
+  quantize(network, bits);
+  const auto parameters = [&](LayerId id) { return ternary_parameters(network, id, 1, sparsity); };
+  Golden golden(network, parameters);
+  golden.run(synthetic_input(network, 1, 0));
+  int compared = 0;
+  for (LayerId id = 1; id <= network.output(); ++id) {
+    const Layer& layer = network.layer(id);
+    if (layer.kind == LayerKind::max_pool || task_problem(network, id).empty()) {
+      expect_equal(network,
+                   golden,
+                   id,
+                   layer.is_matrix() ? parameters(id) : LayerParameters{},
+                   positions,
+                   options);
+      ++compared;
+    }
+  }
+  EXPECT_EQ(compared, network.output()) << "every layer of this network is one for the array";
+}
+
+/// No comparison of block sizes: compiling large layers takes a quarter of the time.
+CompileOptions quick() {
+  CompileOptions options;
+  options.block_inputs = 18;
+  return options;
+}
+
+constexpr std::int64_t kAllPositions = std::int64_t{1} << 40;
+
+TEST(RtmApNetwork, Resnet20IsRightToTheBit) {
+  expect_network_equal("resnet20", {2, 4}, 0.8, kAllPositions);
+}
+
+TEST(RtmApNetwork, Resnet20WithEightBitActivationsIsRightToTheBit) {
+  expect_network_equal("resnet20", {2, 8}, 0.8, 600);
+}
+
+TEST(RtmApNetwork, Vgg9IsRightToTheBit) {
+  expect_network_equal("vgg9", {2, 4}, 0.8, kAllPositions, quick());
+}
+
+/// Weights of more bits, taken apart into planes.
+TEST(RtmApNetwork, Resnet20WithFourBitWeightsIsRightToTheBit) {
+  Network network = zoo("resnet20");
+  quantize(network, {4, 4});
+  Golden golden(network, 1);
+  golden.run(synthetic_input(network, 1, 0));
+  for (const LayerId id : matrix_layers(network)) {
+    expect_equal(network, golden, id, synthetic_parameters(network, id, 1), 256);
+  }
+}
+
+/// Every distinct layer of ResNet-18 on one full row group, inputs drawn: the golden run of the
+/// whole network would take longer than all arrays.
+TEST(RtmApNetwork, EveryLayerShapeOfResnet18IsRightToTheBit) {
+  Network network = zoo("resnet18");
+  quantize(network, {2, 4});
+  std::set<std::string> seen;
+  for (const LayerId id : matrix_layers(network)) {
+    const Layer& layer = network.layer(id);
+    const MatrixShape m = matrix_shape(network, id);
+    const std::string shape = std::to_string(m.rows) + "x" + std::to_string(m.cols) + "x" +
+                              std::to_string(layer.window.kernel_h) + "x" +
+                              std::to_string(static_cast<int>(layer.activation));
+    if (!seen.insert(shape).second) {
+      continue;
+    }
+    const LayerTask task = layer_task(network, id, ternary_parameters(network, id, 1, 0.8));
+    const Geometry geometry;
+    const CompiledLayer compiled = compile(task, geometry, quick());
+    EXPECT_EQ(compiled.row_groups(geometry), (layer.out.positions() + 255) / 256);
+    ASSERT_TRUE(compiled.has_epilogue);
+    const std::int64_t rows = std::min<std::int64_t>(256, layer.out.positions());
+    std::vector<std::vector<std::int32_t>> x;
+    Rng rng(1, "inputs/" + layer.name);
+    for (std::int64_t p = 0; p < rows; ++p) {
+      std::vector<std::int32_t>& values = x.emplace_back();
+      for (int i = 0; i < task.inputs(); ++i) {
+        const InputFormat& f = task.format(i);
+        values.push_back(static_cast<std::int32_t>(
+            rng.uniform(min_value(f.bits, f.is_signed), max_value(f.bits, f.is_signed))));
+      }
+    }
+    const Replay got = replay(
+        compiled,
+        geometry,
+        {},
+        [&](std::int64_t p) { return x[static_cast<std::size_t>(p)]; },
+        0,
+        rows);
+    std::vector<std::int64_t> sums(task.bias.size());
+    std::vector<std::int32_t> y(sums.size());
+    for (std::size_t p = 0; p < x.size(); ++p) {
+      for (std::size_t o = 0; o < sums.size(); ++o) {
+        sums[o] = task.bias[o];
+        for (const Weight& w : task.weights[o]) {
+          sums[o] += w.value * x[p][static_cast<std::size_t>(w.input)];
+        }
+      }
+      rescale_activate(layer, sums, task.multiplier, y);
+      ASSERT_TRUE(std::equal(y.begin(), y.end(), got.values[p].begin()))
+          << layer.name << ", position " << p;
+    }
+  }
+  EXPECT_EQ(seen.size(), 16U);
+}
+
+}  // namespace
+}  // namespace tessera::arch::rtm_ap

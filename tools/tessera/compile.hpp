@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// `tessera compile FILE.yaml`: the layers of a network as programs of associative processors.
+///
+///   include: ../../arch/rtm_ap/profiles/mtj-22nm.yaml   # gives chip.tile.pe
+///   network: {zoo: resnet20}                            # or layers inline
+///   compile: {w_bits: 2, a_bits: 4, weights: ternary, sparsity: 0.8}
+///
+/// Prints, per layer, operations before and after the elimination of common pairs, programs,
+/// columns, widths and cycles by kind of one row group. --emit writes the programs, --verify runs
+/// them with real bits and compares every output with the golden reference.
+///
+/// Errors   InputError: E-AP-FIT (exit status 4), E-AP-WEIGHTS, E-RTM-AP-SPEC, those of networks,
+///          configuration and output files
+#pragma once
+
+#include "sim/base/diagnostics.hpp"
+#include "tools/tessera/command_line.hpp"
+
+namespace tessera::tools {
+
+/// Exit status: 0, or 1 when an output differs from the reference.
+int compile_network(const CommandLine& line, Diagnostics diagnostics);
+
+}  // namespace tessera::tools
