@@ -120,11 +120,12 @@ void add_accuracy(SearchSetup& setup,
   }
   Sensitivity proxy = sqnr_sensitivity(noise(), widths);
   double scale = 1;
-  if (spec.source == AccuracyKind::command) {
+  if (spec.source == AccuracyKind::command || spec.source == AccuracyKind::measured) {
+    const config::Node section = at.get("accuracy");
     CommandOptions options;
     options.command = spec.command;
     options.timeout = spec.timeout.value;
-    options.at = at.get("accuracy").get("command").at();
+    options.at = section.get(spec.source == AccuracyKind::command ? "command" : "source").at();
     setup.accuracy = std::make_unique<CommandAccuracy>(network, widths, options);
     const WidthRules& bits = setup.spec.bits;
     const int start = setup.spec.loss_of_bits.value_or((bits.w_min + bits.w_max) / 2);

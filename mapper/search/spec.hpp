@@ -69,13 +69,14 @@ constexpr auto enum_names(Method) {
 /// One sentence for `tessera list searches`.
 std::string_view describe(Method method);
 
-enum class AccuracyKind { sensitivity, table, command };
+enum class AccuracyKind { sensitivity, table, command, measured };
 
 constexpr auto enum_names(AccuracyKind) {
-  return std::array<std::pair<AccuracyKind, std::string_view>, 3>{{
+  return std::array<std::pair<AccuracyKind, std::string_view>, 4>{{
       {AccuracyKind::sensitivity, "sensitivity"},
       {AccuracyKind::table, "table"},
       {AccuracyKind::command, "command"},
+      {AccuracyKind::measured, "measured"},
   }};
 }
 
@@ -109,14 +110,16 @@ struct AccuracySpec {
     return config::list<AccuracySpec>(
         field("source", &AccuracySpec::source)
             .doc("sensitivity: noise of quantization per layer; table: losses or Hessian traces "
-                 "from a file; command: an external program measures the accuracy"),
+                 "from a file; command: an external program measures the accuracy; measured: "
+                 "tessera-train fine-tunes the experiment's weights with the widths (train.evaluate) "
+                 "and measures it on the validation images"),
         field("file", &AccuracySpec::file).doc("table: a CSV file, relative to the experiment"),
         field("command", &AccuracySpec::command)
             .doc("command: shell command that reads the widths as JSON and prints the accuracy in "
                  "percent"),
         field("timeout", &AccuracySpec::timeout)
             .range(0.001, 1e6)
-            .doc("command: time for one answer"));
+            .doc("command, measured: time for one answer"));
   }
 };
 

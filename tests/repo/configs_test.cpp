@@ -33,6 +33,7 @@ const std::map<std::string, std::string>& codes_without_file() {
        "a mapping file has layers by name: only a mapper can make this mistake"},
       {"E-MAP-ORDER",
        "a mapping file is read in network order: only a mapper can make this mistake"},
+      {"E-TRAIN-PROGRAM", "only a build without torch reports it"},
   };
   return kWithout;
 }

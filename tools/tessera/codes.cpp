@@ -40,6 +40,13 @@ constexpr std::array kCodes{
     CodeInfo{"E-ACC-VALUE",
              "A value in a table of losses is no number, or none that can be.",
              "conv1,nan"},
+    CodeInfo{"E-ACCURACY-SWEEP",
+             "A sweep names one key and its values, listed or as a range of whole numbers.",
+             "--sweep chip.tile.pe.adc_bits=10:3"},
+    CodeInfo{"E-ACCURACY-WEIGHTS",
+             "Accuracy is that of weights, and the network has none: network.parameters names a "
+             "model file, an ONNX file brings its own, and `tessera train` makes them.",
+             "tessera accuracy on an experiment without network.parameters"},
     CodeInfo{
         "E-AP-PROGRAM",
         "A program of an associative processor does what its array cannot do, or what has no "
@@ -390,6 +397,10 @@ constexpr std::array kCodes{
              "There is nothing to train or to measure with: no section train:, no weights to start "
              "from, or no images of validation.",
              "train: {epochs: 0}   # and no network.parameters"},
+    CodeInfo{"E-TRAIN-PROGRAM",
+             "Training and measured accuracy are the work of tessera-train, which stands beside "
+             "tessera when libtorch was there as both were built.",
+             "tessera train, built with TESSERA_WITH_TORCH=OFF"},
     CodeInfo{"E-TRAIN-REQUEST",
              "Standard input of tessera-train evaluate is no request: JSON with the matrix layers "
              "of the network in order, each with its widths.",

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <sstream>
 #include <utility>
@@ -200,6 +201,50 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
       app.add_subcommand("validate", "compare closed form and simulation, layer by layer");
   add_simulation_options(*validate, result, values);
 
+  CLI::App* train = app.add_subcommand(
+      "train", "train the network in real numbers, then with the rounding of given widths");
+  add_experiment_options(*train, result, values);
+  train->add_flag("--fresh", result.fresh, "start anew, whatever an interrupted training left");
+  train->footer(
+      "Writes model.npz, the network after each stage, train_log.csv and train.json into\n"
+      "out/<experiment name>_train, or into --out. Interrupted, it goes on where it was.");
+
+  CLI::App* accuracy = app.add_subcommand(
+      "accuracy", "accuracy on the same images in real numbers, in integers and on the chip");
+  add_experiment_options(*accuracy, result, values);
+  accuracy->add_option("--split", result.split, "whose images")
+      ->check(CLI::IsMember({"train", "validation", "test"}))
+      ->type_name("train|validation|test");
+  accuracy->add_option("--images", result.image_limit, "the first so many; 0: all")
+      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 40))
+      ->type_name("N");
+  accuracy->add_option("--seeds", result.seeds, "draws of devices that vary")
+      ->check(CLI::Range(1, 100'000))
+      ->type_name("N");
+  accuracy->add_option("--sweep", result.sweep, "the chip's accuracy for several values of one key")
+      ->type_name("PATH=V1,V2,...|PATH=FIRST:LAST");
+  accuracy->footer(
+      "Writes accuracy.json, answers.csv and the sweep's table and plot into\n"
+      "out/<experiment name>_accuracy, or into --out.");
+
+  CLI::App* sensitivity = app.add_subcommand(
+      "sensitivity", "what narrow widths of each layer cost, as a table for tessera map");
+  add_experiment_options(*sensitivity, result, values);
+  sensitivity
+      ->add_option(
+          "--by",
+          result.by,
+          "measured: accuracy lost, layer by layer; noise: of quantization; hessian: trace "
+          "of the loss's second derivatives")
+      ->check(CLI::IsMember({"measured", "noise", "hessian"}))
+      ->type_name("measured|noise|hessian");
+  sensitivity->add_option("--samples", result.samples, "hessian: random vectors")
+      ->check(CLI::Range(1, 1'000'000))
+      ->type_name("N");
+  sensitivity->footer(
+      "Writes sensitivity.csv into out/<experiment name>_sensitivity, or into --out; a search\n"
+      "reads it by accuracy: {source: table, file: sensitivity.csv}.");
+
   CLI::App* import = app.add_subcommand(
       "import", "show what an ONNX file becomes: layers, shapes, MACs, parameters");
   import->add_option("MODEL", result.names, "ONNX file, as torch.onnx.export writes it");
@@ -248,7 +293,7 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
 
   CLI::App* list = app.add_subcommand("list", "networks, kinds, chips, experiments or searches");
   list->add_option("WHAT", result.names, "networks | kinds | chips | experiments | searches");
-  for (CLI::App* command : {run, map, validate, import, data, ap, compile, explain, list}) {
+  for (CLI::App* command : app.get_subcommands({})) {
     command->allow_extras();
   }
 
@@ -273,7 +318,7 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
     std::vector<std::string> reversed(result.arguments.rbegin(), result.arguments.rend());
     app.parse(reversed);
   } catch (const CLI::CallForHelp&) {
-    for (CLI::App* command : {run, map, validate, import, data, ap, compile, explain, list}) {
+    for (CLI::App* command : app.get_subcommands({})) {
       if (command->parsed()) {
         result.text = command->help();
         return result;
@@ -292,6 +337,9 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
   const std::vector<std::pair<CLI::App*, Command>> commands = {{run, Command::run},
                                                                {map, Command::map},
                                                                {validate, Command::validate},
+                                                               {train, Command::train},
+                                                               {accuracy, Command::accuracy},
+                                                               {sensitivity, Command::sensitivity},
                                                                {import, Command::import_onnx},
                                                                {data, Command::data},
                                                                {ap, Command::run_ap},
@@ -307,8 +355,10 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
 
   std::vector<std::string> rest = app.remaining(true);
   if (chosen == nullptr) {
-    const std::vector<std::string> names = {
-        "run", "map", "validate", "import", "data", "ap", "compile", "explain", "list"};
+    std::vector<std::string> names;
+    for (const auto& [command, which] : commands) {
+      names.push_back(command->get_name());
+    }
     if (rest.empty() && diagnostics.ok()) {
       report_missing(line, "no command is given", "one of: " + join_keys(names), diagnostics);
     }
@@ -341,8 +391,15 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
     }
   }
 
-  const bool of_experiment = result.command == Command::run || result.command == Command::map ||
-                             result.command == Command::validate || result.command == Command::data;
+  constexpr std::array kOfExperiment{Command::run,
+                                     Command::map,
+                                     Command::validate,
+                                     Command::train,
+                                     Command::accuracy,
+                                     Command::sensitivity,
+                                     Command::data};
+  const bool of_experiment =
+      std::find(kOfExperiment.begin(), kOfExperiment.end(), result.command) != kOfExperiment.end();
   if (of_experiment && result.names.empty()) {
     report_missing(line, "no experiment is given", "the path of an experiment file", diagnostics);
   }

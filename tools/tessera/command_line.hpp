@@ -22,6 +22,9 @@ enum class Command {
   run,
   map,
   validate,
+  train,
+  accuracy,
+  sensitivity,
   import_onnx,
   data,
   run_ap,
@@ -41,13 +44,19 @@ struct CommandLine {
   std::vector<std::string> trace_layers;
   std::string vcd;
   std::string export_lut;            ///< map: write the cost table there, and nothing else
-  bool fresh = false;                ///< map: no checkpoint is read
+  bool fresh = false;                ///< map, train: no checkpoint is read
   std::string chip;                  ///< ap: where chip.tile.pe is; empty: the kind's defaults
   std::optional<std::int64_t> rows;  ///< ap: in use
   std::uint64_t seed = 1;            ///< ap: of its inputs
   std::string layer;                 ///< compile: only that one
   std::string emit;                  ///< compile: where programs go
   bool verify = false;               ///< compile: run them against the reference
+  std::string split = "test";        ///< accuracy: whose images
+  std::int64_t image_limit = 0;      ///< accuracy: 0 for all
+  std::int64_t seeds = 3;            ///< accuracy: of devices that vary
+  std::string sweep;                 ///< accuracy: PATH=VALUES
+  std::string by = "measured";       ///< sensitivity: measured, noise or hessian
+  std::int64_t samples = 16;         ///< sensitivity: random vectors for a trace
   bool json = false;
   bool quiet = false;
   bool schema = false;

@@ -475,6 +475,22 @@ std::optional<data::DataSet> load_experiment_data(const Experiment& experiment,
   return set->shape == wanted && set->classes == outputs ? std::move(set) : std::nullopt;
 }
 
+void give_weights(Experiment& experiment, const std::string& path, Diagnostics& diagnostics) {
+  auto file = read_model_file(path, experiment.network, experiment.root.at(), diagnostics);
+  if (!file) {
+    return;
+  }
+  std::vector<LayerBits> bits;
+  for (const LayerId id : matrix_layers(experiment.network)) {
+    bits.push_back({experiment.network.layer(id).w_bits, experiment.network.layer(id).a_bits});
+  }
+  experiment.model = FloatModel{experiment.network, std::move(file->parameters)};
+  experiment.given_scales = std::move(file->scales);
+  experiment.weights_file = path;
+  read_images(experiment, diagnostics);
+  set_bits(experiment, bits);
+}
+
 void set_bits(Experiment& experiment, const std::vector<LayerBits>& bits) {
   quantize(experiment.network, bits);
   if (experiment.model) {

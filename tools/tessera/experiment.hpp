@@ -70,6 +70,7 @@ struct ExecutionSpec {
   Detail detail = Detail::firing;
   std::int64_t seed = 1;
   bool spill = false;
+  std::int64_t accuracy_images = 0;
 
   static constexpr auto fields() {
     using config::field;
@@ -95,7 +96,11 @@ struct ExecutionSpec {
         field("seed", &ExecutionSpec::seed).range(0, 9e15).doc("of synthetic weights and images"),
         field("spill", &ExecutionSpec::spill)
             .doc("under pixel granularity, send tensors that do not fit a tile's buffer through "
-                 "off-chip memory"));
+                 "off-chip memory"),
+        field("accuracy_images", &ExecutionSpec::accuracy_images)
+            .range(0, 1e12)
+            .doc("with given weights: so many images of the test split, all when there are fewer, "
+                 "whose accuracy on the chip is measured after the run, without time; 0: none"));
   }
 };
 
@@ -157,6 +162,7 @@ struct Experiment {
   std::shared_ptr<const data::DataSet> images;
   bool input_signed = false;  ///< the images have negative values
   bool maps_first = false;    ///< a search is asked for, and no mapping is given
+  std::string weights_file;   ///< of weights that were trained on the way (give_weights)
   Cycles image_interval{0};
   config::Node root;  ///< everything as read, --set included
   bool network_from_file = false;
@@ -174,6 +180,9 @@ Experiment load_experiment(const std::string& path,
 /// as many classes as it has outputs. Nothing after an error.
 std::optional<data::DataSet> load_experiment_data(const Experiment& experiment,
                                                   Diagnostics& diagnostics);
+
+/// Gives the experiment the weights of a model file, and reads the images they are run on.
+void give_weights(Experiment& experiment, const std::string& path, Diagnostics& diagnostics);
 
 /// Gives the network widths, one entry per matrix layer; with given weights the formats that
 /// quantization wants.

@@ -3,6 +3,7 @@
 #include "tools/tessera/integers.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <utility>

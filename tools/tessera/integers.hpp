@@ -14,6 +14,8 @@
 #include "workloads/parameters.hpp"
 #include "workloads/quantization/integer_model.hpp"
 
+#include <vector>
+
 namespace tessera::tools {
 
 /// The network of an experiment with given weights, in the widths it has, calibrated on its images.

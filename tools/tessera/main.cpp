@@ -6,6 +6,7 @@
 ///              70 internal error
 #include "sim/base/diagnostics.hpp"
 #include "sim/engine/simulation.hpp"
+#include "tools/tessera/accuracy.hpp"
 #include "tools/tessera/ap.hpp"
 #include "tools/tessera/command_line.hpp"
 #include "tools/tessera/compile.hpp"
@@ -14,6 +15,8 @@
 #include "tools/tessera/import.hpp"
 #include "tools/tessera/map.hpp"
 #include "tools/tessera/run.hpp"
+#include "tools/tessera/sensitivity.hpp"
+#include "tools/tessera/training.hpp"
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -38,6 +41,12 @@ int dispatch(const CommandLine& line, const Diagnostics& diagnostics) {
       return run_experiment(line, diagnostics);
     case Command::map:
       return map_experiment(line, diagnostics);
+    case Command::train:
+      return train_experiment(line, diagnostics);
+    case Command::accuracy:
+      return accuracy_experiment(line, diagnostics);
+    case Command::sensitivity:
+      return sensitivity_of_experiment(line, diagnostics);
     case Command::import_onnx:
       diagnostics.throw_if_any();
       std::fputs((line.json ? import_json : import_text)(line.names.front()).c_str(), stdout);

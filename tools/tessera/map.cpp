@@ -12,9 +12,11 @@
 #include "sim/base/enum_name.hpp"
 #include "sim/report/output_folder.hpp"
 #include "sim/report/progress.hpp"
+#include "tools/tessera/accuracy.hpp"
 #include "tools/tessera/integers.hpp"
 #include "tools/tessera/map_result.hpp"
 #include "tools/tessera/simulate.hpp"
+#include "tools/tessera/train_program.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -175,6 +177,18 @@ Simulated read_simulated(const std::string& text, const SearchSetup& setup) {
   return out;
 }
 
+/// The search's section; for measured accuracy with the command that measures it.
+mapper::SearchSpec with_command(const Experiment& experiment,
+                                const CommandLine& line,
+                                const std::string& folder) {
+  mapper::SearchSpec spec = experiment.search;
+  if (spec.accuracy.source == mapper::AccuracyKind::measured) {
+    require_weights(experiment);
+    spec.accuracy.command = evaluate_command(experiment, line.sets, folder + ".accuracies");
+  }
+  return spec;
+}
+
 class Search {
  public:
   Search(Experiment& experiment, const CommandLine& line, bool baselines)
@@ -186,7 +200,7 @@ class Search {
         setup_(mapper::make_search(experiment.network,
                                    experiment.chip,
                                    experiment.execution.granularity,
-                                   experiment.search,
+                                   with_command(experiment, line, folder()),
                                    static_cast<std::uint64_t>(experiment.execution.seed),
                                    std::filesystem::path(experiment.path).parent_path().string(),
                                    experiment.root.get("search"),
@@ -609,14 +623,13 @@ int map_experiment(const CommandLine& line, Diagnostics diagnostics) {
   return 0;
 }
 
-Mapping search_mapping(Experiment& experiment, const CommandLine& line) {
+FoundMapping search_mapping(Experiment& experiment, const CommandLine& line) {
   Search search(experiment, line, false);
-  (void)search.run();
+  const MapResult& result = search.run();
   require_answer(search, experiment);
   search.forget_checkpoints();
-  Mapping mapping = search.answer().mapping;
   set_bits(experiment, mapper::bits_of(search.setup().problem, search.answer().solution.choice));
-  return mapping;
+  return {search.answer().mapping, map_text(result), map_json(result)};
 }
 
 }  // namespace tessera::tools

@@ -13,13 +13,22 @@
 #include "tools/tessera/command_line.hpp"
 #include "tools/tessera/experiment.hpp"
 
+#include <string>
+
 namespace tessera::tools {
 
 /// Writes results and returns the exit status.
 int map_experiment(const CommandLine& line, Diagnostics diagnostics);
 
+/// What a search found, and how it compares with 8 bit without copies.
+struct FoundMapping {
+  Mapping mapping;
+  std::string text;  ///< as `tessera map` prints it
+  std::string json;  ///< map.json
+};
+
 /// The answer alone, without baselines and without files; `experiment` gets its network quantized
 /// for it. What `tessera run` does with an experiment that has a search and no mapping.
-Mapping search_mapping(Experiment& experiment, const CommandLine& line);
+FoundMapping search_mapping(Experiment& experiment, const CommandLine& line);
 
 }  // namespace tessera::tools

@@ -10,20 +10,25 @@
 #include "sim/report/result.hpp"
 #include "sim/report/text.hpp"
 #include "sim/trace/chrome_trace.hpp"
+#include "tools/tessera/accuracy.hpp"
 #include "tools/tessera/experiment.hpp"
 #include "tools/tessera/map.hpp"
 #include "tools/tessera/simulate.hpp"
+#include "tools/tessera/training.hpp"
 #include "tools/tessera/version.hpp"
 #include "workloads/model_file.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 namespace tessera::tools {
@@ -123,12 +128,23 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
     folder = std::make_unique<report::OutputFolder>(line.out.empty() ? "out/" + experiment.info.name
                                                                      : line.out);
   }
+  if (experiment.train && !experiment.model) {
+    train_weights(experiment, line);
+  }
+  FoundMapping found;
   if (experiment.maps_first) {
-    experiment.request.mapping = search_mapping(experiment, line);
+    found = search_mapping(experiment, line);
+    experiment.request.mapping = found.mapping;
+    if (!line.json && !line.quiet) {
+      print(found.text + "\n");
+    }
   }
   const Mapping mapping = mapper::make_mapping(
       experiment.network, experiment.chip, experiment.request, execution.granularity, diagnostics);
   throw_mapping_errors(diagnostics, experiment);
+  if (!experiment.weights_file.empty()) {
+    tune_weights(experiment, line, mapping);
+  }
   const Program program = lower_mapping(experiment, mapping);
   if (experiment.model && !experiment.images && execution.functional != Functional::off &&
       !line.quiet) {
@@ -152,6 +168,14 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
   int status = 0;
   simulate_program(experiment, mapping, program, options, [&](const report::Report& report) {
     bar.clear();
+    std::optional<Accuracy> accuracy;
+    if (experiment.images && execution.accuracy_images > 0) {
+      AccuracyOptions how;
+      how.images = execution.accuracy_images;
+      how.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+      how.sets = line.sets;
+      accuracy = measure_accuracy(experiment, program, how);
+    }
     const std::string result = report::result_json(report);
     if (folder != nullptr) {
       const std::string resolved = resolved_yaml(experiment);
@@ -165,6 +189,12 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
       folder->add("mapping.yaml", mapper::write_mapping(mapping));
       folder->add("layers.csv", report::layers_csv(report));
       folder->add("result.json", result);
+      if (!found.json.empty()) {
+        folder->add("map.json", found.json);
+      }
+      if (accuracy) {
+        folder->add("accuracy.json", accuracy_json(*accuracy));
+      }
       folder->commit();
     }
     vcd.keep();
@@ -172,9 +202,19 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
       print(result);
     } else if (!line.quiet) {
       print(is_run ? report::run_text(report) : report::validate_text(report));
+      if (accuracy) {
+        print(fmt::format("\n{} images of {}\n\n{}",
+                          accuracy->labels.size(),
+                          accuracy->split,
+                          accuracy_text(*accuracy)));
+      }
       if (folder != nullptr) {
         print("\nResults in " + folder->path().string() + "\n");
       }
+    }
+    if (accuracy && !accuracy->exact) {
+      std::fputs(kNotExact, stderr);
+      status = 1;
     }
     for (const Check& check : report.checks) {
       if (!check.ok) {

@@ -39,6 +39,13 @@ int run(int argc, char** argv) {
   add_common(*train, line);
   train->add_option("--out", line.out, "folder for the results")->type_name("DIR");
   train->add_flag("--fresh", line.fresh, "do not go on from a checkpoint");
+  train
+      ->add_option(
+          "--part",
+          line.part,
+          "all stages; fixed: those before the first one with the mapping's widths; mapped: "
+          "those from it on")
+      ->check(CLI::IsMember({"all", "fixed", "mapped"}));
   CLI::App* evaluate_command = app.add_subcommand(
       "evaluate", "accuracy on the validation images for widths that come as JSON");
   add_common(*evaluate_command, line);

@@ -476,6 +476,14 @@ Session open_session(const TrainLine& line, bool trains, bool needs_weights) {
   if (!experiment.train) {
     experiment.train.emplace();
   }
+  std::vector<train::StageSpec>& stages = experiment.train->stages;
+  const auto mapped = std::find_if(stages.begin(), stages.end(), train::takes_mapping);
+  if (line.part == "fixed") {
+    stages.erase(mapped, stages.end());
+  } else if (line.part == "mapped") {
+    stages.erase(stages.begin(), mapped);
+    experiment.train->epochs = 0;
+  }
   if (std::optional<data::DataSet> data = load_experiment_data(experiment, diagnostics)) {
     session.data = std::move(*data);
   }

@@ -36,6 +36,9 @@ struct TrainLine {
   std::string model;  ///< file of trained weights
   std::string cache;  ///< folder of accuracies measured before
   std::string split = "test";
+  /// Of the stages: all; fixed: those before the first one that takes the mapping's widths; mapped:
+  /// those from it on, on weights that are given.
+  std::string part = "all";
   std::int64_t samples = 16;
   bool fresh = false;
   bool serve = false;

@@ -65,13 +65,17 @@ void check_stage(const StageSpec& stage,
 
 }  // namespace
 
+bool takes_mapping(const StageSpec& stage) {
+  return !stage.w_bits || !stage.a_bits;
+}
+
 std::vector<LayerBits> bits_of(const StageSpec& stage,
                                const Network& network,
                                const std::vector<LayerBits>& mapped) {
   std::vector<LayerBits> out = mapped;
   const std::vector<LayerId> ids = matrix_layers(network);
   for (std::size_t k = 0; k < ids.size(); ++k) {
-    if (stage.w_bits && stage.a_bits) {
+    if (!takes_mapping(stage)) {
       out[k] = {*stage.w_bits, *stage.a_bits};
     }
     const auto own = stage.layers.find(network.layer(ids[k]).name);

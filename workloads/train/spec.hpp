@@ -204,6 +204,9 @@ struct TrainSpec {
   }
 };
 
+/// Whether a stage takes the widths of the experiment's mapping.
+bool takes_mapping(const StageSpec& stage);
+
 /// Widths of a stage's matrix layers; `mapped` where it names none.
 std::vector<LayerBits> bits_of(const StageSpec& stage,
                                const Network& network,

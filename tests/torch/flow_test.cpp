@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// From data to the chip with `tessera` alone: train, accuracy, sensitivity, and the run that does
+/// all of it.
+#include "tests/e2e/program.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <map>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace tessera::e2e {
+namespace {
+
+using testing::HasSubstr;
+using Json = nlohmann::json;
+
+/// A network that is trained in a moment; its weights where `parameters` says.
+std::string experiment_in(const TempFolder& folder, const std::string& parameters = "") {
+  const std::string path = folder / (parameters.empty() ? "small.yaml" : "given.yaml");
+  std::ofstream(path) << "include: " << TESSERA_SOURCE_DIR << R"(/configs/chips/small.yaml
+experiment: {name: small}
+network:
+  name: small
+  input: {height: 8, width: 8, channels: 1}
+  layers:
+    - {name: conv, kind: conv, channels: 8, kernel: 3, stride: 2, activation: relu}
+    - {name: fc, kind: fc, channels: 10}
+)" << (parameters.empty() ? "" : "  parameters: " + parameters + "\n")
+                      << R"(data: {set: digits}
+train:
+  epochs: 10
+  learning_rate: 0.01
+  stages:
+    - {name: w8a8, w_bits: 8, a_bits: 8, epochs: 1}
+    - {name: mapped, epochs: 2}
+chip: {tile: {pe: {adc_bits: 6, nonideal: {variation: 0.1}}}}
+)"
+                      << (parameters.empty() ? R"(search:
+  pes: own_8bit
+  loss: 3
+  accuracy: {source: measured}
+  bits: {w_min: 3, w_max: 8, a_min: 3, a_max: 8}
+  simulate: {top: 1, images: 2}
+execution: {images: 2, functional: bit_accurate, accuracy_images: 100}
+)"
+                                             : "");
+  return path;
+}
+
+std::map<std::string, Json> rows_of(const Json& accuracy) {
+  std::map<std::string, Json> rows;
+  for (const Json& row : accuracy.at("rows")) {
+    rows[row.at("name")] = row;
+  }
+  return rows;
+}
+
+TEST(Flow, OneCommandTrainsSearchesTunesAndSimulates) {
+  const TempFolder folder;
+  const std::string experiment = experiment_in(folder);
+  const std::string out = folder / "out";
+  const Outcome got = run_program({"run", experiment, "--out", out});
+  ASSERT_EQ(got.status, 0) << got.err;
+  EXPECT_THAT(got.out, HasSubstr("least latency"));
+  EXPECT_THAT(got.out, HasSubstr("chip, devices vary"));
+  const Json accuracy = Json::parse(read_text(folder / "out/accuracy.json"));
+  auto rows = rows_of(accuracy);
+  EXPECT_EQ(accuracy["images"], 100);
+  EXPECT_EQ(accuracy["exact"], true);
+  EXPECT_GT(rows["real"]["mean"], 85);
+  EXPECT_GT(rows["integer"]["mean"], 80);
+  EXPECT_EQ(rows["ideal"]["mean"], rows["integer"]["mean"]);
+  EXPECT_LE(accuracy["rounding"]["images"], 1);
+  EXPECT_EQ(accuracy["rounding"]["images"], accuracy["rounding"]["explained"]);
+  EXPECT_EQ(rows["physical"]["percent"].size(), 3U);
+  const Json map = Json::parse(read_text(folder / "out/map.json"));
+  EXPECT_FALSE(map.at("candidates").empty());
+
+  // The folder says all: the same run again, from what it left.
+  const Outcome again =
+      run_program({"run", folder / "out/resolved.yaml", "--out", folder / "again"});
+  ASSERT_EQ(again.status, 0) << again.err;
+  EXPECT_EQ(read_text(folder / "again/mapping.yaml"), read_text(folder / "out/mapping.yaml"));
+  EXPECT_EQ(rows_of(Json::parse(read_text(folder / "again/accuracy.json"))), rows);
+}
+
+TEST(Flow, AccuracyFallsWithConvertersAndSaysWhy) {
+  const TempFolder folder;
+  const Outcome trained =
+      run_program({"train", experiment_in(folder), "--out", folder / "t", "--quiet"});
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  const std::string given = experiment_in(folder, folder / "t/w8a8.npz");
+  const Outcome got = run_program({"accuracy",
+                                   given,
+                                   "--out",
+                                   folder / "a",
+                                   "--images",
+                                   "200",
+                                   "--seeds",
+                                   "2",
+                                   "--sweep",
+                                   "chip.tile.pe.adc_bits=3:7"});
+  ASSERT_EQ(got.status, 0) << got.err;
+  const Json json = Json::parse(read_text(folder / "a/accuracy.json"));
+  const auto& points = json.at("sweep").at("points");
+  ASSERT_EQ(points.size(), 5U);
+  EXPECT_LT(points.front().at("mean").get<double>() + 10, points.back().at("mean").get<double>());
+  EXPECT_TRUE(fs::exists(folder / "a/sweep.csv"));
+  EXPECT_TRUE(fs::exists(folder / "a/sweep.svg"));
+  const std::string answers = read_text(folder / "a/answers.csv");
+  EXPECT_EQ(std::count(answers.begin(), answers.end(), '\n'), 201);
+  EXPECT_EQ(answers.rfind("image,label,real,fake,integer,ideal,clipping,physical\n", 0), 0U);
+}
+
+TEST(Flow, SensitivitiesAreTablesThatASearchReads) {
+  const TempFolder folder;
+  const Outcome trained =
+      run_program({"train", experiment_in(folder), "--out", folder / "t", "--quiet"});
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  const std::string given = experiment_in(folder, folder / "t/real.npz");
+  for (const std::string by : {"noise", "hessian", "measured"}) {
+    const std::string out = folder / by;
+    const Outcome table = run_program({"sensitivity",
+                                       given,
+                                       "--by",
+                                       by,
+                                       "--out",
+                                       out,
+                                       "--set",
+                                       "search.bits={w_min: 2, w_max: 4, a_min: 3, a_max: 4}"});
+    ASSERT_EQ(table.status, 0) << table.err;
+    const Outcome search = run_program(
+        {"map",
+         given,
+         "--quiet",
+         "--out",
+         folder / (by + "_map"),
+         "--set",
+         "search={accuracy: {source: table, file: " + out +
+             "/sensitivity.csv}, pes: own_8bit, loss_of_bits: 4, bits: {w_min: 2, w_max: 4, a_min: "
+             "3, a_max: 4}, simulate: {top: 1, images: 1}, baselines: false}"});
+    EXPECT_EQ(search.status, 0) << by << search.err;
+  }
+}
+
+TEST(Flow, TrainingSaysWhatIsMissing) {
+  const TempFolder folder;
+  const std::string path = folder / "none.yaml";
+  std::ofstream(path) << "include: " << TESSERA_SOURCE_DIR
+                      << "/configs/chips/small.yaml\nnetwork: {zoo: lenet5}\n";
+  for (const char* command : {"train", "accuracy", "sensitivity"}) {
+    const Outcome got = run_program({command, path, "--out", folder / "out"});
+    EXPECT_EQ(got.status, 2) << command;
+    EXPECT_THAT(got.err, HasSubstr("the experiment has no images")) << command;
+    EXPECT_FALSE(fs::exists(folder / "out")) << command;
+  }
+}
+
+}  // namespace
+}  // namespace tessera::e2e
