@@ -105,6 +105,9 @@ TEST(Compile, SaysWhatCannotBe) {
   EXPECT_EQ(one.status, 2);
   EXPECT_THAT(one.err, HasSubstr("E-CLI-ARGUMENT"));
   EXPECT_FALSE(fs::exists(folder / "all.apasm"));
+  const Outcome key = run_program({"explain", "compile.sparsity"});
+  EXPECT_EQ(key.status, 0) << key.err;
+  EXPECT_THAT(key.out, HasSubstr("[0, 1]"));
   const Outcome nothing = run_program({"compile"});
   EXPECT_EQ(nothing.status, 2);
   EXPECT_THAT(nothing.err, HasSubstr("E-CLI-MISSING"));

@@ -228,9 +228,28 @@ struct Row {
   throw InputError(std::move(diagnostics), 4);
 }
 
+/// More than this would be tens of millions of instructions.
+constexpr std::int64_t kMaxUnrolled = std::int64_t{1} << 25;
+
+/// Weights, or inputs where there are more.
+std::int64_t size_of(const Network& network, LayerId id) {
+  const Layer& layer = network.layer(id);
+  const MatrixShape m = layer.is_matrix() ? matrix_shape(network, id) : MatrixShape{};
+  const std::int64_t taps = std::int64_t{layer.window.kernel_h} * layer.window.kernel_w;
+  return std::max({m.rows * m.cols * m.groups,
+                   taps * network.in_shape(id).channels,
+                   std::int64_t{layer.out.channels}});
+}
+
 ap::CompiledLayer compile_layer(const Job& job, LayerId id) {
   const ap::Geometry geometry = ap::geometry(job.hardware.spec);
   try {
+    const std::int64_t size = size_of(job.network, id);
+    if (size > kMaxUnrolled) {
+      throw ap::CompileError(fmt::format("{} has {} weights or inputs, and programs are unrolled",
+                                         job.network.layer(id).name,
+                                         size));
+    }
     if (job.network.layer(id).kind == LayerKind::max_pool) {
       return ap::compile_max_pool(job.network, id, geometry, job.options());
     }
@@ -463,6 +482,10 @@ std::string json_of(const Job& job, const std::vector<Row>& rows, bool verified)
 }
 
 }  // namespace
+
+std::vector<config::FieldInfo> compile_fields() {
+  return config::describe<CompileSpec>();
+}
 
 int compile_network(const CommandLine& line, Diagnostics diagnostics) {
   const Job job = read_job(line, diagnostics);

@@ -14,10 +14,16 @@
 ///          configuration and output files
 #pragma once
 
+#include "sim/base/config.hpp"
 #include "sim/base/diagnostics.hpp"
 #include "tools/tessera/command_line.hpp"
 
+#include <vector>
+
 namespace tessera::tools {
+
+/// The keys of the section `compile`, for `tessera explain`.
+std::vector<config::FieldInfo> compile_fields();
 
 /// Exit status: 0, or 1 when an output differs from the reference.
 int compile_network(const CommandLine& line, Diagnostics diagnostics);

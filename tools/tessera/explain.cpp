@@ -7,6 +7,7 @@
 #include "sim/base/json_schema.hpp"
 #include "sim/base/text.hpp"
 #include "tools/tessera/codes.hpp"
+#include "tools/tessera/compile.hpp"
 #include "tools/tessera/experiment.hpp"
 #include "workloads/data/spec.hpp"
 #include "workloads/network.hpp"
@@ -101,6 +102,16 @@ std::vector<FieldInfo> experiment_fields() {
   return fields;
 }
 
+/// Keys of files that are no experiments, too.
+std::vector<FieldInfo> all_fields() {
+  std::vector<FieldInfo> fields = experiment_fields();
+  FieldInfo compile =
+      info("compile", "map", "", "how layers become programs, in a file for tessera compile");
+  compile.children = compile_fields();
+  fields.push_back(std::move(compile));
+  return fields;
+}
+
 const FieldInfo* find(const std::vector<FieldInfo>& fields, std::string_view key) {
   const auto found = std::find_if(
       fields.begin(), fields.end(), [&](const FieldInfo& field) { return field.key == key; });
@@ -118,7 +129,7 @@ void collect(const std::vector<FieldInfo>& fields,
 }
 
 std::optional<std::string> explain_key(const std::string& path) {
-  const std::vector<FieldInfo> top = experiment_fields();
+  const std::vector<FieldInfo> top = all_fields();
   const std::vector<FieldInfo>* fields = &top;
   const FieldInfo* at = nullptr;
   std::size_t begin = 0;
@@ -294,7 +305,7 @@ std::string explain(const std::string& what) {
   for (const CodeInfo& code : codes()) {
     known.emplace_back(code.code);
   }
-  collect(experiment_fields(), "", known);
+  collect(all_fields(), "", known);
   throw_unknown("E-CLI-EXPLAIN",
                 "nothing is called",
                 what,

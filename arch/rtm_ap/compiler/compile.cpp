@@ -21,6 +21,10 @@ namespace {
 
 constexpr int kMinTemps = 4;  ///< columns without which no expression can be evaluated
 
+/// Limits of the search for a cut; no layer that an array is made for comes near them.
+constexpr std::int64_t kMaxAps = 4096;
+constexpr int kMaxAttempts = 32;
+
 struct Cut {
   int tiles = 1;
   int groups = 1;
@@ -135,8 +139,11 @@ class Compiler {
  private:
   std::optional<CompiledLayer> with_fewest_aps() {
     const int blocks = ceil_div(layer_.channels, channels_per_block(layer_, options_));
-    const std::int64_t most = std::int64_t{layer_.outputs} * blocks;
-    for (std::int64_t aps = 1; aps <= most; ++aps) {
+    const std::int64_t most = std::min(kMaxAps, std::int64_t{layer_.outputs} * blocks);
+    int attempts = 0;
+    is_hopeless_ = false;
+    for (std::int64_t aps = 1; aps <= most && !is_hopeless_; ++aps) {
+      const int before = attempts;
       for (std::int64_t tiles = 1; tiles <= std::min<std::int64_t>(aps, layer_.outputs); ++tiles) {
         const std::int64_t groups = aps / tiles;
         if (aps % tiles != 0 || groups > blocks || !is_wanted(tiles, groups)) {
@@ -149,7 +156,12 @@ class Compiler {
         if (std::optional<CompiledLayer> made = attempt(cut)) {
           return made;
         }
+        ++attempts;
+        if (is_hopeless_ || attempts == kMaxAttempts) {
+          return std::nullopt;
+        }
       }
+      aps += attempts > before ? aps / 8 : 0;  // what nearly fits is tried in growing steps
     }
     return std::nullopt;
   }
@@ -172,6 +184,13 @@ class Compiler {
     const Tile tile = tile_of(cut, 0, cut.groups - 1);
     const int first = tile.first_channel * layer_.taps;
     const int last = first + tile.channels * layer_.taps;
+    const auto fits = [&](int bits) {
+      return bits <= geometry_.domains &&
+             plan_columns(layer_, tile, bits, {}, geometry_, options_).temp_columns >= kMinTemps;
+    };
+    if (!fits(1)) {
+      return false;
+    }
     std::int64_t most = 0;  // largest distance between two values of a sum
     for (int o = 0; o < tile.outputs; ++o) {
       std::int64_t span = 0;
@@ -183,9 +202,7 @@ class Compiler {
       }
       most = std::max(most, span);
     }
-    const int bits =
-        std::max(1, static_cast<int>(std::bit_width(static_cast<std::uint64_t>(most))));
-    return plan_columns(layer_, tile, bits, {}, geometry_, options_).temp_columns >= kMinTemps;
+    return fits(std::max(1, static_cast<int>(std::bit_width(static_cast<std::uint64_t>(most)))));
   }
 
   std::optional<CompiledLayer> attempt(const Cut& cut) {
@@ -323,6 +340,10 @@ class Compiler {
         allocate(selection.code, layer_, part.range, part.plan, geometry_, options_);
     if (!allocation.problem.empty()) {
       problem_ = allocation.problem;
+      // No cut makes the result of an output narrower.
+      is_hopeless_ = std::any_of(selection.code.values.begin(),
+                                 selection.code.values.end(),
+                                 [&](const Value& v) { return v.bits > geometry_.domains; });
       return false;
     }
     cost_ += Estimate(options_)(allocation.program, geometry_);
@@ -337,6 +358,7 @@ class Compiler {
   const Geometry& geometry_;
   CompileOptions options_;
   double cost_ = 0;
+  bool is_hopeless_ = false;
   std::string problem_;
 };
 
