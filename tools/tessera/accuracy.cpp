@@ -417,8 +417,8 @@ std::optional<std::string> sweep_svg(const std::string& title,
                                      const std::vector<SweepPoint>& points,
                                      const Accuracy& accuracy) {
   std::string script = fmt::format(
-      "set title {}\nset xlabel {}\nset ylabel 'accuracy, %'\nset key bottom right\n"
-      "set grid\nset offsets graph 0.05, graph 0.05, graph 0.05, graph 0.05\n$points << EOD\n",
+      "set title {}\nset xlabel {}\nset ylabel 'accuracy, %'\nset key below\n"
+      "set grid\nset yrange [0:102]\nset offsets graph 0.05, graph 0.05, 0, 0\n$points << EOD\n",
       plot_text(title),
       plot_text(sweep.path));
   std::string tics;
