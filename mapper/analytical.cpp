@@ -454,7 +454,7 @@ struct Analyzer::Impl {
       Stage stage;
       stage.layer = id;
       stage.positions = layer.out.positions();
-      stage.out_bits = std::int64_t{layer.out.channels} * layer.out_bits;
+      stage.out_bits = std::int64_t{layer.out.channels} * layer.message_bits();
       if (layer.kind == LayerKind::input) {
         stage.role = Role::source;
         stage.width = chip.spec.io.width;

@@ -294,7 +294,7 @@ class Maker {
       return;
     }
     const auto port = [&](const Layer& layer) {
-      const std::int64_t bits = std::int64_t{layer.out.channels} * layer.out_bits;
+      const std::int64_t bits = std::int64_t{layer.out.channels} * layer.message_bits();
       const std::int64_t width = chip_.spec.io.width;
       return width == 0 ? 0.0
                         : static_cast<double>(

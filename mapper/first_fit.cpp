@@ -5,6 +5,7 @@
 
 #include "sim/base/math.hpp"
 #include "sim/base/text.hpp"
+#include "workloads/quantize.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -248,7 +249,9 @@ MatrixOp matrix_op(const Network& network, LayerId id, int w_bits, int a_bits) {
           .groups = shape.groups,
           .w_bits = w_bits,
           .in_bits = a_bits,
-          .in_signed = network.layer(id).in_signed};
+          .in_signed = network.layer(id).in_signed,
+          .w_codes = network.layer(id).w_codes,
+          .in_codes = operand_codes(network, id)};
 }
 
 LayerId producer_of(const Network& network, LayerId id) {

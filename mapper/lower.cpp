@@ -286,7 +286,7 @@ class Lowering {
       stage.name = layer.name;
       stage.layer = id;
       stage.positions = layer.out.positions();
-      stage.out_bits = Bits(std::int64_t{layer.out.channels} * layer.out_bits);
+      stage.out_bits = Bits(std::int64_t{layer.out.channels} * layer.message_bits());
       if (layer.kind == LayerKind::input) {
         fill_source(stage);
       } else if (layer.is_matrix()) {

@@ -98,6 +98,10 @@ struct Window {
   int stride_h = 1, stride_w = 1;
   int pad_top = 0, pad_left = 0, pad_bottom = 0, pad_right = 0;
   int dilation_h = 1, dilation_w = 1;
+
+  [[nodiscard]] bool pads() const {
+    return pad_top > 0 || pad_left > 0 || pad_bottom > 0 || pad_right > 0;
+  }
 };
 
 struct Layer {
@@ -135,6 +139,17 @@ struct Layer {
   int center = 0;  ///< mean input value in 1/256, which the synthetic bias cancels (parameters.hpp)
   int a_multiplier = 1, b_multiplier = 1;  ///< add: bring the two operands to one scale
   int pad_value = 0;  ///< conv: what padding reads; the integer that stands for 0 in the input
+  int w_codes = 0;    ///< matrix layers: most different weights there may be; 0: all of w_bits
+  int out_codes = 0;  ///< most different integers the output may have; 0: all of out_bits
+  /// Which these are, ascending: the output becomes the nearest, the lower of two. Empty while only
+  /// out_codes is known, for timing.
+  std::vector<std::int32_t> codebook;
+
+  /// Bits of one output integer on its way: of its code, when there are few.
+  [[nodiscard]] int message_bits() const {
+    const int codes = out_codes > 1 ? ceil_log2(static_cast<std::uint64_t>(out_codes)) : out_bits;
+    return codes < out_bits ? codes : out_bits;
+  }
 
   [[nodiscard]] bool is_matrix() const {
     return kind == LayerKind::conv || kind == LayerKind::fc || kind == LayerKind::linear ||

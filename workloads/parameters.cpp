@@ -75,8 +75,9 @@ std::vector<std::int32_t> synthetic_input(const Network& network,
   std::vector<std::int32_t> values(static_cast<std::size_t>(input.out.elements()));
   Rng rng(seed, fmt::format("input/{}", image));
   for (std::int32_t& v : values) {
-    v = static_cast<std::int32_t>(rng.uniform(min_value(input.out_bits, input.out_signed),
-                                              max_value(input.out_bits, input.out_signed)));
+    v = encoded(static_cast<std::int32_t>(rng.uniform(min_value(input.out_bits, input.out_signed),
+                                                      max_value(input.out_bits, input.out_signed))),
+                input);
   }
   return values;
 }

@@ -369,6 +369,22 @@ bool keeps_format(LayerKind kind) {
   return kind == LayerKind::max_pool || kind == LayerKind::flatten || kind == LayerKind::slice;
 }
 
+int operand_codes(const Network& network, LayerId layer) {
+  const Layer& reader = network.layer(layer);
+  LayerId from = reader.inputs[0];
+  while (keeps_format(network.layer(from).kind)) {
+    from = network.layer(from).inputs[0];
+  }
+  const Layer& tensor = network.layer(from);
+  if (tensor.out_codes == 0) {
+    return 0;
+  }
+  const std::vector<std::int32_t>& book = tensor.codebook;
+  const bool pads = reader.kind == LayerKind::conv && reader.window.pads() && !book.empty() &&
+                    !std::binary_search(book.begin(), book.end(), reader.pad_value);
+  return tensor.out_codes + (pads ? 1 : 0);
+}
+
 bool gives_sums(const Network& network, LayerId id) {
   const Layer& layer = network.layer(id);
   return id == network.output() && layer.is_matrix() &&

@@ -58,4 +58,8 @@ bool gives_sums(const Network& network, LayerId id);
 /// The same bits for all matrix layers.
 void quantize(Network& network, LayerBits bits);
 
+/// Most different integers that operand a of a matrix layer may have, what padding reads included;
+/// 0: all of a_bits.
+int operand_codes(const Network& network, LayerId layer);
+
 }  // namespace tessera

@@ -63,11 +63,25 @@ std::int64_t hyperbolic_tangent(std::int64_t t, int fraction, std::int64_t one) 
   return t < 0 ? -y : y;
 }
 
-std::int32_t clamp32(std::int64_t v, const Layer& layer) {
-  return static_cast<std::int32_t>(clamp_to(v, layer.out_bits, layer.out_signed));
+std::int32_t to_output(std::int64_t v, const Layer& layer) {
+  return encoded(static_cast<std::int32_t>(clamp_to(v, layer.out_bits, layer.out_signed)), layer);
 }
 
 }  // namespace
+
+std::int32_t encoded(std::int32_t v, const Layer& layer) {
+  const std::vector<std::int32_t>& book = layer.codebook;
+  if (book.empty()) {
+    return v;
+  }
+  const auto above = std::lower_bound(book.begin(), book.end(), v);
+  if (above == book.begin()) {
+    return *above;
+  }
+  const std::int32_t below = *(above - 1);
+  return above == book.end() || std::int64_t{v} - below <= std::int64_t{*above} - v ? below
+                                                                                    : *above;
+}
 
 std::int64_t exp_neg(std::int64_t z) {
   constexpr std::int64_t kZero = std::int64_t{22} << 16;  // e^-22 < 2^-31
@@ -148,7 +162,7 @@ void rescale_activate(const Layer& layer,
                       std::span<std::int32_t> y) {
   for (std::size_t c = 0; c < acc.size(); ++c) {
     const std::int64_t t = rescale(acc[c], multiplier[c], layer.shift);
-    y[c] = clamp32(activate(t, layer.activation, layer.out_bits), layer);
+    y[c] = to_output(activate(t, layer.activation, layer.out_bits), layer);
   }
 }
 
@@ -157,7 +171,7 @@ void activation_row(const Layer& layer,
                     std::span<std::int32_t> y) {
   for (std::size_t c = 0; c < x.size(); ++c) {
     const std::int64_t t = rescale(x[c], layer.multiplier, layer.shift);
-    y[c] = clamp32(activate(t, layer.activation, layer.out_bits), layer);
+    y[c] = to_output(activate(t, layer.activation, layer.out_bits), layer);
   }
 }
 
@@ -169,7 +183,7 @@ void add_row(const Layer& layer,
     const std::int64_t sum =
         std::int64_t{a[c]} * layer.a_multiplier + std::int64_t{b[c]} * layer.b_multiplier;
     const std::int64_t t = round_shift(sum, layer.shift);
-    y[c] = clamp32(activate(t, layer.activation, layer.out_bits), layer);
+    y[c] = to_output(activate(t, layer.activation, layer.out_bits), layer);
   }
 }
 
@@ -181,7 +195,7 @@ void max_row(std::span<const std::int32_t> x, std::span<std::int32_t> best) {
 
 void average_row(const Layer& layer, std::span<const std::int64_t> sum, std::span<std::int32_t> y) {
   for (std::size_t c = 0; c < sum.size(); ++c) {
-    y[c] = clamp32(rescale(sum[c], layer.multiplier, layer.shift), layer);
+    y[c] = to_output(rescale(sum[c], layer.multiplier, layer.shift), layer);
   }
 }
 
@@ -192,7 +206,7 @@ void concat_row(const Layer& layer,
   const int from = operand.out_bits - (operand.out_signed ? 1 : 0);
   const int to = layer.out_bits - (layer.out_signed ? 1 : 0);
   for (std::size_t c = 0; c < x.size(); ++c) {
-    y[c] = clamp32(round_shift(x[c], from - to), layer);
+    y[c] = to_output(round_shift(x[c], from - to), layer);
   }
 }
 

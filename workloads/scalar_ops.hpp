@@ -42,6 +42,10 @@ std::int64_t activate(std::int64_t t, Activation f, int out_bits);
 /// round_shift(acc * multiplier, shift); the product saturates at +-2^62.
 std::int64_t rescale(std::int64_t acc, std::int32_t multiplier, int shift);
 
+/// v as the entry of the layer's codebook that is nearest, the lower of two; v without codebook.
+/// Every result below that is clamped is encoded as well.
+std::int32_t encoded(std::int32_t v, const Layer& layer);
+
 /// One output position of a matrix layer: complete accumulators to output values. One multiplier
 /// each.
 void rescale_activate(const Layer& layer,

@@ -65,6 +65,8 @@ struct Op {
   int w_bits = 8;
   int cell_cols =
       0;  ///< physical columns that hold the matrix, for kinds that pack slices side by side
+  int w_codes = 0;   ///< most different weights, for kinds that hold codes; 0: all of w_bits
+  int in_codes = 0;  ///< most different inputs, for kinds that hold codes; 0: all of in_bits
 
   bool operator==(const Op&) const = default;
   auto operator<=>(const Op&) const = default;
@@ -114,6 +116,8 @@ struct MatrixOp {
   int w_bits = 8;
   int in_bits = 8;
   bool in_signed = false;
+  int w_codes = 0;   ///< most different weights; 0: all of w_bits
+  int in_codes = 0;  ///< most different inputs; 0: all of in_bits
 };
 
 /// Closed form of one firing.

@@ -17,6 +17,25 @@
 #include <cstdlib>
 
 namespace tessera::test {
+namespace {
+
+std::string random_lut(Rng& rng) {
+  return fmt::format(
+      "{{kind: lut, rows: 8192, columns: 4096, counters: {}, counter_bits: {}, encoder_rows: 1024, "
+      "share: {}, code_spread: {}, adder_nors: {}, ripple_nors: {}, search_bits: {}, t_search: {} "
+      "ns, t_write: {} ps}}",
+      rng.uniform(1024, 4096),
+      rng.uniform(1, 8),
+      rng.uniform(1, 3),
+      rng.chance(0.5) ? "balanced" : "worst_case",
+      rng.uniform(1, 13),
+      rng.uniform(1, 3),
+      rng.uniform(1, 16),
+      rng.uniform(1, 3),
+      rng.uniform(1, 1000));
+}
+
+}  // namespace
 
 Case make_case(const CaseSpec& spec) {
   Diagnostics diagnostics;
@@ -41,12 +60,12 @@ Case make_case(const CaseSpec& spec) {
   return c;
 }
 
-std::string random_chip(Rng& rng) {
+std::string random_chip(Rng& rng, const std::string& kind) {
   const auto pick = [&](std::vector<std::string> from) {
     return from[static_cast<std::size_t>(
         rng.uniform(0, static_cast<std::int64_t>(from.size()) - 1))];
   };
-  const std::string pe = fmt::format(
+  const std::string crossbar = fmt::format(
       "{{kind: crossbar, rows: {}, columns: {}, cell_bits: {}, active_rows: {}, weight_mapping: "
       "{}, slice_placement: {}, "
       "dac_bits: {}, adc_bits: 0, adcs: {}, t_adc: {} ns, t_read: {} ns, t_dac: {} ns, "
@@ -71,6 +90,7 @@ std::string random_chip(Rng& rng) {
       pick({"streamed", "staged"}),
       rng.uniform(1, 2),
       rng.uniform(1, 50));
+  const std::string pe = kind == "lut" ? random_lut(rng) : crossbar;
   const std::string fabric =
       pick({"{topology: mesh, flit_bits: 32 b, vc_buffer: 4, num_vcs: 2}",
             "{topology: mesh, flit_bits: 64 b, vc_buffer: 8, num_vcs: 4, link_latency: 2}",
@@ -193,7 +213,7 @@ Case random_case(std::uint64_t seed,
     Rng rng(seed * 1000 + attempt, "engine contract");
     CaseSpec spec;
     spec.network = random_network(rng);
-    spec.chip = random_chip(rng);
+    spec.chip = random_chip(rng, seed % 4 == 0 && !edit ? "lut" : "crossbar");
     if (edit) {
       spec.chip = edit(spec.chip);
     }

@@ -42,8 +42,9 @@ struct Case {
 /// Throws InputError when the case does not fit.
 Case make_case(const CaseSpec& spec);
 
-/// A small valid chip with buses, buffers, vector units and fabric drawn at random.
-std::string random_chip(Rng& rng);
+/// A small valid chip with PEs of a kind (crossbar or lut), buses, buffers, vector units and fabric
+/// drawn at random. PEs of the kind lut take 1 to 10 bits.
+std::string random_chip(Rng& rng, const std::string& kind = "crossbar");
 
 /// A chip on which nothing but the PEs takes time: `ideal` fabric without latency, unlimited bus,
 /// lanes, I/O, buffers.

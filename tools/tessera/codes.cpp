@@ -201,6 +201,10 @@ constexpr std::array kCodes{
              "The interconnect cannot be built: its grid is too small for the tiles, or parameters "
              "do not go with its topology.",
              "tiles: 9\nfabric: {width: 2, height: 2}"},
+    CodeInfo{"E-LUT-SPEC",
+             "Values of a look-up block contradict each other, for example a sum wider than the "
+             "adder.",
+             "adder_columns: 24\nsum_bits: 32"},
     CodeInfo{"E-MAP-BITS", "Weights and activations have 1 to 16 bits.", "default: {w_bits: 40}"},
     CodeInfo{"E-MAP-BUFFER",
              "The line buffers of the layers on a tile do not fit into its buffer even at the "

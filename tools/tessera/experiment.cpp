@@ -499,6 +499,8 @@ void set_bits(Experiment& experiment, const std::vector<LayerBits>& bits) {
     for (std::size_t id = 0; id < plan.network.layers.size(); ++id) {
       experiment.network.layers[id].in_signed = plan.network.layers[id].in_signed;
       experiment.network.layers[id].out_signed = plan.network.layers[id].out_signed;
+      experiment.network.layers[id].w_codes = plan.network.layers[id].w_codes;
+      experiment.network.layers[id].out_codes = plan.network.layers[id].out_codes;
     }
   }
 }

@@ -2,6 +2,8 @@
 // SPDX-FileCopyrightText: The Tessera authors
 #include "tools/tessera/integers.hpp"
 
+#include "workloads/quantization/compose.hpp"
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -73,7 +75,13 @@ IntegerModel integer_model(const Experiment& experiment) {
       calibrate(*experiment.model, images, std::min(spec.calibration_images, count));
   const std::vector<TensorScale> scales =
       choose_scales(plan, calibration, spec, experiment.given_scales);
-  return quantize_model(*experiment.model, plan, scales, spec);
+  IntegerModel model = quantize_model(*experiment.model, plan, scales, spec);
+  compose(
+      model,
+      [&model, &source = images](std::int64_t image) { return model.input(source(image)); },
+      std::min(spec.calibration_images, count),
+      static_cast<std::uint64_t>(spec.seed));
+  return model;
 }
 
 NetworkData network_data(const Experiment& experiment, const IntegerModel& model) {

@@ -216,7 +216,12 @@ ParameterSource IntegerModel::source() const {
 
 std::vector<std::int32_t> IntegerModel::input(std::span<const float> image) const {
   const Layer& layer = network.layers.front();
-  return quantize_tensor(image, scales.front(), layer.out_bits, layer.out_signed);
+  std::vector<std::int32_t> x =
+      quantize_tensor(image, scales.front(), layer.out_bits, layer.out_signed);
+  for (std::int32_t& v : x) {
+    v = encoded(v, layer);
+  }
+  return x;
 }
 
 std::vector<double> IntegerModel::real(LayerId layer, std::span<const std::int32_t> y) const {

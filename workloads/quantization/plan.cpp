@@ -23,6 +23,11 @@ bool is_weighted(const Layer& layer) {
   return layer.is_matrix() && !layer.has_dynamic_weights();
 }
 
+/// The layer clamps what it computes, and so may choose among fewer integers.
+bool may_have_codebook(LayerKind kind) {
+  return kind != LayerKind::concat && kind != LayerKind::layer_norm && kind != LayerKind::softmax;
+}
+
 /// The scale that the format of a layer's output says.
 std::optional<double> fixed_scale(const Layer& layer) {
   if (layer.kind == LayerKind::softmax) {
@@ -54,16 +59,15 @@ bool is_power_of_two(double x) {
 
 class Planner {
  public:
-  Planner(const FloatModel& model, const QuantizationSpec& spec) : model_(model) {
+  Planner(const FloatModel& model, const QuantizationSpec& spec) : model_(model), spec_(spec) {
     plan_.network = model.network;
-    spec_asymmetric_ = spec.asymmetric;
   }
 
   IntegerPlan run(const std::vector<LayerBits>& bits, bool input_signed) {
     plan_.network.layers[0].out_signed = input_signed;
     set_widths(plan_.network, bits);
     plan_.rules.resize(plan_.network.layers.size());
-    if (spec_asymmetric_) {
+    if (spec_.asymmetric) {
       find_asymmetric();
     }
     for (LayerId id = 0; id <= plan_.network.output(); ++id) {
@@ -77,6 +81,7 @@ class Planner {
         set_softmax(id);
       }
     }
+    declare_codebooks();
     return std::move(plan_);
   }
 
@@ -120,6 +125,29 @@ class Planner {
       }
       if (!rule(id).asymmetric) {
         rule(id).zero_step = 1;
+      }
+    }
+  }
+
+  /// How many codes weights and tensors have; which, quantize_model() and compose() find.
+  void declare_codebooks() {
+    for (LayerId id = 1; id <= plan_.network.output(); ++id) {
+      if (!is_weighted(at(id))) {
+        continue;
+      }
+      const std::size_t own = model_.parameters[static_cast<std::size_t>(id)].codebook.size();
+      at(id).w_codes = static_cast<int>(own > 0 ? static_cast<std::int64_t>(own) : spec_.codebook);
+      LayerId from = at(id).inputs[0];
+      while (keeps_format(at(from).kind)) {
+        from = at(from).inputs[0];
+      }
+      if (may_have_codebook(at(from).kind)) {
+        at(from).out_codes = static_cast<int>(spec_.input_codebook);
+      }
+    }
+    for (LayerId id = 1; id <= plan_.network.output(); ++id) {
+      if (keeps_format(at(id).kind)) {
+        at(id).out_codes = at(at(id).inputs[0]).out_codes;
       }
     }
   }
@@ -197,7 +225,7 @@ class Planner {
   }
 
   const FloatModel& model_;
-  bool spec_asymmetric_ = false;
+  const QuantizationSpec& spec_;
   IntegerPlan plan_;
 };
 

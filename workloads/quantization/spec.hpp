@@ -40,6 +40,7 @@ struct QuantizationSpec {
   WeightMethod weights = WeightMethod::mse;
   bool per_channel = true;
   std::int64_t codebook = 0;
+  std::int64_t input_codebook = 0;
   RangeMethod activations = RangeMethod::mse;
   double percentile = 99.99;
   bool asymmetric = false;
@@ -61,6 +62,11 @@ struct QuantizationSpec {
             .range(0, 256)
             .doc("number of different weights a layer may have, found by k-means; 0: as many as "
                  "its width has"),
+        field("input_codebook", &QuantizationSpec::input_codebook)
+            .range(0, 256)
+            .doc("number of different integers that the input of a conv, fc or linear layer may "
+                 "have, found by k-means on the calibration images; 0: as many as its width has")
+            .source("RAPIDNN, arXiv:1806.05794: u"),
         field("activations", &QuantizationSpec::activations)
             .doc("range of the tensors, from calibration images. max: nothing is clipped; "
                  "percentile: the outermost values are; mse, kl: as for weights"),

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// Non-adjacent form: a count as the fewest signed powers of two.
+///
+/// Source   G. W. Reitwiesner, "Binary arithmetic", 1960; README, "Kernel"
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace tessera::arch::lut {
+
+/// One digit: (negative ? -1 : 1) * 2^shift.
+struct SignedPower {
+  int shift = 0;
+  bool negative = false;
+};
+
+/// Digits of n >= 0, lowest first; n is their sum.
+[[nodiscard]] inline std::vector<SignedPower> naf(std::int64_t n) {
+  std::vector<SignedPower> digits;
+  for (int shift = 0; n != 0; ++shift, n /= 2) {
+    if (n % 2 != 0) {
+      const bool negative = n % 4 == 3;
+      digits.push_back({shift, negative});
+      n += negative ? 1 : -1;
+    }
+  }
+  return digits;
+}
+
+}  // namespace tessera::arch::lut
