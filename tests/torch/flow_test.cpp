@@ -90,27 +90,39 @@ TEST(Flow, OneCommandTrainsSearchesTunesAndSimulates) {
   EXPECT_EQ(rows_of(Json::parse(read_text(folder / "again/accuracy.json"))), rows);
 }
 
-TEST(Flow, AccuracyFallsWithConvertersAndSaysWhy) {
+/// Means over seeds, point by point.
+std::vector<double> sweep(const std::string& experiment, const std::string& out, const char* what) {
+  const Outcome got = run_program(
+      {"accuracy", experiment, "--out", out, "--images", "200", "--seeds", "4", "--sweep", what});
+  EXPECT_EQ(got.status, 0) << got.err;
+  std::vector<double> means;
+  for (const Json& point :
+       Json::parse(read_text(out + "/accuracy.json")).at("sweep").at("points")) {
+    means.push_back(point.at("mean"));
+  }
+  return means;
+}
+
+TEST(Flow, AccuracyFallsWithConvertersAndDevices) {
   const TempFolder folder;
   const Outcome trained =
       run_program({"train", experiment_in(folder), "--out", folder / "t", "--quiet"});
   ASSERT_EQ(trained.status, 0) << trained.err;
   const std::string given = experiment_in(folder, folder / "t/w8a8.npz");
-  const Outcome got = run_program({"accuracy",
-                                   given,
-                                   "--out",
-                                   folder / "a",
-                                   "--images",
-                                   "200",
-                                   "--seeds",
-                                   "2",
-                                   "--sweep",
-                                   "chip.tile.pe.adc_bits=3:7"});
-  ASSERT_EQ(got.status, 0) << got.err;
-  const Json json = Json::parse(read_text(folder / "a/accuracy.json"));
-  const auto& points = json.at("sweep").at("points");
-  ASSERT_EQ(points.size(), 5U);
-  EXPECT_LT(points.front().at("mean").get<double>() + 10, points.back().at("mean").get<double>());
+  constexpr double kNoise = 1.0;  // two of 200 images
+  const std::vector<double> bits = sweep(given, folder / "a", "chip.tile.pe.adc_bits=3:7");
+  ASSERT_EQ(bits.size(), 5U);
+  for (std::size_t i = 1; i < bits.size(); ++i) {
+    EXPECT_GE(bits[i] + kNoise, bits[i - 1]) << i + 3 << " bits";
+  }
+  EXPECT_LT(bits.front() + 10, bits.back());
+  const std::vector<double> sigma =
+      sweep(given, folder / "b", "chip.tile.pe.nonideal.variation=0.02,0.1,0.3,0.8");
+  ASSERT_EQ(sigma.size(), 4U);
+  for (std::size_t i = 1; i < sigma.size(); ++i) {
+    EXPECT_LE(sigma[i], sigma[i - 1] + kNoise) << i;
+  }
+  EXPECT_GT(sigma.front(), sigma.back() + 10);
   EXPECT_TRUE(fs::exists(folder / "a/sweep.csv"));
   EXPECT_TRUE(fs::exists(folder / "a/sweep.svg"));
   const std::string answers = read_text(folder / "a/answers.csv");

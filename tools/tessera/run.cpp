@@ -128,7 +128,10 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
     folder = std::make_unique<report::OutputFolder>(line.out.empty() ? "out/" + experiment.info.name
                                                                      : line.out);
   }
-  if (experiment.train && !experiment.model) {
+  const bool needs_weights = execution.functional != Functional::off ||
+                             (experiment.maps_first &&
+                              experiment.search.accuracy.source == mapper::AccuracyKind::measured);
+  if (experiment.train && !experiment.model && needs_weights) {
     train_weights(experiment, line);
   }
   FoundMapping found;

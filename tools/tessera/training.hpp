@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
 /// Training inside of other commands: `tessera run` on an experiment with `train:` and without
-/// weights trains first, searches on what was trained, fine-tunes with the widths it found, and
-/// simulates that.
+/// weights, but with use for them (a functional run, a search with measured accuracy), trains
+/// first, searches on what was trained, fine-tunes with the widths it found, and simulates that.
 ///
 /// Files    out/<experiment name>_train: the network before the search (stages that name their
 ///          widths); out/<experiment name>_tuned: after it (the stages from the first one on that
