@@ -147,7 +147,7 @@ TEST(LutNeuron, MoreIntegersThanCodesAreNoCodebook) {
   EXPECT_EQ(fired(Spec{}, c, false), 6);
   c.op.w_codes = 2;
   EXPECT_THROW(Block(Spec{}, c.op, c.weights), InternalError);
-  EXPECT_THROW(neuron(Spec{}, c.op, c.weights, c.x, 0), InternalError);
+  EXPECT_THROW(static_cast<void>(neuron(Spec{}, c.op, c.weights, c.x, 0)), InternalError);
 }
 
 TEST(LutNeuron, FiringRoundsAndWrapsAsTheCircuitDoes) {

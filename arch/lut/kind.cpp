@@ -54,7 +54,7 @@ class LutUnit final : public Unit {
 std::vector<Resource> make_resources(const Parts& parts) {
   std::vector<Resource> all(kNumResources);
   const auto set = [&all](ResourceIndex at, const char* name, const Part& part) {
-    all[at] = {name, 1, part.area, part.leakage};
+    all[static_cast<std::size_t>(at)] = {name, 1, part.area, part.leakage};
   };
   set(kCounters, "counters", parts.counters);
   set(kCrossbar, "crossbar", parts.crossbar);

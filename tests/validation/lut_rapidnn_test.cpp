@@ -81,8 +81,8 @@ TEST(Rapidnn, TwoBitCodesHaveSixteenProducts) {
   EXPECT_EQ(table_cells(Spec{}, matrix) / widths(Spec{}, 2, 2, 1).entry, 16);
 }
 
-/// About 5 KB per neuron suffice for the paper's six benchmarks: table and codes of the widest neuron
-/// of the dense ones (784 inputs) take less with codebooks of 32 and somewhat more with 64.
+/// About 5 KB per neuron suffice for the paper's six benchmarks: table and codes of the widest
+/// neuron of the dense ones (784 inputs) take less with codebooks of 32 and somewhat more with 64.
 TEST(Rapidnn, ANeuronTakesAFewKilobytes) {
   const auto bytes = [](int bits) {
     MatrixOp matrix;
