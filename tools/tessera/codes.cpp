@@ -404,7 +404,8 @@ constexpr std::array kCodes{
     CodeInfo{"E-TRAIN-PROGRAM",
              "Training and measured accuracy are the work of tessera-train, which stands beside "
              "tessera when libtorch was there as both were built.",
-             "tessera train, built with TESSERA_WITH_TORCH=OFF"},
+             "tessera train, built with TESSERA_WITH_TORCH=OFF",
+             "only a build without torch reports it"},
     CodeInfo{"E-TRAIN-REQUEST",
              "Standard input of tessera-train evaluate is no request: JSON with the matrix layers "
              "of the network in order, each with its widths.",
