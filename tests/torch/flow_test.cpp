@@ -95,9 +95,9 @@ std::vector<double> sweep(const std::string& experiment, const std::string& out,
   const Outcome got = run_program(
       {"accuracy", experiment, "--out", out, "--images", "200", "--seeds", "4", "--sweep", what});
   EXPECT_EQ(got.status, 0) << got.err;
+  const Json accuracy = Json::parse(read_text(out + "/accuracy.json"));
   std::vector<double> means;
-  for (const Json& point :
-       Json::parse(read_text(out + "/accuracy.json")).at("sweep").at("points")) {
+  for (const Json& point : accuracy.at("sweep").at("points")) {
     means.push_back(point.at("mean"));
   }
   return means;
