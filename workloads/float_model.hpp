@@ -16,6 +16,10 @@ struct FloatParameters {
   std::vector<float> bias;     ///< [groups * cols]; empty without bias
   /// When not empty: the values, ascending, that the weights may take; they lie on the nearest.
   std::vector<float> codebook;
+  /// Of the integers that the weights came as, `step_bits` wide: one step, or one per column.
+  /// Empty: quantization chooses.
+  std::vector<float> steps;
+  int step_bits = 0;
   float factor = 1.0F;   ///< softmax: what its operand is multiplied by, > 0
   float epsilon = 0.0F;  ///< layer_norm: added to the variance
 };

@@ -155,6 +155,14 @@ class Reader {
         p.codebook = floats(name + "/codebook", *codebook);
         std::sort(p.codebook.begin(), p.codebook.end());
       }
+      if (const Array* steps = find(name + "/steps")) {
+        p.steps = steps->count() == 1 ? floats(name + "/steps", *steps)
+                                      : shaped(name + "/steps", {shape[0] * shape[1]}, true);
+        if (std::any_of(p.steps.begin(), p.steps.end(), [](float v) { return v <= 0.0F; })) {
+          bad_.push_back(fmt::format("'{}/steps' has one that is not positive", name));
+        }
+        p.step_bits = static_cast<int>(scalar(name + "/step_bits", 1, 16).value_or(0.0));
+      }
     }
     constexpr double kSmallest = 1e-60;
     constexpr double kLargest = 1e60;
@@ -261,6 +269,12 @@ std::string model_file_bytes(const Network& network, const ModelFile& content) {
         arrays[name + "/codebook"] =
             data::make_array({std::ssize(p.codebook)}, std::span<const float>(p.codebook));
       }
+      if (!p.steps.empty()) {
+        const std::int64_t bits = p.step_bits;
+        arrays[name + "/steps"] =
+            data::make_array({std::ssize(p.steps)}, std::span<const float>(p.steps));
+        arrays[name + "/step_bits"] = data::make_array({}, std::span(&bits, 1));
+      }
     }
     if (network.layer(id).kind == LayerKind::softmax) {
       arrays[name + "/factor"] = data::make_array({}, std::span(&p.factor, 1));
@@ -282,6 +296,32 @@ std::string model_file_bytes(const Network& network, const ModelFile& content) {
     arrays[std::string(kMeta) + name] = number_array(value);
   }
   return data::write_npz(arrays);
+}
+
+std::vector<LayerBits> widths_in(const ModelFile& file, const Network& network) {
+  const auto width = [&](const std::string& name) {
+    const auto found = file.meta.find(name);
+    const bool good = found != file.meta.end() && found->second >= 1 && found->second <= 16;
+    return good ? static_cast<int>(found->second) : 0;
+  };
+  std::vector<LayerBits> bits;
+  for (const LayerId id : matrix_layers(network)) {
+    const std::string& name = network.layer(id).name;
+    bits.push_back({width("w_bits." + name), width("a_bits." + name)});
+    if (bits.back().w_bits == 0 || bits.back().a_bits == 0) {
+      return {};
+    }
+  }
+  return bits;
+}
+
+void note_widths(ModelFile& file, const Network& network, const std::vector<LayerBits>& bits) {
+  const std::vector<LayerId> ids = matrix_layers(network);
+  for (std::size_t k = 0; k < ids.size(); ++k) {
+    const std::string& name = network.layer(ids[k]).name;
+    file.meta["w_bits." + name] = bits[k].w_bits;
+    file.meta["a_bits." + name] = bits[k].a_bits;
+  }
 }
 
 }  // namespace tessera

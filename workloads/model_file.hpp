@@ -5,6 +5,8 @@
 /// Entries  <layer>/weights   float32 [groups, cols, rows]
 ///          <layer>/bias      float32 [groups * cols]; a layer without bias has none
 ///          <layer>/codebook  float32 [entries], optional
+///          <layer>/steps     float32 [1] or [groups * cols], optional: of the integers that the
+///            weights came as, <layer>/step_bits wide (int64)
 ///          <layer>/scale, <layer>/zero, <layer>/bits   optional: scale (float64) of the layer's
 ///            output tensor, its zero point (int64, default 0) and the width it is meant for
 ///            (int64, default: any); `input/...` for the images
@@ -18,6 +20,7 @@
 #include "sim/base/diagnostics.hpp"
 #include "workloads/float_model.hpp"
 #include "workloads/quantization/integer_model.hpp"
+#include "workloads/quantize.hpp"
 
 #include <map>
 #include <optional>
@@ -41,6 +44,13 @@ std::optional<ModelFile> read_model_file(const std::string& path,
 /// Weights and biases of a model that are not finite, one line per tensor: "'conv1/weights'[4] is
 /// nan".
 std::vector<std::string> bad_values(const FloatModel& model);
+
+/// Widths of the matrix layers that the weights were trained for (meta/w_bits.<layer> and
+/// meta/a_bits.<layer>, 1 to 16); none when the file does not say them all.
+std::vector<LayerBits> widths_in(const ModelFile& file, const Network& network);
+
+/// Notes them; one entry per matrix layer.
+void note_widths(ModelFile& file, const Network& network, const std::vector<LayerBits>& bits);
 
 /// The file's bytes, the same for the same content.
 std::string model_file_bytes(const Network& network, const ModelFile& content);

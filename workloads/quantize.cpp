@@ -428,6 +428,14 @@ void set_widths(Network& network, const std::vector<LayerBits>& per_matrix_layer
   }
 }
 
+std::vector<LayerBits> widths_of(const Network& network) {
+  std::vector<LayerBits> bits;
+  for (const LayerId id : matrix_layers(network)) {
+    bits.push_back({network.layer(id).w_bits, network.layer(id).a_bits});
+  }
+  return bits;
+}
+
 void quantize(Network& network, const std::vector<LayerBits>& per_matrix_layer) {
   set_widths(network, per_matrix_layer);
   Quantizer(network).run();

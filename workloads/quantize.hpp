@@ -45,6 +45,9 @@ struct LayerBits {
 /// One entry per matrix layer, in the order of matrix_layers().
 void quantize(Network& network, const std::vector<LayerBits>& per_matrix_layer);
 
+/// The widths that the matrix layers have.
+std::vector<LayerBits> widths_of(const Network& network);
+
 /// Widths and signs alone; scales are reset to 1.
 void set_widths(Network& network, const std::vector<LayerBits>& per_matrix_layer);
 

@@ -161,6 +161,71 @@ TEST(Flow, SensitivitiesAreTablesThatASearchReads) {
   }
 }
 
+TEST(Flow, ModelFilesBringTheirWidths) {
+  const TempFolder folder;
+  const Outcome trained = run_program({"train",
+                                       experiment_in(folder),
+                                       "--out",
+                                       folder / "t",
+                                       "--quiet",
+                                       "--set",
+                                       "train.stages=[{name: low, w_bits: 3, a_bits: 5}]"});
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  const std::string given = experiment_in(folder, folder / "t/low.npz");
+  const auto widths = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words{"run", given, "--json", "--out", folder / "r"};
+    words.insert(words.end(), more.begin(), more.end());
+    const Outcome got = run_program(words);
+    EXPECT_EQ(got.status, 0) << got.err;
+    const Json layer = Json::parse(got.out).at("layers").at(1);
+    return std::pair(layer.at("w_bits").get<int>(), layer.at("a_bits").get<int>());
+  };
+  EXPECT_EQ(widths({}), std::pair(3, 5));
+  EXPECT_EQ(widths({"--set", "mapping.default={w_bits: 6, a_bits: 7}"}), std::pair(6, 7));
+}
+
+/// Widths by the mapping itself, without a search; stages from the network in real numbers.
+TEST(Flow, MappingsGiveTheirWidthsToTraining) {
+  const TempFolder folder;
+  const std::string experiment = experiment_in(folder);
+  const std::vector<std::string> sets{
+      "--set",
+      "mapping.default={w_bits: 4, a_bits: 5}",
+      "--set",
+      "train.stages=[{name: low, w_bits: 2, a_bits: 2, epochs: 1}, {name: mapped, from: real, "
+      "epochs: 1}]"};
+  const auto with = [&](std::vector<std::string> words) {
+    words.insert(words.end(), sets.begin(), sets.end());
+    return run_program(words);
+  };
+  const Outcome got = with({"run", experiment, "--out", folder / "out"});
+  ASSERT_EQ(got.status, 0) << got.err;
+  EXPECT_THAT(got.out, HasSubstr("mapped  4/5"));
+  const Outcome whole = with({"train", experiment, "--out", folder / "whole"});
+  ASSERT_EQ(whole.status, 0) << whole.err;
+  EXPECT_TRUE(read_text(folder / "out_tuned/model.npz") == read_text(folder / "whole/model.npz"));
+}
+
+TEST(Flow, EmptySplitsAndLongSweepsAreRefused) {
+  const TempFolder folder;
+  const std::string experiment = experiment_in(folder);
+  const Outcome run = run_program({"run",
+                                   experiment,
+                                   "--out",
+                                   folder / "out",
+                                   "--set",
+                                   "data.split={train: 0.8, validation: 0.2}",
+                                   "--quiet"});
+  EXPECT_EQ(run.status, 2);
+  EXPECT_THAT(run.err, HasSubstr("E-DATA-EMPTY"));
+  const Outcome sweep = run_program({"accuracy",
+                                     experiment,
+                                     "--sweep",
+                                     "execution.seed=-9223372036854775808:9223372036854775807"});
+  EXPECT_EQ(sweep.status, 2);
+  EXPECT_THAT(sweep.err, HasSubstr("E-ACCURACY-SWEEP"));
+}
+
 TEST(Flow, TrainingSaysWhatIsMissing) {
   const TempFolder folder;
   const std::string path = folder / "none.yaml";

@@ -111,11 +111,7 @@ std::vector<float> fake_quantized(const Experiment& experiment,
   const fs::path weights = folder / "weights.npz";
   const fs::path answers = folder / "answers.npz";
   ModelFile file{experiment.model->parameters, experiment.given_scales, {}};
-  for (const LayerId id : matrix_layers(experiment.network)) {
-    const Layer& layer = experiment.network.layer(id);
-    file.meta["w_bits." + layer.name] = layer.w_bits;
-    file.meta["a_bits." + layer.name] = layer.a_bits;
-  }
+  note_widths(file, experiment.network, widths_of(experiment.network));
   files.add("weights.npz", model_file_bytes(experiment.network, file));
   files.commit();
   std::vector<std::string> words{"predict", experiment.path, "--quiet", "--split", options.split};
@@ -172,7 +168,10 @@ class Measurement {
   Accuracy run() {
     real();
     std::vector<float> fake;
-    if (options_.with_torch && train_program()) {
+    const std::vector<FloatParameters>& given = experiment_.model->parameters;
+    const bool chooses_integers = std::all_of(
+        given.begin(), given.end(), [](const FloatParameters& p) { return p.steps.empty(); });
+    if (chooses_integers && train_program()) {
       fake = fake_quantized(experiment_, options_, part_.count);
       std::vector<int> answers;
       const std::size_t classes = fake.size() / static_cast<std::size_t>(part_.count);
@@ -246,11 +245,11 @@ class Measurement {
     functional::Executor executor(
         program_, model_.network, experiment_.chip, fidelity, data_of(model_, part_), seed);
     auto outputs = executor.run_all(0, part_.count, options_.threads);
-    out_.matrix_layers = 0;
-    out_.conversion_layers = 0;
-    for (const functional::LayerPath& layer : executor.paths()) {
-      ++out_.matrix_layers;
-      out_.conversion_layers += layer.path == functional::Path::conversions ? 1 : 0;
+    if (fidelity == Fidelity::clipping) {
+      for (const functional::LayerPath& layer : executor.paths()) {
+        ++out_.matrix_layers;
+        out_.conversion_layers += layer.path == functional::Path::conversions ? 1 : 0;
+      }
     }
     return outputs;
   }
@@ -373,11 +372,12 @@ std::optional<Sweep> read_sweep(const std::string& text, Diagnostics& diagnostic
     const std::optional<std::int64_t> first = whole_number(values.substr(0, colon));
     const std::optional<std::int64_t> last = whole_number(values.substr(colon + 1));
     if (!first || !last || *first > *last ||
-        *last - *first >= static_cast<std::int64_t>(kMostSweepValues)) {
+        static_cast<std::uint64_t>(*last) - static_cast<std::uint64_t>(*first) >=
+            kMostSweepValues) {
       return fail(quote(values));
     }
-    for (std::int64_t v = *first; v <= *last; ++v) {
-      sweep.values.push_back(std::to_string(v));
+    for (std::int64_t k = 0; k <= *last - *first; ++k) {
+      sweep.values.push_back(std::to_string(*first + k));
     }
     return sweep;
   }
@@ -450,7 +450,7 @@ Program program_of(Experiment& experiment) {
 
 }  // namespace
 
-void require_weights(const Experiment& experiment) {
+void require_weights(const Experiment& experiment, const std::string& split) {
   Diagnostics diagnostics;
   if (!experiment.data) {
     (void)load_experiment_data(experiment, diagnostics);  // says what is missing
@@ -464,6 +464,13 @@ void require_weights(const Experiment& experiment) {
                          "tessera train makes a model.npz"));
   }
   diagnostics.throw_if_any();
+  if (!split.empty() && split_of(*experiment.images, split).count == 0) {
+    diagnostics.error(config::diagnose(experiment.root.get("data"),
+                                       "E-DATA-EMPTY",
+                                       "the split " + quote(split) + " has no images",
+                                       "at least one image"));
+    diagnostics.throw_if_any();
+  }
 }
 
 double AccuracyRow::mean() const {
@@ -540,7 +547,7 @@ int accuracy_experiment(const CommandLine& line, Diagnostics diagnostics) {
     experiment = load_experiment(line.names.front(), line.sets, diagnostics);
   }
   diagnostics.throw_if_any();
-  require_weights(experiment);
+  require_weights(experiment, line.split);
   report::OutputFolder folder(line.out.empty() ? "out/" + experiment.info.name + "_accuracy"
                                                : line.out);
   AccuracyOptions options;
@@ -549,32 +556,27 @@ int accuracy_experiment(const CommandLine& line, Diagnostics diagnostics) {
   options.seeds = line.seeds;
   options.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   options.sets = line.sets;
-  if (split_of(*experiment.images, options.split).count == 0) {
-    Diagnostics empty;
-    empty.error(config::diagnose(experiment.root.get("data"),
-                                 "E-DATA-EMPTY",
-                                 "the split " + quote(options.split) + " has no images",
-                                 "at least one image"));
-    empty.throw_if_any();
-  }
   const Program program = program_of(experiment);
   const Accuracy accuracy = measure_accuracy(experiment, program, options);
 
   std::vector<SweepPoint> points;
   if (sweep) {
-    // All values are read before any is measured.
-    std::vector<Experiment> all;
-    Diagnostics problems;
-    for (const std::string& value : sweep->values) {
+    // All values are checked before any is measured; one at a time is held.
+    const auto with = [&](const std::string& value) {
       std::vector<std::string> sets = line.sets;
       sets.push_back(sweep->path + "=" + value);
-      all.push_back(load_experiment(line.names.front(), sets, problems));
-    }
-    problems.throw_if_any();
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      const Program changed = program_of(all[i]);
-      Accuracy of = Measurement(all[i], changed, options).run_chip();
-      points.push_back({sweep->values[i], std::move(of.rows.back())});
+      Diagnostics problems;
+      Experiment one = load_experiment(line.names.front(), sets, problems);
+      problems.throw_if_any();
+      require_weights(one, options.split);
+      return one;
+    };
+    std::for_each(sweep->values.begin(), sweep->values.end(), with);
+    for (const std::string& value : sweep->values) {
+      Experiment changed = with(value);
+      const Program its = program_of(changed);
+      Accuracy of = Measurement(changed, its, options).run_chip();
+      points.push_back({value, std::move(of.rows.back())});
     }
   }
 

@@ -4,7 +4,9 @@
 /// images, from real numbers down to the chip, and what each step costs.
 ///
 /// Rows     real      the network in real numbers (FloatExecutor)
-///          fake      fake-quantized by torch (tessera-train predict); left out without torch
+///          fake      fake-quantized by torch (tessera-train predict); left out without torch, and
+///          for quantized files, whose integers
+///                    torch does not see
 ///          integer   the golden integer executor
 ///          ideal     the mapped chip with unlimited converters: the integers, bit for bit
 ///          clipping  converters clip as wide as they are
@@ -57,7 +59,6 @@ struct AccuracyOptions {
   std::int64_t images = 0;  ///< 0: all
   std::int64_t seeds = 3;
   int threads = 1;
-  bool with_torch = true;
   std::vector<std::string> sets;  ///< for tessera-train, which reads the experiment itself
 };
 
@@ -66,8 +67,8 @@ Accuracy measure_accuracy(const Experiment& experiment,
                           const Program& program,
                           const AccuracyOptions& options);
 
-/// Throws E-ACCURACY-WEIGHTS, and what the images lack.
-void require_weights(const Experiment& experiment);
+/// Throws E-ACCURACY-WEIGHTS, and what the images lack; E-DATA-EMPTY when `split` has none.
+void require_weights(const Experiment& experiment, const std::string& split = {});
 
 /// The table of rows.
 std::string accuracy_text(const Accuracy& accuracy);

@@ -57,6 +57,9 @@ void read_parameters(const config::Node& node, Experiment& experiment, Diagnosti
   if (auto file = read_model_file(*path, experiment.network, node.at(), diagnostics)) {
     experiment.model = FloatModel{experiment.network, std::move(file->parameters)};
     experiment.given_scales = std::move(file->scales);
+    if (std::vector<LayerBits> bits = widths_in(*file, experiment.network); !bits.empty()) {
+      experiment.bits_from_file = std::move(bits);
+    }
   }
 }
 
@@ -124,6 +127,7 @@ Network read_network_section(const config::Node& node,
       experiment.bits_from_file = std::move(imported->bits);
     }
     experiment.notes = std::move(imported->notes);
+    experiment.given_scales = std::move(imported->scales);
     experiment.model = FloatModel{imported->network, std::move(imported->parameters)};
     std::vector<std::string> bad = bad_values(*experiment.model);
     if (!bad.empty()) {
@@ -480,10 +484,7 @@ void give_weights(Experiment& experiment, const std::string& path, Diagnostics& 
   if (!file) {
     return;
   }
-  std::vector<LayerBits> bits;
-  for (const LayerId id : matrix_layers(experiment.network)) {
-    bits.push_back({experiment.network.layer(id).w_bits, experiment.network.layer(id).a_bits});
-  }
+  const std::vector<LayerBits> bits = widths_of(experiment.network);
   experiment.model = FloatModel{experiment.network, std::move(file->parameters)};
   experiment.given_scales = std::move(file->scales);
   experiment.weights_file = path;

@@ -61,10 +61,7 @@ std::pair<FloatImageSource, std::int64_t> calibration_images(const Experiment& e
 
 IntegerModel integer_model(const Experiment& experiment) {
   const Network& network = experiment.network;
-  std::vector<LayerBits> bits;
-  for (const LayerId id : matrix_layers(network)) {
-    bits.push_back({network.layer(id).w_bits, network.layer(id).a_bits});
-  }
+  const std::vector<LayerBits> bits = widths_of(network);
   const QuantizationSpec& spec = experiment.quantization;
   const IntegerPlan plan = plan_integers(*experiment.model, bits, spec, experiment.input_signed);
   Diagnostics diagnostics;

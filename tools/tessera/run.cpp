@@ -129,10 +129,14 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
                                                                      : line.out);
   }
   const bool needs_weights = execution.functional != Functional::off ||
+                             execution.accuracy_images > 0 ||
                              (experiment.maps_first &&
                               experiment.search.accuracy.source == mapper::AccuracyKind::measured);
   if (experiment.train && !experiment.model && needs_weights) {
     train_weights(experiment, line);
+  }
+  if (execution.accuracy_images > 0) {
+    require_weights(experiment, "test");
   }
   FoundMapping found;
   if (experiment.maps_first) {

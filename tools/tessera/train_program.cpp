@@ -68,7 +68,11 @@ int call_train_program(const std::vector<std::string>& arguments, bool silent) {
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 70;
+  if (!WIFEXITED(status)) {
+    std::fprintf(stderr, "tessera-train was killed by signal %d\n", WTERMSIG(status));
+    return 70;
+  }
+  return WEXITSTATUS(status);
 }
 
 std::string evaluate_command(const Experiment& experiment,

@@ -67,7 +67,7 @@ int train_experiment(const CommandLine& line, const Diagnostics& diagnostics) {
 void train_weights(Experiment& experiment, const CommandLine& line) {
   std::vector<std::string> words = train_words(experiment.path, line);
   words.insert(words.end(), {"--part", "fixed"});
-  train_part(experiment, line, std::move(words), folder_of(experiment, line, "_train"));
+  train_part(experiment, line, std::move(words), folder_of(experiment, line, "_start"));
 }
 
 void tune_weights(Experiment& experiment, const CommandLine& line, const Mapping& mapping) {
@@ -81,9 +81,13 @@ void tune_weights(Experiment& experiment, const CommandLine& line, const Mapping
   files.commit();
   std::vector<std::string> words = train_words(experiment.path, line);
   words.insert(words.end(), {"--part", "mapped", "--model", experiment.weights_file});
-  words.insert(
-      words.end(),
-      {"--set", "mapping.file=" + fs::absolute(fs::path(folder) / "mapping.yaml").string()});
+  const fs::path real = fs::path(experiment.weights_file).parent_path() / "real.npz";
+  if (fs::exists(real)) {
+    words.insert(words.end(), {"--real", real.string()});
+  }
+  const std::string file = fs::absolute(fs::path(folder) / "mapping.yaml").string();
+  words.insert(words.end(), {"--set", "mapping=null"});
+  words.insert(words.end(), {"--set", "mapping={file: \"" + file + "\"}"});
   train_part(experiment, line, std::move(words), folder);
 }
 

@@ -4,10 +4,10 @@
 /// weights, but with use for them (a functional run, a search with measured accuracy), trains
 /// first, searches on what was trained, fine-tunes with the widths it found, and simulates that.
 ///
-/// Files    out/<experiment name>_train: the network before the search (stages that name their
+/// Files    out/<experiment name>_start: the network before the search (stages that name their
 ///          widths); out/<experiment name>_tuned: after it (the stages from the first one on that
-///          takes the mapping's). Given --out DIR, DIR_train and DIR_tuned. Interrupted, both go on
-///          where they were
+///          takes the mapping's). Given --out DIR, DIR_start and DIR_tuned. An interrupted training
+///          goes on where it was
 /// Errors   InputError with the exit status of tessera-train, which says what is wrong itself
 #pragma once
 

@@ -39,6 +39,8 @@ int run(int argc, char** argv) {
   add_common(*train, line);
   train->add_option("--out", line.out, "folder for the results")->type_name("DIR");
   train->add_flag("--fresh", line.fresh, "do not go on from a checkpoint");
+  train->add_option("--real", line.real, "where stages `from: real` start; default: --model")
+      ->type_name("FILE");
   train
       ->add_option(
           "--part",

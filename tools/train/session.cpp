@@ -104,16 +104,6 @@ struct Finished {
   }
 };
 
-/// Widths of the matrix layers by the experiment's mapping.
-std::vector<LayerBits> experiment_bits(const Experiment& experiment) {
-  std::vector<LayerBits> out;
-  for (const LayerId id : matrix_layers(experiment.network)) {
-    const Layer& layer = experiment.network.layer(id);
-    out.push_back({layer.w_bits, layer.a_bits});
-  }
-  return out;
-}
-
 std::string widths_text(const std::vector<LayerBits>& bits) {
   if (std::all_of(bits.begin(), bits.end(), [&](LayerBits b) { return b == bits.front(); })) {
     return fmt::format("{}/{}", bits.front().w_bits, bits.front().a_bits);
@@ -165,7 +155,7 @@ class Training {
       content_ = *session_.weights;
     }
     const std::size_t before = spec.epochs > 0 ? 1 : 0;
-    const ModelFile real = content_;
+    const ModelFile real = line_.real.empty() ? content_ : read_stage(line_.real);
     for (std::size_t k = 0; k < spec.stages.size(); ++k) {
       const train::StageSpec& stage = spec.stages[k];
       if (finished_.size() > before + k) {
@@ -205,7 +195,7 @@ class Training {
     const train::StageOptions options = train::integer_stage(session_.train(), stage);
     const FloatModel start = model_in(content_);
     const std::vector<LayerBits> bits =
-        train::bits_of(stage, session_.experiment.network, experiment_bits(session_.experiment));
+        train::bits_of(stage, session_.experiment.network, widths_of(session_.experiment.network));
     const train::IntegerStage integers = train::integer_plan(start,
                                                              bits,
                                                              session_.experiment.quantization,
@@ -219,12 +209,7 @@ class Training {
     train_with(trainer, options, stage.name, widths_text(bits));
     const train::QuantPlan learned = trainer.plan();
     content_ = {trainer.model().parameters, train::scales_in(learned), {}};
-    const std::vector<LayerId> ids = matrix_layers(session_.experiment.network);
-    for (std::size_t k = 0; k < ids.size(); ++k) {
-      const std::string& name = session_.experiment.network.layer(ids[k]).name;
-      content_.meta["w_bits." + name] = bits[k].w_bits;
-      content_.meta["a_bits." + name] = bits[k].a_bits;
-    }
+    note_widths(content_, session_.experiment.network, bits);
     close_stage(trainer,
                 stage.name,
                 widths_text(bits),
@@ -298,13 +283,15 @@ class Training {
   }
 
   void load_stage(const std::string& name) {
+    content_ = read_stage((path_ / (name + ".npz")).string());
+  }
+
+  [[nodiscard]] ModelFile read_stage(const std::string& path) const {
     Diagnostics diagnostics;
-    std::optional<ModelFile> file = read_model_file((path_ / (name + ".npz")).string(),
-                                                    session_.experiment.network,
-                                                    session_.experiment.root.at(),
-                                                    diagnostics);
+    std::optional<ModelFile> file = read_model_file(
+        path, session_.experiment.network, session_.experiment.root.at(), diagnostics);
     diagnostics.throw_if_any();
-    content_ = std::move(*file);
+    return std::move(*file);
   }
 
   [[nodiscard]] data::Arrays checkpoint() const {
@@ -446,19 +433,11 @@ FloatModel Session::model() const {
 }
 
 std::vector<LayerBits> Session::bits() const {
-  std::vector<LayerBits> out = experiment_bits(experiment);
-  const std::vector<LayerId> ids = matrix_layers(experiment.network);
-  for (std::size_t k = 0; weights && k < ids.size(); ++k) {
-    const std::string& name = experiment.network.layer(ids[k]).name;
-    const auto w = weights->meta.find("w_bits." + name);
-    const auto a = weights->meta.find("a_bits." + name);
-    const auto is_width = [](double bits) { return bits >= 1 && bits <= 16; };
-    if (w != weights->meta.end() && a != weights->meta.end() && is_width(w->second) &&
-        is_width(a->second)) {
-      out[k] = {static_cast<int>(w->second), static_cast<int>(a->second)};
-    }
+  std::vector<LayerBits> out;
+  if (weights) {
+    out = widths_in(*weights, experiment.network);
   }
-  return out;
+  return out.empty() ? widths_of(experiment.network) : out;
 }
 
 Session open_session(const TrainLine& line, bool trains, bool needs_weights) {
@@ -522,7 +501,7 @@ std::map<std::string, std::string> identity_of(const Session& session) {
        fmt::format("{:016x}\n",
                    digest(session.data.test,
                           digest(session.data.validation, digest(session.data.train, fnv1a("")))))},
-      {"mapping", widths_text(experiment_bits(experiment))},
+      {"mapping", widths_text(widths_of(experiment.network))},
       {"quantization", plain_dump(experiment.root.get("quantization"))},
       {"train", plain_dump(experiment.root.get("train"))},
   };

@@ -34,6 +34,7 @@ struct TrainLine {
   std::vector<std::string> sets;
   std::string out;
   std::string model;  ///< file of trained weights
+  std::string real;   ///< what stages from the network in real numbers start from; empty: model
   std::string cache;  ///< folder of accuracies measured before
   std::string split = "test";
   /// Of the stages: all; fixed: those before the first one that takes the mapping's widths; mapped:

@@ -98,6 +98,7 @@ class Converter {
     names_.insert(layer.name);
     out_.network.layers.push_back(layer);
     out_.parameters.emplace_back();
+    out_.scales.emplace_back();
     out_.values.push_back(kNoValue);
     View view = dims.size() == 4 || is_row ? image_view(0, layer.out, dims.size())
                                            : token_view(0, layer.out);
@@ -165,6 +166,7 @@ class Converter {
     out_.network.layers.push_back(std::move(layer));
     out_.parameters.emplace_back();
     out_.values.push_back(kNoValue);
+    out_.scales.emplace_back();
     return id;
   }
 
@@ -363,6 +365,35 @@ class Converter {
     bits.w_bits = format ? format->bits : 8;
     bits.a_bits = x.bits > 0 ? x.bits : 8;
     add_bits(bits, format.has_value() || x.bits > 0);
+    const auto cols = static_cast<std::size_t>(out_.network.layers.back().out.channels);
+    if (format && format->is_signed && format->zero_point == 0 && x.is_plain() &&
+        (format->scale.size() == 1 || format->scale.size() == cols) &&
+        std::all_of(format->scale.begin(), format->scale.end(), is_step)) {
+      out_.parameters.back().steps = format->scale;
+      out_.parameters.back().step_bits = format->bits;
+    }
+    set_scale(x);
+  }
+
+  static bool is_step(float v) { return v >= 1e-30F && v <= 1e30F; }
+
+  /// The scale of the tensor that a matrix reads, as the file quantizes it.
+  void set_scale(const View& x) {
+    LayerId id = x.layer;
+    while (keeps_format(out_.network.layer(id).kind)) {
+      id = out_.network.layer(id).inputs[0];
+    }
+    std::optional<GivenScale>& scale = out_.scales[static_cast<std::size_t>(id)];
+    // Without sign and zero point, a tensor that is signed here would lose half of its range.
+    const Layer& owner = out_.network.layer(id);
+    const bool fits = x.is_signed || x.zero != 0 || owner.kind == LayerKind::input ||
+                      owner.kind == LayerKind::softmax || owner.activation == Activation::relu ||
+                      owner.activation == Activation::relu6 ||
+                      owner.activation == Activation::sigmoid;
+    if (fits && x.bits > 0 && x.bits <= 16 && is_step(x.step) && x.is_plain() &&
+        (!scale || scale->bits < x.bits)) {
+      scale = GivenScale{{x.step, x.zero}, x.bits};
+    }
   }
 
   void add_bits(LayerBits bits, bool from_file) {
@@ -525,6 +556,8 @@ class Converter {
     layer.has_bias = false;
     const LayerId id = append(std::move(layer));
     add_bits({b.bits > 0 ? b.bits : 8, a.bits > 0 ? a.bits : 8}, a.bits > 0 || b.bits > 0);
+    set_scale(a);
+    set_scale(b);
     const Shape& y = shape(id);
     View view = reshaped(token_view(id, y), {1, y.positions(), heads, y.channels / heads});
     view = transposed(std::move(view), {0, 2, 1, 3});
@@ -588,6 +621,9 @@ class Converter {
     const LayerId id = append(std::move(layer));
     View y = image_view(id, shape(id), x.axes.size());
     y.bits = kind == LayerKind::max_pool ? x.bits : 0;
+    y.step = x.step;
+    y.zero = x.zero;
+    y.is_signed = x.is_signed;
     set(std::move(y));
   }
 
@@ -901,6 +937,14 @@ class Converter {
                          (std::int64_t{1} << (view.bits - 1)) - 1 < high
                    : (std::int64_t{1} << view.bits) - 1 < high) {
       ++view.bits;
+    }
+    const Tensor* step = constant(1);
+    const Tensor* zero = constant(2);
+    view.step = step != nullptr && step->floats.size() == 1 ? step->floats[0] : 0.0F;
+    view.zero = zero != nullptr && zero->ints.size() == 1 ? zero->ints[0] : 0;
+    view.is_signed = low < 0;
+    if (view.is_signed && view.zero != 0) {
+      view.step = 0.0F;  // integers of ours with a zero point have no sign
     }
     set(std::move(view));
   }

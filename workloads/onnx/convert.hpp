@@ -19,6 +19,7 @@
 #include "workloads/network.hpp"
 #include "workloads/onnx/graph.hpp"
 #include "workloads/onnx/read.hpp"
+#include "workloads/quantization/integer_model.hpp"
 #include "workloads/quantize.hpp"
 
 #include <optional>
@@ -30,8 +31,10 @@ namespace tessera::onnx {
 struct Imported : FloatModel {
   std::vector<ValueId>
       values;  ///< per layer; what the float graph computes there, kNoValue for slices
-  std::vector<LayerBits> bits;       ///< per matrix layer; 8 where the file does not say
-  bool has_bits = false;             ///< the file quantizes
+  std::vector<LayerBits> bits;  ///< per matrix layer; 8 where the file does not say
+  bool has_bits = false;        ///< the file quantizes
+  /// Per layer, of its output tensor, where the file quantizes what a matrix reads.
+  std::vector<std::optional<GivenScale>> scales;
   std::vector<std::string> notes;    ///< what the network leaves out
   std::int64_t file_parameters = 0;  ///< numbers in the file's initializers that are used
 };

@@ -226,6 +226,29 @@ TEST(Convert, ExportedNetworks) {
   EXPECT_EQ(vit.notes.size(), 2U);
 }
 
+/// Scales that a file brings become those of the integers.
+TEST(Convert, QuantizedFilesKeepTheirIntegers) {
+  Diagnostics diagnostics;
+  const std::optional<Imported> net = import_network(
+      std::string(TESSERA_SOURCE_DIR) + "/tests/data/onnx/qcdq.onnx", {}, diagnostics);
+  ASSERT_TRUE(net) << diagnostics.render();
+  ASSERT_EQ(net->scales.size(), 2U);
+  ASSERT_TRUE(net->scales[0]);
+  EXPECT_EQ(net->scales[0]->scale, (TensorScale{0.5, 0}));
+  EXPECT_EQ(net->scales[0]->bits, 8);
+  EXPECT_FALSE(net->scales[1]);
+  const QuantizationSpec spec;
+  const IntegerPlan plan = plan_integers(*net, net->bits, spec, true);
+  const FloatImageSource images = [](std::int64_t) { return std::vector<float>(4, 30.0F); };
+  const IntegerModel model = quantize_model(
+      *net, plan, choose_scales(plan, calibrate(*net, images, 1), spec, net->scales), spec);
+  EXPECT_EQ(model.scales[0].scale, 0.5);
+  EXPECT_EQ(model.input(std::vector<float>{30.0F, -7.5F, 0.2F, 100.0F}),
+            (std::vector<std::int32_t>{60, -15, 0, 127}));
+  // [4][2] in the file, by column here; -8 is none of four symmetric bits.
+  EXPECT_EQ(model.parameters[1].weights, (std::vector<std::int32_t>{1, 3, -5, -7, 2, 4, -6, -7}));
+}
+
 /// LeNet-5 with its own weights at 8 bits: the golden integer executor stays within 1 % of the
 /// spread of PyTorch's outputs.
 TEST(Convert, QuantizedWeightsKeepTheOutput) {

@@ -347,7 +347,12 @@ void make_linear(Graph& graph) {
     for (float& v : bias) {
       v *= beta;
     }
-    const std::optional<Format> format = graph.value(node.inputs[1]).format;
+    std::optional<Format> format = graph.value(node.inputs[1]).format;
+    if (format) {
+      for (float& v : format->scale) {
+        v *= alpha;
+      }
+    }
     const ValueId w =
         add_constant(graph, node.name + ".weight", float_tensor({rows, cols}, std::move(weights)));
     graph.value(w).format = format;

@@ -34,6 +34,9 @@ struct View {
   std::vector<float> shift;  ///< per channel, still to be added after the scale; empty: 0
   bool is_open = false;      ///< nobody else reads the layer: an activation may join it
   int bits = 0;              ///< width the file gives the values; 0 when it does not say
+  float step = 0.0F;         ///< real value of one of their integers; 0 when it does not say
+  std::int64_t zero = 0;     ///< the integer that stands for 0
+  bool is_signed = false;    ///< of those integers
 
   [[nodiscard]] bool is_plain() const { return scale.empty() && shift.empty(); }
 

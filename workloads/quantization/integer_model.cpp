@@ -95,7 +95,16 @@ class Quantization {
 
     LayerParameters& p = out_.parameters[index];
     std::vector<WeightScale> scales;
-    if (from.codebook.empty() && spec_.codebook == 0) {
+    const bool keeps_steps = from.step_bits == layer.w_bits &&
+                             (from.steps.size() == 1 || (from.steps.size() == columns && !is_raw));
+    if (keeps_steps && from.codebook.empty() && spec_.codebook == 0) {
+      // As weight_scales(): a multiplier keeps 8 bits.
+      const float most = *std::max_element(from.steps.begin(), from.steps.end());
+      for (const float step : from.steps) {
+        scales.push_back({std::max(step, most / 256.0F), -1.0});
+      }
+      p.weights = quantize_weights(from.weights, scales, layer.w_bits);
+    } else if (from.codebook.empty() && spec_.codebook == 0) {
       scales = weight_scales(from.weights,
                              m.groups * m.cols,
                              layer.w_bits,

@@ -36,9 +36,12 @@ IntegerStage integer_plan(const FloatModel& model,
   if (!out.integers.problems.empty()) {
     return out;
   }
-  const std::int64_t count = std::min(quantization.calibration_images, data.train.count);
+  const data::Images& images = data.train.count > 0        ? data.train
+                               : data.validation.count > 0 ? data.validation
+                                                           : data.test;
+  const std::int64_t count = std::min(quantization.calibration_images, images.count);
   const Calibration calibration = calibrate(
-      model, [&](std::int64_t image) { return image_of(data.train, image); }, count);
+      model, [&](std::int64_t image) { return image_of(images, image); }, count);
   out.plan = make_plan(model,
                        out.integers,
                        choose_scales(out.integers, calibration, quantization, given),
