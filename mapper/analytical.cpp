@@ -28,6 +28,10 @@
 /// does not wait for (the slack): positions that strides leave out, and the part of a PE's interval
 /// that comes after its result.
 ///
+/// Where a firing's time depends on its data, the bounds take Model::least_cost and the estimate
+/// Model::fire_cost. Firings of a PE then start more or less early, but a resource still does one
+/// after the other, so that the k-th successor ends at least k times its least hold later.
+///
 /// Serial: parts take turns, and a part has one firing in progress. So one image takes at least the
 /// sum over parts of firings times the time until a firing's result is taken.
 #include "mapper/analytical.hpp"
@@ -210,6 +214,8 @@ struct Table {
     std::int64_t elements = 0;
     std::int64_t latency = 0;
     std::int64_t interval = 0;
+    std::int64_t least_latency = 0;  ///< of all data
+    std::int64_t least_interval = 0;
     std::int64_t write_bits = 0;
     std::int64_t write = 0;
   };
@@ -236,10 +242,15 @@ Table cut(const Network& network, const Model& model, LayerId id, int w_bits, in
   table.pieces.reserve(layout.fragments.size());
   std::map<std::tuple<int, std::int64_t, std::int64_t>, int> columns;
   std::map<std::pair<int, std::int64_t>, int> rows;
-  std::map<Op, std::pair<Cost, Cost>> costs;
+
+  struct Costs {
+    Cost fire, least, write;
+  };
+
+  std::map<Op, Costs> costs;
   const Fragment* before = nullptr;
   Op op_before;
-  std::pair<Cost, Cost> cost;
+  Costs cost;
   for (const Fragment& f : layout.fragments) {
     Table::Piece piece;
     piece.row = rows.try_emplace({f.group, f.row}, static_cast<int>(rows.size())).first->second;
@@ -252,15 +263,19 @@ Table cut(const Network& network, const Model& model, LayerId id, int w_bits, in
     if (before == nullptr || op != op_before) {
       const auto [found, fresh] = costs.try_emplace(op);
       if (fresh) {
-        found->second = {model.fire_cost(op), model.fire_cost(model.op(OpCode::write, matrix, f))};
+        found->second = {model.fire_cost(op),
+                         model.least_cost(op),
+                         model.fire_cost(model.op(OpCode::write, matrix, f))};
       }
       cost = found->second;
       op_before = op;
     }
-    piece.latency = cost.first.latency.value;
-    piece.interval = cost.first.interval.value;
+    piece.latency = cost.fire.latency.value;
+    piece.interval = cost.fire.interval.value;
+    piece.least_latency = cost.least.latency.value;
+    piece.least_interval = cost.least.interval.value;
     piece.write_bits = std::int64_t{op.rows} * op.cols * op.w_bits;
-    piece.write = cost.second.latency.value;
+    piece.write = cost.write.latency.value;
     table.pieces.push_back(piece);
     before = &f;
   }
@@ -280,6 +295,8 @@ struct Part {
   std::int64_t covered = 0;  ///< different output channels
   std::int64_t latency = 0;
   std::int64_t interval = 0;
+  std::int64_t least_latency = 0;  ///< of all data
+  std::int64_t least_interval = 0;
   std::int64_t write_bits = 0;
   std::int64_t write = 0;
 
@@ -289,6 +306,8 @@ struct Part {
     elements += piece.elements;
     latency = std::max(latency, piece.latency);
     interval = std::max(interval, piece.interval);
+    least_latency = std::max(least_latency, piece.least_latency);
+    least_interval = std::max(least_interval, piece.least_interval);
     write_bits += piece.write_bits;
     write = std::max(write, piece.write);
   }
@@ -824,24 +843,26 @@ struct Analyzer::Impl {
           vector_cycles(arch::tile::accumulate_ops(part.elements) + (alone ? stage.final_ops : 0));
       const std::int64_t taken =
           in + read_latency + part.latency + result + vector + vector_latency;
+      const std::int64_t least_taken = taken - part.latency + part.least_latency;
       const std::int64_t away = part.tile == home ? 0 : travel(part.tile, home, partial_bits);
       slowest = std::max(slowest, taken + away + together);
-      quickest = std::min(quickest, taken + away + together);
+      quickest = std::min(quickest, least_taken + away + together);
       out.input = std::max(out.input, Cycles(in + read_latency));
       out.array = std::max(out.array, Cycles(part.latency));
       out.output = std::max(out.output, Cycles(result + away));
       out.vector = std::max(out.vector, Cycles(vector + vector_latency + together));
 
       Pace& bound = work.bound;
-      bound.interval = std::min(bound.interval, std::max({part.interval, in, result, vector}));
-      bound.taken = std::min(bound.taken, taken);
+      bound.interval =
+          std::min(bound.interval, std::max({part.least_interval, in, result, vector}));
+      bound.taken = std::min(bound.taken, least_taken);
       work.estimate.interval =
           std::max({work.estimate.interval, part.interval, ceil_div(taken, registers)});
       if (needed > 0) {
-        most_pe = std::max(most_pe, firings * part.interval);
+        most_pe = std::max(most_pe, firings * part.least_interval);
         slack_pe = std::max(slack_pe,
-                            (firings - needed) * part.interval +
-                                std::max<std::int64_t>(0, part.interval - part.latency));
+                            (firings - needed) * part.least_interval +
+                                std::max<std::int64_t>(0, part.interval - part.least_latency));
       }
       work.ends.push_back(part.tile);
       bus.add(ix(part.tile), firings * (in + result), needed * (in + result));
@@ -1263,6 +1284,7 @@ struct Analyzer::Impl {
           const std::int64_t taken =
               in + read_latency + piece.latency + result + vector + vector_latency;
           position += taken;
+          least += taken - piece.latency + piece.least_latency;
           last_piece = taken;
           layer.input += Cycles(in + read_latency);
           layer.array += Cycles(piece.latency);
@@ -1279,8 +1301,8 @@ struct Analyzer::Impl {
           }
         }
         last_at = tile_of_piece(pieces - 1);
-        least = stage.positions * position;
-        total = layer.weights.value + least + hops;
+        least *= stage.positions;
+        total = layer.weights.value + stage.positions * position + hops;
         if (pieces > 1) {
           const std::int64_t combine =
               vector_cycles(arch::tile::accumulate_ops(arriving) + stage.final_ops);

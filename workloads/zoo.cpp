@@ -65,6 +65,15 @@ void vgg_convs(Builder& b, const std::vector<int>& plan, bool batch_norm) {
   }
 }
 
+Network vgg7() {
+  // Convolutions 128x2-256x2-512x2 and a dense layer of 1024, as networks with ternary weights are
+  // compared on CIFAR (Li and Liu, 2016); an assumption.
+  Builder b("vgg7", {32, 32, 3});
+  vgg_convs(b, {128, 128, 0, 256, 256, 0, 512, 512, 0}, true);
+  dense_stack(b, {1024, 10});
+  return b.build();
+}
+
 Network vgg9() {
   // Convolutions 64x2-128x2-256x2; the paper that uses it names no widths, so the fully connected
   // layers (1024-1024-10) are an assumption.
@@ -336,6 +345,7 @@ const std::vector<Entry>& entries() {
          return mlp_network("mlp", 784, {1024, 4096, 4096, 1024, 10});
        }},
       {"lenet5", lenet5},
+      {"vgg7", vgg7},
       {"vgg9", vgg9},
       {"vgg11", vgg11},
       {"vgg16", vgg16},

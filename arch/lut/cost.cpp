@@ -129,4 +129,36 @@ Cost fire_cost(const Spec& spec, const Clock& clock, const Op& op) {
   return cost;
 }
 
+Cost least_cost(const Spec& spec, const Clock& clock, const Op& op) {
+  if (op.code == OpCode::write) {
+    return write_cost(spec, clock, op);
+  }
+  // Every buffer as full as the others; all inputs in one counter, as one addend.
+  const std::int64_t buffers =
+      std::min(codes(op.w_bits, op.w_codes),
+               std::max<std::int64_t>(1, spec.counters / codes(op.in_bits, op.in_codes)));
+  const std::int64_t t = ceiling(op.rows, buffers);
+  const std::int64_t width = sum_width(spec, op);
+  const std::int64_t ripple = spec.ripple_nors * width;
+  const std::int64_t search = ceiling(width, spec.search_bits);
+  const auto cycles = [&](Seconds each, std::int64_t times) {
+    return clock.ceil_cycles(Seconds(each.value * static_cast<double>(times)));
+  };
+  const Cycles counting = cycles(spec.t_count, t);
+  const Cycles adding = cycles(spec.t_nor, ripple);
+  const Cycles column = counting + adding + 2 * cycles(spec.t_search, search);
+  const std::int64_t columns = op.cols;
+  Cost cost;
+  cost.latency = columns * column;
+  cost.interval = (columns - 1) * column + std::max({counting, adding, cycles(spec.t_search, 1)});
+  cost.did[kCountCycle] = columns * t;
+  cost.did[kCount] = columns * op.rows;
+  cost.did[kLookup] = columns;
+  cost.did[kNorCycle] = columns * ripple;
+  cost.did[kAddBit] = columns * width;
+  cost.did[kActivationSearch] = columns * search;
+  cost.did[kEncoderSearch] = columns * search;
+  return cost;
+}
+
 }  // namespace tessera::arch::lut

@@ -13,6 +13,9 @@ namespace tessera::arch::lut {
 
 [[nodiscard]] Cost fire_cost(const Spec& spec, const Clock& clock, const Op& op);
 
+/// What no data can undercut, each of time and counts by itself.
+[[nodiscard]] Cost least_cost(const Spec& spec, const Clock& clock, const Op& op);
+
 /// Stages of 3:2 adders that leave two of `words` words: the index of the first number of Dadda's
 /// sequence 2, 3, 4, 6, 9, 13, ... that is not smaller.
 [[nodiscard]] int adder_stages(std::int64_t words);

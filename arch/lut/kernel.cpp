@@ -81,13 +81,61 @@ std::int64_t wrapped(std::int64_t v, int bits) {
 Block::Block(const Spec& spec, const Op& op, std::span<const std::int32_t> weights)
     : op_(op),
       widths_(widths(spec, op.w_bits, op.in_bits, op.rows)),
+      counter_bits_(spec.counter_bits),
       weights_(weights.begin(), weights.end()) {
   if (weights.size() != at(std::int64_t{op.rows} * op.cols)) {
     throw InternalError("lut", -1, "the weights are not those of the fragment");
   }
-  if (op.w_codes > 0) {
-    static_cast<void>(code_values(weights_, op.w_bits, true, op.w_codes));  // throws
+  const std::int64_t w_codes = num_codes(op.w_bits, op.w_codes);
+  const std::int64_t at_once = codes_at_once(spec, op);
+  codes_.reserve(weights_.size());
+  std::vector<std::int64_t> buffers(at(w_codes));
+  for (std::size_t first = 0; first < weights_.size(); first += at(op.rows)) {
+    const std::span column = std::span(weights_).subspan(first, at(op.rows));
+    const std::vector<std::int32_t> book = code_values(column, op.w_bits, true, op.w_codes);
+    std::fill(buffers.begin(), buffers.end(), 0);
+    for (const std::int32_t w : column) {
+      codes_.push_back(static_cast<std::uint32_t>(code_of(book, w)));
+      ++buffers[codes_.back()];
+    }
+    std::int64_t increments = 0;
+    for (std::int64_t turn = 0; turn < w_codes; turn += at_once) {
+      increments += *std::max_element(buffers.begin() + turn,
+                                      buffers.begin() + std::min(turn + at_once, w_codes));
+    }
+    in_turns_.push_back(increments);
   }
+}
+
+std::vector<Counted> Block::count(std::span<const std::int32_t> x) const {
+  const std::vector<std::int32_t> book = code_values(x, op_.in_bits, op_.in_signed, op_.in_codes);
+  std::vector<std::uint32_t> codes;
+  codes.reserve(x.size());
+  for (const std::int32_t v : x) {
+    codes.push_back(static_cast<std::uint32_t>(code_of(book, v)));
+  }
+  const std::int64_t below = (std::int64_t{1} << counter_bits_) - 1;
+  std::vector<std::int64_t> counts(book.size() * at(num_codes(op_.w_bits, op_.w_codes)));
+  std::vector<std::size_t> counted;
+  std::vector<Counted> columns;
+  for (std::size_t c = 0; c < in_turns_.size(); ++c) {
+    const std::uint32_t* w = codes_.data() + c * x.size();
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const std::size_t pair = w[i] * book.size() + codes[i];
+      if (counts[pair]++ == 0) {
+        counted.push_back(pair);
+      }
+    }
+    Counted column{in_turns_[c], 0};
+    for (const std::size_t pair : counted) {
+      const std::int64_t times = std::exchange(counts[pair], 0);
+      column.increments += times >> counter_bits_;
+      column.addends += (times >> counter_bits_) + num_naf_digits(times & below);
+    }
+    counted.clear();
+    columns.push_back(column);
+  }
+  return columns;
 }
 
 void Block::fire(std::span<const std::int32_t> x, std::span<std::int64_t> y, bool ideal) const {
@@ -157,7 +205,7 @@ Neuron neuron(const Spec& spec,
   const std::vector<std::int32_t> x_book = code_values(x, op.in_bits, op.in_signed, op.in_codes);
   const std::int64_t w_codes = num_codes(op.w_bits, op.w_codes);
   const std::int64_t x_codes = num_codes(op.in_bits, op.in_codes);
-  const std::int64_t at_once = std::clamp<std::int64_t>(spec.counters / x_codes, 1, w_codes);
+  const std::int64_t at_once = codes_at_once(spec, op);
   const std::int64_t full = std::int64_t{1} << spec.counter_bits;
 
   // One buffer of input codes per weight code.

@@ -14,6 +14,7 @@
 #pragma once
 
 #include "arch/lut/spec.hpp"
+#include "arch/lut/steps.hpp"
 #include "sim/api/model.hpp"
 
 #include <cstdint>
@@ -31,10 +32,16 @@ class Block {
   /// Adds every column's sum; exact products and sums with `ideal`.
   void fire(std::span<const std::int32_t> x, std::span<std::int64_t> y, bool ideal) const;
 
+  /// What counting these inputs takes, column by column: Neuron's increments and addends.
+  [[nodiscard]] std::vector<Counted> count(std::span<const std::int32_t> x) const;
+
  private:
   Op op_;
   Widths widths_;
+  int counter_bits_;
   std::vector<std::int32_t> weights_;
+  std::vector<std::uint32_t> codes_;    ///< of the weights
+  std::vector<std::int64_t> in_turns_;  ///< per column: increments but for overflows
 };
 
 /// The entry of the product table for a weight and an input.

@@ -130,6 +130,9 @@ TEST(LutNeuron, EqualsTheProductWhenNothingIsLost) {
               wrapped(c.product() + bias, widths(spec, c.op.w_bits, c.op.in_bits, c.op.rows).sum));
     ASSERT_EQ(fired(spec, c, false), c.product());
     ASSERT_EQ(fired(spec, c, true), c.product());
+    const std::vector<Counted> counted = Block(spec, c.op, c.weights).count(c.x);
+    ASSERT_EQ(counted.size(), 1U);
+    ASSERT_EQ(counted[0], (Counted{n.increments, n.addends})) << round;
     overflows += n.overflows;
   }
   EXPECT_GT(overflows, 0);
@@ -183,6 +186,10 @@ TEST(LutNeuron, DataStayBelowTheWorstCase) {
     const std::int64_t at_once = std::min<std::int64_t>(
         std::int64_t{1} << c.op.w_bits, spec.counters / (std::int64_t{1} << c.op.in_bits));
     ASSERT_GE(n.increments, ceil_div<std::int64_t>(c.op.rows, at_once)) << round;
+    const Cost least = least_cost(spec, Clock{Hertz(1e9)}, c.op);
+    ASSERT_LE(least.did[kCountCycle], n.increments) << round;
+    ASSERT_LE(least.did[kLookup], n.addends) << round;
+    ASSERT_LE(least.did[kAddBit], n.add_bits) << round;
   }
 }
 

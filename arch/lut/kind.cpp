@@ -23,12 +23,14 @@ constexpr const char* kName = "lut";
 
 class LutUnit final : public Unit {
  public:
-  explicit LutUnit(std::shared_ptr<const Spec> spec) : spec_(std::move(spec)) {}
+  LutUnit(std::shared_ptr<const Spec> spec, const Clock& clock)
+      : spec_(std::move(spec)), clock_(clock) {}
 
   void load(const Op& op,
             const Fragment& /*fragment*/,
             std::span<const std::int32_t> weights,
             std::uint64_t /*write*/) override {
+    op_ = op;
     block_.emplace(*spec_, op, weights);
   }
 
@@ -42,12 +44,21 @@ class LutUnit final : public Unit {
     block_->fire(x, y, fidelity == Fidelity::ideal);
   }
 
+  void fire_all(const Batch& batch, Fidelity fidelity) const override {
+    Unit::fire_all(batch, fidelity);
+    if (batch.took != nullptr) {
+      *batch.took = steps(*spec_, clock_, op_, block_->count(batch.input(0)));
+    }
+  }
+
   [[nodiscard]] bool exact(Fidelity fidelity) const override {
     return fidelity == Fidelity::ideal || loses_nothing(*spec_);
   }
 
  private:
   std::shared_ptr<const Spec> spec_;
+  Clock clock_;
+  Op op_;
   std::optional<Block> block_;
 };
 
@@ -111,10 +122,16 @@ class LutModel final : public Model {
     return lut::fire_cost(*spec_, clock_, op);
   }
 
+  [[nodiscard]] bool depends_on_data() const override { return true; }
+
+  [[nodiscard]] Cost least_cost(const Op& op) const override {
+    return lut::least_cost(*spec_, clock_, op);
+  }
+
   [[nodiscard]] double endurance() const override { return spec_->endurance; }
 
   [[nodiscard]] std::unique_ptr<Unit> make_unit(std::uint64_t /*pe*/) const override {
-    return std::make_unique<LutUnit>(spec_);
+    return std::make_unique<LutUnit>(spec_, clock_);
   }
 
   [[nodiscard]] bool exact(const MatrixOp& /*matrix*/, Fidelity fidelity) const override {

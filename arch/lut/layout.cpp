@@ -81,6 +81,11 @@ int code_bits(std::int64_t codes) {
   return std::max(1, ceil_log2(static_cast<std::uint64_t>(codes)));
 }
 
+std::int64_t codes_at_once(const Spec& spec, const Op& op) {
+  return std::clamp<std::int64_t>(
+      spec.counters / num_codes(op.in_bits, op.in_codes), 1, num_codes(op.w_bits, op.w_codes));
+}
+
 std::int64_t table_cells(const Spec& spec, const MatrixOp& matrix) {
   return cells_of_table(
       spec, weight_codes(matrix), input_codes(matrix), matrix.w_bits, matrix.in_bits);

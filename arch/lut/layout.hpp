@@ -26,6 +26,9 @@ namespace tessera::arch::lut {
 /// Bits of a code.
 [[nodiscard]] int code_bits(std::int64_t codes);
 
+/// Weight codes that find counters for all input codes, and so count side by side: at least one.
+[[nodiscard]] std::int64_t codes_at_once(const Spec& spec, const Op& op);
+
 /// Crossbar cells that the product table takes.
 [[nodiscard]] std::int64_t table_cells(const Spec& spec, const MatrixOp& matrix);
 [[nodiscard]] std::int64_t table_cells(const Spec& spec, const Op& op);

@@ -29,4 +29,15 @@ struct SignedPower {
   return digits;
 }
 
+[[nodiscard]] inline std::int64_t num_naf_digits(std::int64_t n) {
+  std::int64_t digits = 0;
+  for (; n != 0; n /= 2) {
+    if (n % 2 != 0) {
+      n += n % 4 == 3 ? 1 : -1;
+      ++digits;
+    }
+  }
+  return digits;
+}
+
 }  // namespace tessera::arch::lut

@@ -13,19 +13,12 @@
 namespace tessera::arch::lut {
 namespace {
 
-/// What counting leaves behind.
-struct Counted {
-  std::int64_t increments = 0;  ///< times the counters take to count
-  std::int64_t addends = 0;     ///< shifted table entries
-};
-
 /// Addends of one counter: each overflow is one, and each digit of what it holds in the end.
 std::int64_t addends_of(std::int64_t count, int counter_bits) {
-  return (count >> counter_bits) +
-         static_cast<std::int64_t>(naf(count & ((std::int64_t{1} << counter_bits) - 1)).size());
+  return (count >> counter_bits) + num_naf_digits(count & ((std::int64_t{1} << counter_bits) - 1));
 }
 
-Counted counted(const Spec& spec, const Op& op) {
+Counted expected(const Spec& spec, const Op& op) {
   const std::int64_t inputs = op.rows;
   const std::int64_t weight_codes = num_codes(op.w_bits, op.w_codes);
   const std::int64_t input_codes = num_codes(op.in_bits, op.in_codes);
@@ -40,9 +33,7 @@ Counted counted(const Spec& spec, const Op& op) {
   }
   // Weight codes take turns when there are not enough counters for all; in every turn the fullest
   // buffer counts.
-  const std::int64_t at_once =
-      std::clamp<std::int64_t>(spec.counters / input_codes, 1, weight_codes);
-  const std::int64_t turns = ceil_div(weight_codes, at_once);
+  const std::int64_t turns = ceil_div(weight_codes, codes_at_once(spec, op));
   c.increments = std::min(inputs, turns * ceil_div(inputs, weight_codes));
   const std::int64_t fuller = inputs % pairs;  // pairs that occur once more than the others
   for (const auto& [times, of_pairs] :
@@ -94,14 +85,21 @@ std::vector<Step> steps(const Spec& spec, const Clock& clock, const Op& op) {
   if (op.code == OpCode::write) {
     return write_steps(spec, clock, op);
   }
-  const Counted c = counted(spec, op);
+  const std::vector<Counted> columns(static_cast<std::size_t>(op.cols), expected(spec, op));
+  return steps(spec, clock, op, columns);
+}
+
+std::vector<Step> steps(const Spec& spec,
+                        const Clock& clock,
+                        const Op& op,
+                        std::span<const Counted> columns) {
   const Widths wide = widths(spec, op.w_bits, op.in_bits, op.rows);
   const auto times = [&](Seconds t, std::int64_t n) {
     return clock.ceil_cycles(Seconds(t.value * static_cast<double>(n)));
   };
 
   std::vector<Step> all;
-  for (int column = 0; column < op.cols; ++column) {
+  for (const Counted& c : columns) {
     Step count = make_step(kCounters, times(spec.t_count, c.increments), {});
     count.latency = count.occupancy;
     count.did[kCountCycle] = c.increments;

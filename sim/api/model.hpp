@@ -150,6 +150,9 @@ struct Batch {
   std::size_t x_step = 0;  ///< from the inputs of one firing to those of the next
   std::int64_t* y = nullptr;
   std::size_t y_step = 0;
+  /// When not null, the batch is one firing: where the Steps that it takes with these data are put
+  /// (Model::depends_on_data()).
+  std::vector<Step>* took = nullptr;
 
   [[nodiscard]] std::span<const std::int32_t> input(std::size_t firing) const {
     return {x + firing * x_step, rows};
@@ -206,6 +209,14 @@ class Model {
   [[nodiscard]] virtual std::vector<Step> steps(const Op& op) const = 0;
   /// Closed form in O(1), written from the paper and not from steps().
   [[nodiscard]] virtual Cost fire_cost(const Op& op) const = 0;
+
+  /// Whether what a firing takes depends on its data. steps() and fire_cost() then say what is
+  /// expected, and Units what it was: resources in the order of steps(), the last of them the same.
+  [[nodiscard]] virtual bool depends_on_data() const { return false; }
+
+  /// What no data can undercut: latency, interval and every count, each by itself. Closed form.
+  [[nodiscard]] virtual Cost least_cost(const Op& op) const { return fire_cost(op); }
+
   /// Writes a cell survives; 0 when unknown.
   [[nodiscard]] virtual double endurance() const = 0;
   /// The PE named `pe`: two with the same name have the same devices.

@@ -31,6 +31,12 @@ void add_hold(std::vector<Schedule::Hold>& holds, int on, Cycles first, Cycles e
   found->end = std::max(found->end, end);
 }
 
+void set_interval(Schedule& schedule) {
+  for (const Schedule::Hold& hold : schedule.holds) {
+    schedule.interval = std::max(schedule.interval, hold.end - hold.first);
+  }
+}
+
 }  // namespace
 
 Schedule make_schedule(std::span<const Step> steps) {
@@ -74,10 +80,24 @@ Schedule make_schedule(std::span<const Step> steps) {
     ++loop;
   }
   schedule.latency = loop_start;
-  for (const Schedule::Hold& hold : schedule.holds) {
-    schedule.interval = std::max(schedule.interval, hold.end - hold.first);
-  }
+  set_interval(schedule);
   return schedule;
+}
+
+Schedule together(std::span<const Schedule> all) {
+  Schedule both;
+  for (const Schedule& one : all) {
+    for (const Schedule::Hold& hold : one.holds) {
+      add_hold(both.holds, hold.on, hold.first, hold.end);
+    }
+    both.latency = std::max(both.latency, one.latency);
+    both.occupations += one.occupations;
+    for (std::size_t a = 0; a < kMaxActions; ++a) {
+      both.did[a] += one.did[a];
+    }
+  }
+  set_interval(both);
+  return both;
 }
 
 }  // namespace tessera

@@ -41,4 +41,8 @@ struct Schedule {
 /// Throws InternalError when a loop uses a resource twice.
 Schedule make_schedule(std::span<const Step> steps);
 
+/// Several PEs that start together and are free when all are: resources held from the first start
+/// to the last end, the longest latency and interval, all actions. Without plays.
+Schedule together(std::span<const Schedule> all);
+
 }  // namespace tessera

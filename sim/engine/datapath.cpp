@@ -27,7 +27,9 @@ struct DataPath::Impl {
   std::int64_t input_image = -1;
   std::vector<std::int32_t> input;
   std::vector<LayerParameters> parameters;  ///< by layer; filled when first used
+  bool timed;                               ///< what a firing takes depends on its data
   std::vector<std::int32_t> x;              ///< input vectors of all groups, reused
+  std::vector<std::vector<Step>> took;      ///< of the last firing, PE by PE
 
   LayerParameters& parameters_of(LayerId layer) {
     LayerParameters& p = parameters[at(layer)];
@@ -60,6 +62,8 @@ DataPath::DataPath(const Program& program,
                -1,
                {},
                {},
+               chip.pe->depends_on_data(),
+               {},
                {}})) {
   impl_->parameters.resize(network.layers.size());
 }
@@ -87,7 +91,7 @@ void DataPath::write(int part, std::int64_t image, const Operand& operand) {
   }
 }
 
-Partial64 DataPath::fire(int part, std::int64_t image, std::int64_t pos, const Operand& operand) {
+Fired DataPath::fire(int part, std::int64_t image, std::int64_t pos, const Operand& operand) {
   Impl& d = *impl_;
   const ProgramPart& p = d.program.parts[at(part)];
   const ProgramStage& stage = d.program.stages[at(p.stage)];
@@ -127,8 +131,13 @@ Partial64 DataPath::fire(int part, std::int64_t image, std::int64_t pos, const O
   functional::narrow_input(d.network, id, d.x);
   auto sum = std::make_shared<std::vector<std::int64_t>>(at(m.groups * m.cols), 0);
   const Stamp stamp{image, pos};
-  d.arrays.fire(part, std::span(&stamp, 1), d.x, *sum);
-  return sum;
+  d.took.clear();
+  d.arrays.fire(part, std::span(&stamp, 1), d.x, *sum, d.timed ? &d.took : nullptr);
+  Fired fired{std::move(sum), {}};
+  for (const std::vector<Step>& steps : d.took) {
+    fired.took.push_back(make_schedule(steps));
+  }
+  return fired;
 }
 
 Position32 DataPath::finish(int stage, std::int64_t, const std::vector<std::int64_t>& sum) {

@@ -26,6 +26,13 @@ using Partial64 = std::shared_ptr<std::vector<std::int64_t>>;
 
 using Operand = functional::Operand;
 
+/// One firing of a part.
+struct Fired {
+  Partial64 sum;
+  /// What its PEs take with these data, PE by PE; empty where that does not depend on data.
+  std::vector<Schedule> took;
+};
+
 class DataPath {
  public:
   DataPath(const Program& program,
@@ -43,7 +50,7 @@ class DataPath {
   /// Programs the PEs of a part for an image; `operand` is read for dynamic weights only.
   void write(int part, std::int64_t image, const Operand& operand);
   /// One firing of all PEs of a part.
-  Partial64 fire(int part, std::int64_t image, std::int64_t p, const Operand& operand);
+  Fired fire(int part, std::int64_t image, std::int64_t p, const Operand& operand);
   /// Bias, rescale, activation of a complete sum.
   Position32 finish(int stage, std::int64_t p, const std::vector<std::int64_t>& sum);
   /// One firing of a vector stage (pooling, add, ...), of a memory stage or of the sink.

@@ -444,11 +444,13 @@ void EndpointModule::fire(int part) {
     state_.stats.endpoints[at(id_)].buffer_read_bits += p.in_bits.value;
     state.bus_until = bus_end + read_latency_;
     inputs_free = bus_end;
+    Fired fired;
     if (state_.datapath != nullptr) {
-      flight.result = state_.datapath->fire(part, image, pos, operand_reader(part, image));
+      fired = state_.datapath->fire(part, image, pos, operand_reader(part, image));
+      flight.result = std::move(fired.sum);
     }
     state.flights.push_back(std::move(flight));
-    start_pes(part, ordinal, bus_end + read_latency_, false);
+    start_pes(part, ordinal, bus_end + read_latency_, false, std::move(fired.took));
   } else {
     flight.count = stage.burst == 1 ? 1 : std::min(stage.burst, state.walk.left());
     if (state_.datapath != nullptr) {
@@ -530,7 +532,11 @@ std::int64_t EndpointModule::write_matrix(int part, std::int64_t when) {
   return end;
 }
 
-void EndpointModule::start_pes(int part, std::int64_t ordinal, std::int64_t when, bool write) {
+/// `took`: what the firing takes PE by PE, where that depends on its data. PEs of a lockstep group
+/// then still start together, and the next firing finds every resource taken from the first PE's
+/// start to the last one's end.
+void EndpointModule::start_pes(
+    int part, std::int64_t ordinal, std::int64_t when, bool write, std::vector<Schedule> took) {
   PartState& state = state_.parts[at(part)];
   const ProgramPart& p = state_.program.parts[at(part)];
   std::int64_t first = INT64_MAX;
@@ -539,18 +545,32 @@ void EndpointModule::start_pes(int part, std::int64_t ordinal, std::int64_t when
   int pes = 0;
   for (std::size_t g = 0; g < p.groups.size(); ++g) {
     const LockstepGroup& group = p.groups[g];
-    const Schedule& schedule =
-        state_.program.schedules[at(write ? group.write_schedule : group.schedule)];
-    const std::int64_t issue = state.groups[g].take(schedule, when);
-    first = std::min(first, issue);
-    last = std::max(last, issue + schedule.interval.value);
-    done = std::max(done, issue + schedule.latency.value);
-    pes += group.pes;
-    if (step_ != nullptr) {
-      for (int i = 0; i < group.pes; ++i) {
-        step_->play(
-            state_.program.residents[at(group.resident + i)].pe, schedule, issue, part, ordinal);
+    const Schedule* schedule =
+        &state_.program.schedules[at(write ? group.write_schedule : group.schedule)];
+    Schedule slowest;
+    const std::span<Schedule> each =
+        took.empty() ? std::span<Schedule>() : std::span(took).subspan(at(pes), at(group.pes));
+    if (!each.empty()) {
+      slowest = together(each);
+      schedule = &slowest;
+      for (std::size_t a = 0; a < kMaxActions; ++a) {
+        state.stats.did[a] += slowest.did[a];
       }
+    }
+    const std::int64_t issue = state.groups[g].take(schedule->holds, when);
+    first = std::min(first, issue);
+    last = std::max(last, issue + schedule->interval.value);
+    done = std::max(done, issue + schedule->latency.value);
+    pes += group.pes;
+    for (int i = 0; step_ != nullptr && i < group.pes; ++i) {
+      std::shared_ptr<const Schedule> played =
+          each.empty() ? std::shared_ptr<const Schedule>(std::shared_ptr<void>(), schedule)
+                       : std::make_shared<const Schedule>(std::move(each[at(i)]));
+      step_->play(state_.program.residents[at(group.resident + i)].pe,
+                  std::move(played),
+                  issue,
+                  part,
+                  ordinal);
     }
   }
   draw_work(part, first, last, ordinal);
@@ -559,6 +579,9 @@ void EndpointModule::start_pes(int part, std::int64_t ordinal, std::int64_t when
     return;
   }
   ++state_.stats.pe_firings;
+  if (!took.empty() && done < std::exchange(state.last_done, done)) {
+    throw InternalError(path_, now_, "a firing ends before one that was issued earlier");
+  }
   if (step_ == nullptr) {
     await_result({done, part, ordinal});
   } else {

@@ -130,7 +130,8 @@ class EndpointModule : public sc_core::sc_module {
   void fire(int part);
   std::int64_t write_matrix(int part, std::int64_t at);
   void release_inputs(int part, std::int64_t at);
-  void start_pes(int part, std::int64_t ordinal, std::int64_t at, bool write);
+  void start_pes(
+      int part, std::int64_t ordinal, std::int64_t at, bool write, std::vector<Schedule> took = {});
   void await_result(const Done& done);
   void take_result(const Done& done);
   [[nodiscard]] std::int64_t earliest_taken(const Done& done) const;

@@ -306,6 +306,7 @@ RunStats simulate(const Program& program,
     datapath =
         std::make_unique<DataPath>(program, network, chip, options.functional, data, options.seed);
     state.datapath = datapath.get();
+    state.stats.counted = chip.pe->depends_on_data();
   }
 
   // Modules are built in any order: nothing may depend on it.

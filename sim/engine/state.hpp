@@ -143,11 +143,11 @@ class Reservation {
   explicit Reservation(std::size_t resources) : free_(resources, 0) {}
 
   /// Earliest issue at or after `at`; takes the resources.
-  std::int64_t take(const Schedule& schedule, std::int64_t at) {
-    for (const Schedule::Hold& hold : schedule.holds) {
+  std::int64_t take(const std::vector<Schedule::Hold>& holds, std::int64_t at) {
+    for (const Schedule::Hold& hold : holds) {
       at = std::max(at, free_[static_cast<std::size_t>(hold.on)] - hold.first.value);
     }
-    for (const Schedule::Hold& hold : schedule.holds) {
+    for (const Schedule::Hold& hold : holds) {
       free_[static_cast<std::size_t>(hold.on)] = at + hold.end.value;
     }
     return at;
@@ -186,6 +186,7 @@ struct PartState {
   bool written = false;        ///< matrix of the current image (or turn) programmed
   std::deque<Flight> flights;  ///< in order of issue
   std::vector<Reservation> groups;
+  std::int64_t last_done = 0;  ///< of its firings whose time depends on data
   std::int64_t drawn_to = 0;   ///< end of the last work span: its row is tiled up to here
   std::int64_t input_at = -1;  ///< when the operands of the next firing were complete; -1: not yet
   std::int64_t wake_at = -1;   ///< when landed operands of the next firing can be read, if told

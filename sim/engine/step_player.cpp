@@ -15,7 +15,7 @@ namespace tessera::engine {
 
 /// A firing on its way through one PE.
 struct Play {
-  const Schedule* schedule = nullptr;
+  std::shared_ptr<const Schedule> schedule;
   int part = 0;
   std::int64_t ordinal = 0;
   bool used = false;
@@ -109,11 +109,11 @@ class PeModule : public sc_core::sc_module {
     play.used = true;
     for (std::size_t i = 0; i < plays_.size(); ++i) {
       if (!plays_[i].used) {
-        plays_[i] = play;
+        plays_[i] = std::move(play);
         return static_cast<int>(i);
       }
     }
-    plays_.push_back(play);
+    plays_.push_back(std::move(play));
     return static_cast<int>(plays_.size()) - 1;
   }
 
@@ -229,14 +229,17 @@ StepPlayer::StepPlayer(State& state, EndpointId endpoint, const std::string& pat
 
 StepPlayer::~StepPlayer() = default;
 
-void StepPlayer::play(
-    int pe, const Schedule& schedule, std::int64_t issue, int part, std::int64_t ordinal) {
+void StepPlayer::play(int pe,
+                      std::shared_ptr<const Schedule> schedule,
+                      std::int64_t issue,
+                      int part,
+                      std::int64_t ordinal) {
   PeModule& module = *pes_[static_cast<std::size_t>(pe)];
-  const int index = module.open({&schedule, part, ordinal, true});
-  if (schedule.plays.empty()) {
-    module.finished(index, issue + schedule.latency.value);
+  const int index = module.open({schedule, part, ordinal, true});
+  if (schedule->plays.empty()) {
+    module.finished(index, issue + schedule->latency.value);
   } else {
-    module.hand(index, 0, 0, issue + schedule.plays.front().offset.value);
+    module.hand(index, 0, 0, issue + schedule->plays.front().offset.value);
   }
 }
 

@@ -33,7 +33,11 @@ class StepPlayer {
 
   /// Plays `schedule` on PE `pe`, issued in cycle `issue`. ordinal < 0: a write, nobody waits for
   /// it.
-  void play(int pe, const Schedule& schedule, std::int64_t issue, int part, std::int64_t ordinal);
+  void play(int pe,
+            std::shared_ptr<const Schedule> schedule,
+            std::int64_t issue,
+            int part,
+            std::int64_t ordinal);
   void trace_signals(sc_core::sc_trace_file* file);
   void begin();
   void finish(std::int64_t end);

@@ -98,7 +98,8 @@ bool Arrays::exact(int part) const {
 void Arrays::fire(int part,
                   std::span<const Stamp> stamps,
                   std::span<const std::int32_t> x,
-                  std::span<std::int64_t> sum) const {
+                  std::span<std::int64_t> sum,
+                  std::vector<std::vector<Step>>* took) const {
   const ProgramPart& p = program_.parts[at(part)];
   const MatrixShape m = matrix_shape(network_, program_.stages[at(p.stage)].layer);
   Batch batch;
@@ -116,6 +117,7 @@ void Arrays::fire(int part,
       batch.cols = at(std::int64_t{f.groups} * f.cols);
       batch.x = x.data() + f.group * m.rows + f.row;
       batch.y = sum.data() + f.group * m.cols + f.col;
+      batch.took = took == nullptr ? nullptr : &took->emplace_back();
       units_[at(group.resident + i)]->fire_all(batch, fidelity_);
     }
   }

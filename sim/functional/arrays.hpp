@@ -48,11 +48,12 @@ class Arrays {
   [[nodiscard]] bool vary() const { return vary_; }
 
   /// sum += what the part answers, for every stamp. x [stamps][groups * rows], narrowed; sum
-  /// [stamps][groups * cols].
+  /// [stamps][groups * cols]. `took`, when not null, takes the Steps of one firing, PE by PE.
   void fire(int part,
             std::span<const Stamp> stamps,
             std::span<const std::int32_t> x,
-            std::span<std::int64_t> sum) const;
+            std::span<std::int64_t> sum,
+            std::vector<std::vector<Step>>* took = nullptr) const;
 
  private:
   const Program& program_;

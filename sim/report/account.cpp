@@ -61,13 +61,18 @@ std::vector<Charge> pe_charges(const ActionCounts& counts, const std::vector<Pri
 }
 
 /// Counts of one part, all PEs of its groups.
-ActionCounts part_counts(const Program& program, const ProgramPart& part, const PartStats& stats) {
-  ActionCounts counts{};
+ActionCounts part_counts(const Program& program,
+                         const ProgramPart& part,
+                         const PartStats& stats,
+                         bool counted) {
+  ActionCounts counts = stats.did;
   for (const LockstepGroup& group : part.groups) {
     const auto did = [&](int schedule) -> const ActionCounts& {
       return program.schedules.at(static_cast<std::size_t>(schedule)).did;
     };
-    add(counts, did(group.schedule), times(stats.firings, group.pes));
+    if (!counted) {
+      add(counts, did(group.schedule), times(stats.firings, group.pes));
+    }
     if (stats.writes > 0 && group.write_schedule >= 0) {
       add(counts, did(group.write_schedule), times(stats.writes, group.pes));
     }
@@ -118,7 +123,8 @@ Account make_account(const Program& program,
   Joules pes{0};
   out.stage_pes.resize(program.stages.size());
   for (std::size_t p = 0; p < program.parts.size(); ++p) {
-    const ActionCounts counts = part_counts(program, program.parts[p], stats.parts[p]);
+    const ActionCounts counts =
+        part_counts(program, program.parts[p], stats.parts[p], stats.counted);
     add(pe_counts, counts, 1);
     const Joules energy = price(counts, prices.pe_actions);
     out.stage_pes.at(static_cast<std::size_t>(program.parts[p].stage)) += energy;

@@ -207,6 +207,76 @@ TEST_P(KindContract, FragmentsAddUpToTheProduct) {
   }
 }
 
+/// What a firing takes with its data is no less than the least, on the resources of the expected
+/// steps.
+TEST_P(KindContract, NoDataUndercutTheLeastCost) {
+  int differ = 0;
+  for (const std::uint64_t seed : seeds()) {
+    const std::unique_ptr<Model> model = kind().random_model(seed);
+    Rng rng(seed, "contract.data");
+    const Op supported = kind().random_op(*model, seed);
+    if (!model->depends_on_data()) {
+      const Cost least = model->least_cost(supported);
+      const Cost cost = model->fire_cost(supported);
+      ASSERT_EQ(least.latency, cost.latency);
+      ASSERT_EQ(least.interval, cost.interval);
+      ASSERT_EQ(least.did, cost.did);
+      continue;
+    }
+    MatrixOp matrix;
+    matrix.rows = rng.uniform(1, 300);
+    matrix.cols = rng.uniform(1, 4);
+    matrix.w_bits = supported.w_bits;
+    matrix.in_bits = supported.in_bits;
+    matrix.in_signed = supported.in_signed;
+    const Layout layout = model->layout(matrix);
+    if (!layout.ok) {
+      continue;
+    }
+    SCOPED_TRACE(describe(seed, supported));
+    const Fragment& f = layout.fragments.front();
+    const Op op = model->op(OpCode::mvm, matrix, f);
+    const auto draw = [&rng](int bits, bool is_signed, std::int64_t count) {
+      const std::int64_t low = is_signed ? -(std::int64_t{1} << (bits - 1)) : 0;
+      const std::int64_t codes = rng.uniform(1, std::int64_t{1} << bits);  // few: far from even
+      std::vector<std::int32_t> values(static_cast<std::size_t>(count));
+      for (std::int32_t& v : values) {
+        v = static_cast<std::int32_t>(low + rng.uniform(0, codes - 1));
+      }
+      return values;
+    };
+    const auto weights = draw(op.w_bits, true, std::int64_t{f.rows} * f.cols);
+    const auto x = draw(op.in_bits, op.in_signed, f.rows);
+    std::vector<std::int64_t> y(static_cast<std::size_t>(f.cols), 0);
+    std::vector<Step> took;
+    const Stamp stamp;
+    Batch batch;
+    batch.stamps = std::span(&stamp, 1);
+    batch.rows = x.size();
+    batch.cols = y.size();
+    batch.x = x.data();
+    batch.y = y.data();
+    batch.took = &took;
+    const auto unit = model->make_unit(0);
+    unit->load(op, f, weights, 0);
+    unit->fire_all(batch, Fidelity::ideal);
+    const Schedule schedule = make_schedule(took);
+    const Cost least = model->least_cost(op);
+    ASSERT_GE(schedule.latency, least.latency);
+    ASSERT_GE(schedule.interval, least.interval);
+    for (std::size_t a = 0; a < kMaxActions; ++a) {
+      ASSERT_GE(schedule.did[a], least.did[a]) << a;
+    }
+    const Schedule expected = make_schedule(model->steps(op));
+    ASSERT_EQ(schedule.holds.size(), expected.holds.size());
+    for (std::size_t h = 0; h < expected.holds.size(); ++h) {
+      ASSERT_EQ(schedule.holds[h].on, expected.holds[h].on);
+    }
+    differ += schedule.latency != expected.latency ? 1 : 0;
+  }
+  EXPECT_TRUE(differ > 0 || !kind().random_model(1)->depends_on_data()) << "data changed nothing";
+}
+
 TEST_P(KindContract, StepsStayWithinResourcesAndActions) {
   for (const std::uint64_t seed : seeds()) {
     const std::unique_ptr<Model> model = kind().random_model(seed);

@@ -41,6 +41,7 @@ TEST(RtmApWorkload, CountsOfTheFacts) {
       {"resnet18", 11166912, 1813561344, 49, 2233382, 362.7e6},
       {"vgg11", 9217728, 152764416, 4, 1843546, 30.6e6},
       {"vgg9", 1144512, 152764416, 4, 228902, 30.6e6},
+      {"vgg7", 4574592, 607518720, 4, 914918, 121.5e6},
   };
   for (const Work& row : table) {
     const Network network = zoo(row.network);
