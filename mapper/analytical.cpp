@@ -86,11 +86,12 @@ struct Stage {
   LayerId layer = -1;
   std::int64_t positions = 1;
   std::int64_t out_bits = 0;
-  std::int64_t vector = 0;     ///< cycles of a vector layer, or of the channel of the sink
-  std::int64_t final_ops = 0;  ///< matrix layers
-  std::int64_t burst = 1;      ///< source: small positions that share a packet travel together
-  std::int64_t width = 0;      ///< source: bits per cycle of a port
-  int entry = -1;              ///< in Mapping::layers or vector_layers; -1: not named there
+  std::vector<std::int64_t>
+      vector;  ///< [group of tiles] cycles of a vector layer, or of the channel of the sink
+  std::vector<std::int64_t> final_ops;  ///< [group] matrix layers
+  std::int64_t burst = 1;    ///< source: small positions that share a packet travel together
+  std::int64_t width = 0;    ///< source: bits per cycle of a port
+  int entry = -1;            ///< in Mapping::layers or vector_layers; -1: not named there
   std::vector<bool> needed;  ///< positions on which the output depends; a stride may leave some out
   std::vector<int> edges;    ///< into it
 
@@ -336,6 +337,7 @@ struct Pace {
 /// Where a stage works under this mapping, and how fast.
 struct Work {
   std::int64_t replicas = 1;
+  std::size_t group = 0;          ///< of tiles; the first for what is on no tile
   std::vector<EndpointId> homes;  ///< per replica
   std::vector<EndpointId>
       ends;  ///< endpoints that read its operands; the first replica's home first
@@ -359,6 +361,33 @@ struct Work {
       --count;
     }
     return count;
+  }
+};
+
+/// The tiles of one group.
+struct Hardware {
+  const arch::chip::TileGroup* tiles = nullptr;
+  int first_tile = 0;
+  std::int64_t bus_width = 0;
+  std::int64_t read_latency = 0;
+  std::int64_t write_latency = 0;
+  std::int64_t vector_latency = 0;
+  std::int64_t registers = 1;
+  std::int64_t slots = 1;
+
+  Hardware(const arch::chip::Chip& chip, std::size_t group, bool serial)
+      : tiles(&chip.groups[group]), first_tile(chip.first_tile(group)) {
+    const arch::tile::TileSpec& tile = tiles->tile;
+    bus_width = narrower(tile.bus.width, tile.buffer.banks * tile.buffer.bank_width);
+    read_latency = chip.clock.ceil_cycles(tile.buffer.read_latency).value;
+    write_latency = chip.clock.ceil_cycles(tile.buffer.write_latency).value;
+    vector_latency = chip.clock.ceil_cycles(tile.vector_unit.latency).value;
+    registers = serial ? 1 : tile.input_registers;
+    slots = tile.output_slots;
+  }
+
+  [[nodiscard]] std::int64_t vector_cycles(std::int64_t ops) const {
+    return arch::tile::vector_cycles(ops, tiles->tile.vector_unit).value;
   }
 };
 
@@ -429,21 +458,18 @@ class Tally {
 struct Analyzer::Impl {
   Impl(const Network& n, const arch::chip::Chip& c, Granularity g)
       : network(n), chip(c), granularity(g), fabric(arch::chip::make_fabric(c)) {
-    const arch::tile::TileSpec& tile = chip.spec.tile;
-    bus_width = narrower(tile.bus.width, tile.buffer.banks * tile.buffer.bank_width);
-    read_latency = chip.clock.ceil_cycles(tile.buffer.read_latency).value;
-    write_latency = chip.clock.ceil_cycles(tile.buffer.write_latency).value;
-    vector_latency = chip.clock.ceil_cycles(tile.vector_unit.latency).value;
-    registers = granularity == Granularity::serial ? 1 : tile.input_registers;
-    slots = tile.output_slots;
-    endpoints = ix(chip.spec.tiles + chip.spec.io.ports + 1);
+    for (std::size_t group = 0; group < chip.groups.size(); ++group) {
+      hardware.emplace_back(chip, group, granularity == Granularity::serial);
+      group_of_tile.insert(group_of_tile.end(), ix(chip.groups[group].tiles), group);
+    }
+    endpoints = ix(chip.tiles() + chip.spec.io.ports + 1);
     shared_channel = chip.spec.fabric.topology == arch::fabric::Topology::bus;
     has_ejection = chip.spec.fabric.topology != arch::fabric::Topology::ideal;
     tally_bus.resize(endpoints);
     tally_vector.resize(endpoints);
     tally_inject.resize(endpoints);
     tally_eject.resize(endpoints);
-    part_on.assign(ix(chip.spec.tiles), -1);
+    part_on.assign(group_of_tile.size(), -1);
     add_stages();
     find_needed();
     find_consumers();
@@ -484,11 +510,16 @@ struct Analyzer::Impl {
       } else if (layer.is_matrix()) {
         stage.role = Role::matrix;
         stage.entry = matrices++;
-        stage.final_ops = arch::tile::final_ops(layer, chip.spec.tile.vector_unit);
+        for (const arch::chip::TileGroup& group : chip.groups) {
+          stage.final_ops.push_back(arch::tile::final_ops(layer, group.tile.vector_unit));
+        }
       } else {
         stage.role = Role::vector;
         stage.entry = runs_in_vector_unit(layer) ? vectors++ : -1;
-        stage.vector = vector_cycles(arch::tile::layer_ops(layer, chip.spec.tile.vector_unit));
+        for (const Hardware& hw : hardware) {
+          stage.vector.push_back(
+              hw.vector_cycles(arch::tile::layer_ops(layer, hw.tiles->tile.vector_unit)));
+        }
       }
       stages.push_back(std::move(stage));
       for (std::size_t operand = 0; operand < layer.inputs.size(); ++operand) {
@@ -498,7 +529,7 @@ struct Analyzer::Impl {
     Stage sink;
     sink.role = Role::sink;
     sink.positions = stages.back().positions;
-    sink.vector = over(stages.back().out_bits, chip.spec.io.width);
+    sink.vector.assign(hardware.size(), over(stages.back().out_bits, chip.spec.io.width));
     const int last = static_cast<int>(stages.size());
     stages.push_back(std::move(sink));
     join(network.output(), last, false);
@@ -625,11 +656,12 @@ struct Analyzer::Impl {
 
   // ---- hardware ---------------------------------------------------------------------------------
 
-  [[nodiscard]] std::int64_t vector_cycles(std::int64_t ops) const {
-    return arch::tile::vector_cycles(ops, chip.spec.tile.vector_unit).value;
-  }
+  [[nodiscard]] bool is_tile(EndpointId id) const { return ix(id) < group_of_tile.size(); }
 
-  [[nodiscard]] bool is_tile(EndpointId id) const { return id < chip.spec.tiles; }
+  /// The first for an endpoint that is no tile.
+  [[nodiscard]] std::size_t group_of(EndpointId id) const {
+    return is_tile(id) ? group_of_tile[ix(id)] : 0;
+  }
 
   [[nodiscard]] std::size_t channel(EndpointId id) const { return shared_channel ? 0 : ix(id); }
 
@@ -662,7 +694,7 @@ struct Analyzer::Impl {
   }
 
   [[nodiscard]] std::int64_t landing(EndpointId to) const {
-    return is_tile(to) ? write_latency : 0;
+    return is_tile(to) ? hardware[group_of(to)].write_latency : 0;
   }
 
   std::int64_t transfer_estimate(const Edge& edge) {
@@ -699,10 +731,11 @@ struct Analyzer::Impl {
   // ---- once per mapping -------------------------------------------------------------------------
 
   const Table& table_of(const Stage& stage, const LayerMapping& layer) {
-    std::unique_ptr<Table>& table = tables[ix(stage.entry)][{layer.w_bits, layer.a_bits}];
+    const std::size_t group = chip.group_named(layer.group);
+    std::unique_ptr<Table>& table = tables[ix(stage.entry)][{group, layer.w_bits, layer.a_bits}];
     if (table == nullptr) {
-      table =
-          std::make_unique<Table>(cut(network, *chip.pe, stage.layer, layer.w_bits, layer.a_bits));
+      table = std::make_unique<Table>(
+          cut(network, *chip.groups[group].pe, stage.layer, layer.w_bits, layer.a_bits));
     }
     return *table;
   }
@@ -776,6 +809,7 @@ struct Analyzer::Impl {
     const Table& table = table_of(stage, layer);
     Work& work = works[s];
     work.replicas = std::min<std::int64_t>(layer.replicas, stage.positions);
+    work.group = chip.group_named(layer.group);
     gather_parts(table, layer, work.replicas);
 
     // What leaves for home, and what home then has to do: as much as the replica with most has.
@@ -792,8 +826,8 @@ struct Analyzer::Impl {
       i = end;
     }
     const std::int64_t partial_bits = widest * table.acc_bits;
-    const std::int64_t combine =
-        vector_cycles(arch::tile::accumulate_ops(most_arriving) + stage.final_ops);
+    const std::int64_t combine = hardware[work.group].vector_cycles(
+        arch::tile::accumulate_ops(most_arriving) + stage.final_ops[work.group]);
 
     work.bound = {INT64_MAX, INT64_MAX, INT64_MAX, 0};
     for (std::size_t i = 0; i < parts.size();) {
@@ -826,38 +860,39 @@ struct Analyzer::Impl {
                     LayerAnalysis& out) {
     const Stage& stage = stages[s];
     Work& work = works[s];
+    const Hardware& hw = hardware[work.group];
     const EndpointId home = parts[begin].tile;
     const bool alone = end - begin == 1;
     const std::int64_t firings = work.firings(stage, parts[begin].replica);
     const std::int64_t needed = work.needed_firings(stage, parts[begin].replica);
-    const std::int64_t together = alone ? 0 : combine + vector_latency;
+    const std::int64_t together = alone ? 0 : combine + hw.vector_latency;
     const std::int64_t partial = alone ? 0 : serialization(partial_bits);
     work.homes.push_back(home);
     std::int64_t slowest = 0;
     std::int64_t quickest = INT64_MAX;
     for (std::size_t i = begin; i < end; ++i) {
       const Part& part = parts[i];
-      const std::int64_t in = over(part.in_bits, bus_width);
-      const std::int64_t result = over(part.elements * table.out_bits, bus_width);
-      const std::int64_t vector =
-          vector_cycles(arch::tile::accumulate_ops(part.elements) + (alone ? stage.final_ops : 0));
+      const std::int64_t in = over(part.in_bits, hw.bus_width);
+      const std::int64_t result = over(part.elements * table.out_bits, hw.bus_width);
+      const std::int64_t vector = hw.vector_cycles(arch::tile::accumulate_ops(part.elements) +
+                                                   (alone ? stage.final_ops[work.group] : 0));
       const std::int64_t taken =
-          in + read_latency + part.latency + result + vector + vector_latency;
+          in + hw.read_latency + part.latency + result + vector + hw.vector_latency;
       const std::int64_t least_taken = taken - part.latency + part.least_latency;
       const std::int64_t away = part.tile == home ? 0 : travel(part.tile, home, partial_bits);
       slowest = std::max(slowest, taken + away + together);
       quickest = std::min(quickest, least_taken + away + together);
-      out.input = std::max(out.input, Cycles(in + read_latency));
+      out.input = std::max(out.input, Cycles(in + hw.read_latency));
       out.array = std::max(out.array, Cycles(part.latency));
       out.output = std::max(out.output, Cycles(result + away));
-      out.vector = std::max(out.vector, Cycles(vector + vector_latency + together));
+      out.vector = std::max(out.vector, Cycles(vector + hw.vector_latency + together));
 
       Pace& bound = work.bound;
       bound.interval =
           std::min(bound.interval, std::max({part.least_interval, in, result, vector}));
       bound.taken = std::min(bound.taken, least_taken);
       work.estimate.interval =
-          std::max({work.estimate.interval, part.interval, ceil_div(taken, registers)});
+          std::max({work.estimate.interval, part.interval, ceil_div(taken, hw.registers)});
       if (needed > 0) {
         most_pe = std::max(most_pe, firings * part.least_interval);
         slack_pe = std::max(slack_pe,
@@ -878,9 +913,9 @@ struct Analyzer::Impl {
         }
       }
       if (network.layer(stage.layer).has_dynamic_weights()) {
-        work.write =
-            std::max(work.write,
-                     over(part.write_bits, bus_width) + std::max<std::int64_t>(0, part.write - in));
+        work.write = std::max(
+            work.write,
+            over(part.write_bits, hw.bus_width) + std::max<std::int64_t>(0, part.write - in));
       }
     }
     if (!alone) {
@@ -888,7 +923,7 @@ struct Analyzer::Impl {
       tally_vector.add(ix(home), combine);
     }
     work.estimate.latency = std::max(work.estimate.latency, slowest);
-    work.estimate.interval = std::max(work.estimate.interval, ceil_div(slowest, slots));
+    work.estimate.interval = std::max(work.estimate.interval, ceil_div(slowest, hw.slots));
     work.bound.latency = std::min(work.bound.latency, quickest);
     // A replica on one tile holds its position at home from its start until it leaves.
     const std::int64_t left = alone ? quickest : 0;
@@ -903,13 +938,16 @@ struct Analyzer::Impl {
     work.replicas = static_cast<std::int64_t>(at.size());
     work.homes = at;
     work.ends = at;
+    work.group = group_of(at.front());
+    const Hardware& hw = hardware[work.group];
+    const std::int64_t vector = stage.role == Role::source ? 0 : stage.vector[work.group];
     const bool on_tile = stage.role == Role::vector;
     const std::int64_t taken =
-        stage.vector + (on_tile ? read_latency + vector_latency : std::int64_t{0});
+        vector + (on_tile ? hw.read_latency + hw.vector_latency : std::int64_t{0});
     work.estimate.latency = taken;
     work.estimate.interval =
-        std::max({stage.vector, ceil_div(taken, registers), ceil_div(taken, slots)});
-    work.bound = {taken, stage.vector, taken, taken};
+        std::max({vector, ceil_div(taken, hw.registers), ceil_div(taken, hw.slots)});
+    work.bound = {taken, vector, taken, taken};
     for (std::int64_t k = 0; k < work.replicas; ++k) {
       const std::int64_t firings = work.firings(stage, k);
       const std::int64_t needed = work.needed_firings(stage, k);
@@ -919,7 +957,7 @@ struct Analyzer::Impl {
                         stage.least_taking_in(firings),
                         stage.least_taking_in(needed));
       } else {
-        vector_unit.add(ix(at[ix(k)]), firings * stage.vector, needed * stage.vector);
+        vector_unit.add(ix(at[ix(k)]), firings * vector, needed * vector);
       }
     }
   }
@@ -1036,7 +1074,7 @@ struct Analyzer::Impl {
         if (term.lag != lag_of) {
           lag_of = term.lag;
           const std::int64_t k = work.replicas == 1 ? lag_of : lag_of / work.replicas;
-          lag = pace.lag(k, registers, slots);
+          lag = pace.lag(k, hardware[work.group].registers, hardware[work.group].slots);
         }
         value =
             std::max(value, values[ix(term.child)] + transfers[ix(term.edge)] + lag + pace.latency);
@@ -1053,8 +1091,9 @@ struct Analyzer::Impl {
     out.replicas = static_cast<int>(work.replicas);
     out.positions = stage.positions;
     if (stage.role == Role::vector) {
-      out.input = Cycles(read_latency);
-      out.vector = Cycles(stage.vector + vector_latency);
+      const Hardware& hw = hardware[work.group];
+      out.input = Cycles(hw.read_latency);
+      out.vector = Cycles(stage.vector[work.group] + hw.vector_latency);
     }
     out.latency_per_position = Cycles(work.estimate.latency);
     out.interval_per_position = Cycles(work.estimate.interval);
@@ -1091,7 +1130,7 @@ struct Analyzer::Impl {
   [[nodiscard]] std::string endpoint_name(std::size_t at) const {
     return is_tile(static_cast<EndpointId>(at))
                ? fmt::format("chip.tiles[{}]", at)
-               : fmt::format("chip.io[{}]", static_cast<std::int64_t>(at) - chip.spec.tiles);
+               : fmt::format("chip.io[{}]", static_cast<std::int64_t>(at) - chip.tiles());
   }
 
   void set_interval(Analysis& analysis) {
@@ -1192,7 +1231,8 @@ struct Analyzer::Impl {
     return analysis;
   }
 
-  std::optional<LayerAlone> alone(std::size_t index, int w_bits, int a_bits) {
+  std::optional<LayerAlone> alone(std::size_t index, int w_bits, int a_bits, std::size_t group) {
+    const arch::chip::TileGroup& tiles = chip.groups[group];
     const auto found = std::find_if(stages.begin(), stages.end(), [&](const Stage& stage) {
       return stage.role == Role::matrix && stage.entry == static_cast<int>(index);
     });
@@ -1201,17 +1241,18 @@ struct Analyzer::Impl {
     layer.layer = found->layer;
     layer.w_bits = w_bits;
     layer.a_bits = a_bits;
-    if (!chip.pe->layout(matrix_op(network, layer.layer, w_bits, a_bits)).ok) {
+    layer.group = tiles.name;
+    if (!tiles.pe->layout(matrix_op(network, layer.layer, w_bits, a_bits)).ok) {
       return std::nullopt;
     }
     auto left = static_cast<std::int64_t>(table_of(*found, layer).pieces.size());
-    if (left > chip.pes()) {
+    if (left > tiles.pes()) {
       return std::nullopt;
     }
     layer.placement.emplace_back();
-    for (int tile = 0; left > 0; ++tile, left -= chip.spec.tile.pes) {
+    for (int tile = chip.first_tile(group); left > 0; ++tile, left -= tiles.tile.pes) {
       layer.placement.front().push_back(
-          {tile, 0, static_cast<int>(std::min(left, chip.spec.tile.pes))});
+          {tile, 0, static_cast<int>(std::min(left, tiles.tile.pes))});
     }
     works.assign(stages.size(), {});
     for (Load* load : {&bus, &vector_unit, &inject, &eject}) {
@@ -1228,7 +1269,7 @@ struct Analyzer::Impl {
       out.vector_ops += arch::tile::accumulate_ops(part.elements);
       arriving += &part == &parts.front() ? 0 : part.covered;
     }
-    out.vector_ops += found->final_ops + arch::tile::accumulate_ops(arriving);
+    out.vector_ops += found->final_ops[group] + arch::tile::accumulate_ops(arriving);
     return out;
   }
 
@@ -1238,16 +1279,16 @@ struct Analyzer::Impl {
     Analysis analysis;
     works.assign(stages.size(), {});
     std::vector<int> layer_of(stages.size(), -1);
-    std::int64_t fragments = 0;
+    std::vector<std::int64_t> fragments(hardware.size(), 0);  // [group]
     for (const Stage& stage : stages) {
       if (stage.role == Role::matrix) {
-        fragments += static_cast<std::int64_t>(
-            table_of(stage, mapping.layers[ix(stage.entry)]).pieces.size());
+        const LayerMapping& layer = mapping.layers[ix(stage.entry)];
+        const auto pieces = static_cast<std::int64_t>(table_of(stage, layer).pieces.size());
+        fragments[chip.group_named(layer.group)] += pieces;
+        analysis.pes += pieces;
       }
     }
-    const bool rewrites = fragments > chip.pes();
-    analysis.pes = fragments;
-    std::int64_t next_pe = 0;
+    std::vector<std::int64_t> next_pe(hardware.size(), 0);  // [group]
     std::int64_t turn = 0;   // when the part before gave its turn away
     std::int64_t bound = 0;  // the same, at least
     EndpointId turn_at = chip.io_endpoint();
@@ -1264,10 +1305,15 @@ struct Analyzer::Impl {
       EndpointId last_at = 0;
       if (stage.role == Role::matrix) {
         const Table& table = table_of(stage, mapping.layers[ix(stage.entry)]);
-        const bool writes = rewrites || network.layer(stage.layer).has_dynamic_weights();
+        work.group = chip.group_named(mapping.layers[ix(stage.entry)].group);
+        const Hardware& hw = hardware[work.group];
+        const arch::chip::TileGroup& tiles = *hw.tiles;
+        const bool writes =
+            fragments[work.group] > tiles.pes() || network.layer(stage.layer).has_dynamic_weights();
         const std::int64_t pieces = static_cast<std::int64_t>(table.pieces.size());
         const auto tile_of_piece = [&](std::int64_t i) {
-          return static_cast<EndpointId>((next_pe + i) % chip.pes() / chip.spec.tile.pes);
+          return hw.first_tile +
+                 static_cast<EndpointId>((next_pe[work.group] + i) % tiles.pes() / tiles.tile.pes);
         };
         work.homes = {tile_of_piece(0)};
         work.ends = {tile_of_piece(0)};
@@ -1277,21 +1323,22 @@ struct Analyzer::Impl {
         std::int64_t position = 0;  // of all parts together
         for (std::int64_t i = 0; i < pieces; ++i) {
           const Table::Piece& piece = table.pieces[ix(i)];
-          const std::int64_t in = over(piece.in_bits, bus_width);
-          const std::int64_t result = over(piece.elements * table.out_bits, bus_width);
-          const std::int64_t vector = vector_cycles(arch::tile::accumulate_ops(piece.elements) +
-                                                    (pieces == 1 ? stage.final_ops : 0));
+          const std::int64_t in = over(piece.in_bits, hw.bus_width);
+          const std::int64_t result = over(piece.elements * table.out_bits, hw.bus_width);
+          const std::int64_t vector =
+              hw.vector_cycles(arch::tile::accumulate_ops(piece.elements) +
+                               (pieces == 1 ? stage.final_ops[work.group] : 0));
           const std::int64_t taken =
-              in + read_latency + piece.latency + result + vector + vector_latency;
+              in + hw.read_latency + piece.latency + result + vector + hw.vector_latency;
           position += taken;
           least += taken - piece.latency + piece.least_latency;
           last_piece = taken;
-          layer.input += Cycles(in + read_latency);
+          layer.input += Cycles(in + hw.read_latency);
           layer.array += Cycles(piece.latency);
           layer.output += Cycles(result);
-          layer.vector += Cycles(vector + vector_latency);
+          layer.vector += Cycles(vector + hw.vector_latency);
           if (writes) {
-            layer.weights += Cycles(over(piece.write_bits, bus_width) +
+            layer.weights += Cycles(over(piece.write_bits, hw.bus_width) +
                                     std::max<std::int64_t>(0, piece.write - in));
           }
           if (i > 0) {
@@ -1305,11 +1352,11 @@ struct Analyzer::Impl {
         total = layer.weights.value + stage.positions * position + hops;
         if (pieces > 1) {
           const std::int64_t combine =
-              vector_cycles(arch::tile::accumulate_ops(arriving) + stage.final_ops);
-          tail = combine + vector_latency +
+              hw.vector_cycles(arch::tile::accumulate_ops(arriving) + stage.final_ops[work.group]);
+          tail = combine + hw.vector_latency +
                  travel(last_at, work.homes.front(), widest * table.acc_bits);
         }
-        next_pe += pieces;
+        next_pe[work.group] += pieces;
       } else {
         work.homes = stage.role == Role::source ? input_ports(stage)
                      : stage.role == Role::sink ? std::vector<EndpointId>{chip.io_endpoint()}
@@ -1318,8 +1365,11 @@ struct Analyzer::Impl {
         work.replicas = static_cast<std::int64_t>(work.homes.size());
         last_at = work.homes.back();
         const bool on_tile = stage.role == Role::vector;
-        layer.input = Cycles(on_tile ? read_latency : 0);
-        layer.vector = Cycles(stage.vector + (on_tile ? vector_latency : 0));
+        work.group = group_of(work.homes.front());
+        const Hardware& hw = hardware[work.group];
+        layer.input = Cycles(on_tile ? hw.read_latency : 0);
+        layer.vector = Cycles((stage.role == Role::source ? 0 : stage.vector[work.group]) +
+                              (on_tile ? hw.vector_latency : 0));
         last_piece = (layer.input + layer.vector).value;
         least = stage.positions * last_piece;
         for (std::int64_t k = 0; stage.role == Role::source && k < work.replicas; ++k) {
@@ -1368,12 +1418,8 @@ struct Analyzer::Impl {
   const arch::chip::Chip& chip;
   Granularity granularity;
   std::unique_ptr<Fabric> fabric;
-  std::int64_t bus_width = 0;
-  std::int64_t read_latency = 0;
-  std::int64_t write_latency = 0;
-  std::int64_t vector_latency = 0;
-  std::int64_t registers = 1;
-  std::int64_t slots = 1;
+  std::vector<Hardware> hardware;          ///< [group of tiles]
+  std::vector<std::size_t> group_of_tile;  ///< [tile]
   std::size_t endpoints = 0;
   bool shared_channel = false;
   bool has_ejection = true;
@@ -1387,7 +1433,8 @@ struct Analyzer::Impl {
   Graph bound_graph;
 
   // Remembered from mapping to mapping.
-  std::vector<std::map<std::pair<int, int>, std::unique_ptr<Table>>> tables;  ///< [matrix layer]
+  std::vector<std::map<std::tuple<std::size_t, int, int>, std::unique_ptr<Table>>>
+      tables;  ///< [matrix layer]
   std::unordered_map<std::int64_t, std::int64_t> serializations;
   std::unordered_map<std::int64_t, std::unordered_map<std::uint64_t, std::int64_t>> travels;
 
@@ -1424,8 +1471,11 @@ Analysis Analyzer::analyze(const Mapping& mapping) {
                                                    : impl_->pipelined(mapping);
 }
 
-std::optional<LayerAlone> Analyzer::alone(std::size_t index, int w_bits, int a_bits) {
-  return impl_->alone(index, w_bits, a_bits);
+std::optional<LayerAlone> Analyzer::alone(std::size_t index,
+                                          int w_bits,
+                                          int a_bits,
+                                          std::size_t group) {
+  return impl_->alone(index, w_bits, a_bits, group);
 }
 
 Analysis analyze(const Network& network,

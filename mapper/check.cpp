@@ -31,7 +31,13 @@ class Checker {
         chip_(chip),
         serial_(granularity == Granularity::serial),
         diagnostics_(diagnostics),
-        user_of_(static_cast<std::size_t>(chip.pes()), -1) {}
+        user_of_(static_cast<std::size_t>(chip.pes()), -1) {
+    std::int64_t next = 0;
+    for (const arch::chip::TileGroup& group : chip.groups) {
+      first_pe_.push_back(next);
+      next += group.pes();
+    }
+  }
 
   void run() {
     check_entries(mapping_.layers, matrix_layers(network_), "layers");
@@ -111,13 +117,13 @@ class Checker {
   }
 
   bool check_tile(int tile, const std::string& path, const std::string& name) {
-    if (tile >= 0 && tile < chip_.spec.tiles) {
+    if (tile >= 0 && tile < chip_.tiles()) {
       return true;
     }
     report("E-MAP-TILE",
            fmt::format("layer {} is on a tile that the chip does not have", quote(name)),
            path,
-           fmt::format("0 to {}", chip_.spec.tiles - 1),
+           fmt::format("0 to {}", chip_.tiles() - 1),
            std::to_string(tile));
     return false;
   }
@@ -164,21 +170,38 @@ class Checker {
     if (!widths_ok) {
       return;
     }
-    const Layout layout =
-        chip_.pe->layout(matrix_op(network_, layer.layer, layer.w_bits, layer.a_bits));
+    const std::size_t group = chip_.find_group(layer.group);
+    if (group == chip_.groups.size()) {
+      report("E-MAP-GROUP",
+             fmt::format("layer {} is on tiles of a group that the chip does not have",
+                         quote(layer.name)),
+             path + ".group",
+             group_choice(chip_),
+             quote(layer.group));
+      return;
+    }
+    const Model& model = *chip_.groups[group].pe;
+    const MatrixOp matrix = matrix_op(network_, layer.layer, layer.w_bits, layer.a_bits);
+    const Layout layout = model.layout(matrix);
     if (!layout.ok) {
       report("E-MAP-LAYOUT",
              fmt::format("layer {} cannot be laid out on PEs of kind {}",
                          quote(layer.name),
-                         quote(chip_.pe->kind())),
+                         quote(model.kind())),
              path,
              "a matrix that this kind can hold",
-             layout.why_not);
+             layout.why_not,
+             other_groups(chip_, group, matrix));
       return;
     }
     for (std::size_t replica = 0; replica < layer.placement.size(); ++replica) {
       check_replica(layer, replica, static_cast<std::int64_t>(layout.fragments.size()));
     }
+  }
+
+  [[nodiscard]] std::string tiles_of(std::size_t group) const {
+    const std::int64_t first = chip_.first_tile(group);
+    return fmt::format("tiles {} to {}", first, first + chip_.groups[group].tiles - 1);
   }
 
   void check_replica(const LayerMapping& layer, std::size_t replica, std::int64_t fragments) {
@@ -200,8 +223,22 @@ class Checker {
   }
 
   void check_run(const LayerMapping& layer, const PlacedRun& run, const std::string& path) {
-    const std::int64_t pes = chip_.spec.tile.pes;
     if (!check_tile(run.tile, path + ".tile", layer.name)) {
+      return;
+    }
+    const std::size_t group = chip_.group_of(run.tile);
+    const arch::chip::TileGroup& tiles = chip_.groups[group];
+    const std::int64_t pes = tiles.tile.pes;
+    if (tiles.name != layer.group) {
+      report("E-MAP-GROUP",
+             fmt::format("layer {} is of group {}, but tile {} is not",
+                         quote(layer.name),
+                         quote(layer.group),
+                         run.tile),
+             path + ".tile",
+             tiles_of(chip_.group_named(layer.group)),
+             fmt::format("a tile of group {}", quote(tiles.name)),
+             "a layer is on tiles of one group");
       return;
     }
     if (run.first_pe < 0 || run.pes < 1 || std::int64_t{run.first_pe} + run.pes > pes) {
@@ -213,7 +250,9 @@ class Checker {
           fmt::format("{} from {}", run.pes, run.first_pe));
       return;
     }
-    const std::int64_t first = run.tile * pes + run.first_pe;
+    const std::int64_t base =
+        first_pe_[group] + (run.tile - std::int64_t{chip_.first_tile(group)}) * pes;
+    const std::int64_t first = base + run.first_pe;
     bool overlaps = false;
     for (std::int64_t pe = first; pe < first + run.pes; ++pe) {
       LayerId& user = user_of_[static_cast<std::size_t>(pe)];
@@ -221,7 +260,7 @@ class Checker {
         overlaps = true;  // one message per run
         report(
             "E-MAP-OVERLAP",
-            fmt::format("PE {} of tile {} holds two fragments", pe - run.tile * pes, run.tile),
+            fmt::format("PE {} of tile {} holds two fragments", pe - base, run.tile),
             path,
             "a free PE",
             fmt::format("layers {} and {}", quote(network_.layer(user).name), quote(layer.name)));
@@ -235,8 +274,26 @@ class Checker {
   const arch::chip::Chip& chip_;
   bool serial_;
   Diagnostics& diagnostics_;
-  std::vector<LayerId> user_of_;  ///< [PE of the chip], -1 when free
+  std::vector<std::int64_t> first_pe_;  ///< [group] of all PEs of the chip
+  std::vector<LayerId> user_of_;        ///< [PE of the chip], -1 when free
 };
+
+/// Groups for the layers of a file that names none.
+void fill_in_groups(Mapping& mapping, const Network& network, const arch::chip::Chip& chip) {
+  for (LayerMapping& layer : mapping.layers) {
+    const bool known = layer.layer >= 0 && layer.layer <= network.output();
+    if (!layer.group.empty() || !known || !network.layer(layer.layer).is_matrix()) {
+      continue;
+    }
+    const bool placed = !layer.placement.empty() && !layer.placement.front().empty();
+    const int tile = placed ? layer.placement.front().front().tile : -1;
+    const std::size_t group =
+        tile >= 0 && tile < chip.tiles()
+            ? chip.group_of(tile)
+            : group_for(chip, {}, matrix_op(network, layer.layer, layer.w_bits, layer.a_bits));
+    layer.group = chip.groups[group].name;
+  }
+}
 
 }  // namespace
 
@@ -266,6 +323,9 @@ Mapping make_mapping(const Network& network,
       placed ? *request.mapping
              : optimise_placement(network, chip, request, granularity, options, diagnostics);
   if (diagnostics.errors().size() == errors_before) {
+    if (placed) {
+      fill_in_groups(mapping, network, chip);
+    }
     check(mapping, network, chip, granularity, diagnostics);
   }
   return mapping;

@@ -3,15 +3,16 @@
 /// Is this Mapping legal? Asked of every mapper's answer and of every mapping file.
 ///
 /// Legal: every matrix layer once and in order, widths of 1 to 16 bits, at most one replica per
-/// output position; every replica's fragments placed exactly once, on PEs that exist and that
-/// nobody else uses; every layer for a vector unit on a tile that exists. Under `serial` PEs are
-/// shared in time: one replica, no placement.
+/// output position; every replica's fragments placed exactly once, on PEs that exist, that nobody
+/// else uses and that are of the layer's group of tiles; every layer for a vector unit on a tile
+/// that exists. Under `serial` PEs are shared in time: one replica, no placement.
 ///
 /// Errors   all at once: E-MAP-MISSING-LAYER, E-MAP-UNKNOWN-LAYER, E-MAP-DUPLICATE-LAYER,
 /// E-MAP-ORDER,
 ///          E-MAP-BITS, E-MAP-REPLICAS, E-MAP-SERIAL-REPLICAS, E-MAP-LAYOUT, E-MAP-PLACEMENT (not
 ///          one list of runs per replica), E-MAP-FRAGMENTS (more or fewer PEs than fragments),
-///          E-MAP-TILE, E-MAP-PE (outside its tile), E-MAP-OVERLAP (a PE used twice)
+///          E-MAP-TILE, E-MAP-PE (outside its tile), E-MAP-OVERLAP (a PE used twice), E-MAP-GROUP
+///          (no such group of tiles, or a tile of another one)
 #pragma once
 
 #include "arch/chip/chip.hpp"
@@ -29,8 +30,9 @@ void check(const Mapping& mapping,
            Granularity granularity,
            Diagnostics& diagnostics);
 
-/// What an experiment's request comes to: the mapping of its file, or place() when there is
-/// none or it places nothing. Checked.
+/// What an experiment's request comes to: the mapping of its file, or place() when there is none or
+/// it places nothing. A layer of a file that names no group of tiles is of the group of its first
+/// tile; when it is not placed, of the first that can hold it. Checked.
 Mapping make_mapping(const Network& network,
                      const arch::chip::Chip& chip,
                      const MappingRequest& request,

@@ -92,12 +92,18 @@ Operand operand_of(const Network& network, LayerId id, std::size_t index, Granul
 class Maker {
  public:
   Maker(const Network& n, const arch::chip::Chip& c, Granularity g, CostModel m)
-      : network_(n), chip_(c), model_(m), analyzer_(n, c, g), granularity_(g) {
+      : network_(n),
+        chip_(c),
+        tiles_(c.groups.front()),
+        model_(m),
+        analyzer_(n, c, g),
+        granularity_(g) {
     const report::PriceList prices = arch::chip::prices(chip_);
-    bus_ = prices.bus_bit.value;
-    read_ = prices.buffer_read_bit.value;
-    write_ = prices.buffer_write_bit.value;
-    vector_ = prices.vector_op.value;
+    const report::TilePrices& tile = prices.groups.front();
+    bus_ = tile.bus_bit.value;
+    read_ = tile.buffer_read_bit.value;
+    write_ = tile.buffer_write_bit.value;
+    vector_ = tile.vector_op.value;
     for (const report::Component& component : prices.components) {
       leakage_ += component.leakage.value * static_cast<double>(component.instances);
     }
@@ -156,13 +162,13 @@ class Maker {
       const LayerAnalysis& one = serial_layer(index, w_bits, a_bits);
       choice.pes = one.pes;
       choice.per_position = static_cast<double>(one.total.value) / positions;
-      choice.energy = positions * pe_energy(*chip_.pe, matrix);
+      choice.energy = positions * pe_energy(*tiles_.pe, matrix);
       layer.choices.push_back(choice);
       return;
     }
     const std::optional<LayerAlone> alone = analyzer_.alone(index, w_bits, a_bits);
     if (!alone) {
-      why_not = chip_.pe->layout(matrix).why_not;
+      why_not = tiles_.pe->layout(matrix).why_not;
       return;
     }
     const LayerAnalysis& one = alone->analysis;
@@ -174,7 +180,7 @@ class Maker {
     const auto in = static_cast<double>(alone->in_bits);
     const auto result = static_cast<double>(alone->result_bits);
     const auto out = static_cast<double>(of.out.channels) * a_bits;
-    choice.energy = positions * (pe_energy(*chip_.pe, matrix) + (in + result) * bus_ + in * read_ +
+    choice.energy = positions * (pe_energy(*tiles_.pe, matrix) + (in + result) * bus_ + in * read_ +
                                  out * write_ + static_cast<double>(alone->vector_ops) * vector_);
     choice.uses[static_cast<std::size_t>(Limit::buffer)] = buffer_bits(of, matrix, w_bits, a_bits);
     choice.uses[static_cast<std::size_t>(Limit::vector_unit)] =
@@ -187,7 +193,7 @@ class Maker {
                                    const MatrixOp& matrix,
                                    int w_bits,
                                    int a_bits) const {
-    const Layout layout = chip_.pe->layout(matrix);
+    const Layout layout = tiles_.pe->layout(matrix);
     const auto fragments = static_cast<std::int64_t>(layout.fragments.size());
     double bits = 0;
     for (std::size_t i = 0; i < operands_.size(); ++i) {
@@ -195,8 +201,8 @@ class Maker {
       const int width = i == 0 ? a_bits : w_bits;
       const std::int64_t position =
           operand.channels * (operand.given_bits > 0 ? operand.given_bits : width);
-      for (std::int64_t first = 0; first < fragments; first += chip_.spec.tile.pes) {
-        const std::int64_t last = std::min(fragments, first + chip_.spec.tile.pes);
+      for (std::int64_t first = 0; first < fragments; first += tiles_.tile.pes) {
+        const std::int64_t last = std::min(fragments, first + tiles_.tile.pes);
         const std::int64_t slots = layer.kind == LayerKind::fc
                                        ? positions_of_rows(layout, first, last, operand)
                                        : operand.slots;
@@ -275,9 +281,9 @@ class Maker {
     if (model_ == CostModel::array) {
       return;
     }
-    const arch::tile::VectorUnitSpec& unit = chip_.spec.tile.vector_unit;
+    const arch::tile::VectorUnitSpec& unit = tiles_.tile.vector_unit;
     const auto latency = chip_.clock.ceil_cycles(unit.latency) +
-                         chip_.clock.ceil_cycles(chip_.spec.tile.buffer.read_latency);
+                         chip_.clock.ceil_cycles(tiles_.tile.buffer.read_latency);
     for (const LayerId id : vector_layers(network_)) {
       const Layer& layer = network_.layer(id);
       const std::int64_t ops = arch::tile::layer_ops(layer, unit);
@@ -326,6 +332,7 @@ class Maker {
 
   const Network& network_;
   const arch::chip::Chip& chip_;
+  const arch::chip::TileGroup& tiles_;  ///< all of them
   CostModel model_;
   Analyzer analyzer_;
   Granularity granularity_;
@@ -347,22 +354,39 @@ Problem make_problem(const Network& network,
                      CostModel cost_model,
                      const WidthRules& rules,
                      Diagnostics& diagnostics) {
+  if (chip.mixed()) {
+    diagnostics.error({.code = "E-SEARCH-GROUPS",
+                       .sentence = "the chip has tiles of several sorts, and a search counts PEs "
+                                   "of one sort only",
+                       .at = {},
+                       .path = "chip.tile_groups",
+                       .expected = "one group of tiles",
+                       .got = std::to_string(chip.groups.size()) + " groups",
+                       .hint = "say widths, replicas and groups in 'mapping:'",
+                       .related = {}});
+    return {};
+  }
   return Maker(network, chip, granularity, cost_model).make(rules, diagnostics);
 }
 
 double capacity_of(const arch::chip::Chip& chip, Limit limit) {
   constexpr double kUnbounded = std::numeric_limits<double>::infinity();
-  const arch::tile::TileSpec& tile = chip.spec.tile;
-  const auto tiles = static_cast<double>(chip.spec.tiles);
-  switch (limit) {
-    case Limit::buffer:
-      return tile.buffer.unbounded ? kUnbounded
-                                   : tiles * static_cast<double>(tile.buffer.capacity.value);
-    case Limit::vector_unit:
-      return tile.vector_unit.lanes == 0 ? kUnbounded
-                                         : tiles * static_cast<double>(tile.vector_unit.lanes);
+  double sum = 0;
+  for (const arch::chip::TileGroup& group : chip.groups) {
+    const arch::tile::TileSpec& tile = group.tile;
+    const auto tiles = static_cast<double>(group.tiles);
+    switch (limit) {
+      case Limit::buffer:
+        sum += tile.buffer.unbounded ? kUnbounded
+                                     : tiles * static_cast<double>(tile.buffer.capacity.value);
+        break;
+      case Limit::vector_unit:
+        sum += tile.vector_unit.lanes == 0 ? kUnbounded
+                                           : tiles * static_cast<double>(tile.vector_unit.lanes);
+        break;
+    }
   }
-  return kUnbounded;
+  return sum;
 }
 
 std::string cost_table_csv(const Problem& problem, const Clock& clock) {

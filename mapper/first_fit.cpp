@@ -3,12 +3,14 @@
 /// Next-fit over the PEs of the chip in their order; see first_fit.hpp.
 #include "mapper/first_fit.hpp"
 
+#include "mapper/line_buffers.hpp"
 #include "sim/base/math.hpp"
 #include "sim/base/text.hpp"
 #include "workloads/quantize.hpp"
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -18,7 +20,8 @@ namespace {
 /// One matrix layer's demand.
 struct Demand {
   LayerId layer = 0;
-  std::int64_t pes = 0;  ///< per replica
+  std::size_t group = 0;  ///< of tiles
+  std::int64_t pes = 0;   ///< per replica
   LayerRequest want;
 
   [[nodiscard]] std::int64_t total() const { return pes * want.replicas; }
@@ -52,11 +55,11 @@ std::int64_t total_with_bits(const Network& network,
 
 /// The least that would make `demands` fit, in words.
 std::string smallest_change(const Network& network,
-                            const arch::chip::Chip& chip,
+                            const arch::chip::TileGroup& group,
                             const std::vector<Demand>& demands) {
   const std::int64_t needed = total(demands);
-  const std::int64_t missing = needed - chip.pes();
-  std::string hint = std::to_string(ceil_div(needed, chip.spec.tile.pes)) + " tiles would do";
+  const std::int64_t missing = needed - group.pes();
+  std::string hint = std::to_string(ceil_div(needed, group.tile.pes)) + " tiles would do";
 
   // One layer that can give up enough replicas, with the smallest loss of its speed.
   const Demand* giver = nullptr;
@@ -75,7 +78,7 @@ std::string smallest_change(const Network& network,
     return hint + ", or replicas: " + std::to_string(giver->want.replicas - given) + " for " +
            quote(network.layer(giver->layer).name);
   }
-  if (fewest < needed && fewest <= chip.pes()) {
+  if (fewest < needed && fewest <= group.pes()) {
     return hint + ", or fewer replicas in several layers (one replica each needs " +
            std::to_string(fewest) + " PEs)";
   }
@@ -84,8 +87,8 @@ std::string smallest_change(const Network& network,
     widest = std::max(widest, demand.want.w_bits);
   }
   for (int bits = widest - 1; bits >= 1; --bits) {
-    const std::int64_t with = total_with_bits(network, *chip.pe, demands, bits);
-    if (with >= 0 && with <= chip.pes()) {
+    const std::int64_t with = total_with_bits(network, *group.pe, demands, bits);
+    if (with >= 0 && with <= group.pes()) {
       return hint + ", or w_bits of at most " + std::to_string(bits) + " in every layer (" +
              std::to_string(with) + " PEs)";
     }
@@ -93,30 +96,32 @@ std::string smallest_change(const Network& network,
   return hint + "; fewer weight bits alone are not enough";
 }
 
+/// `demands` are those of one group.
 void report_capacity(const Network& network,
-                     const arch::chip::Chip& chip,
+                     const arch::chip::TileGroup& group,
                      const MappingRequest& request,
                      const std::vector<Demand>& demands,
                      Diagnostics& diagnostics) {
   std::int64_t before = 0;
   const auto first = std::find_if(demands.begin(), demands.end(), [&](const Demand& demand) {
     before += demand.total();
-    return before > chip.pes();
+    return before > group.pes();
   });
   const std::int64_t needed = total(demands);
+  const std::string where =
+      group.name.empty() ? "the chip" : "the tiles of group " + quote(group.name);
   diagnostics.error({
       .code = "E-MAP-CAPACITY",
-      .sentence = "the mapping does not fit the chip: layer " +
+      .sentence = "the mapping does not fit " + where + ": layer " +
                   quote(network.layer(first->layer).name) + " is the first without room",
       .at = request.at,
       .path = request.path + ".layers." + network.layer(first->layer).name,
-      .expected = "at most " + std::to_string(chip.pes()) + " PEs (" +
-                  std::to_string(chip.spec.tiles) + " tiles of " +
-                  std::to_string(chip.spec.tile.pes) + ")",
-      .got = std::to_string(needed) + " PEs, " + std::to_string(needed - chip.pes()) +
+      .expected = "at most " + std::to_string(group.pes()) + " PEs (" +
+                  std::to_string(group.tiles) + " tiles of " + std::to_string(group.tile.pes) + ")",
+      .got = std::to_string(needed) + " PEs, " + std::to_string(needed - group.pes()) +
              " too many; this layer needs " + std::to_string(first->total()) + ", " +
-             std::to_string(chip.pes() - (before - first->total())) + " are left",
-      .hint = smallest_change(network, chip, demands),
+             std::to_string(group.pes() - (before - first->total())) + " are left",
+      .hint = smallest_change(network, group, demands),
       .related = {},
   });
 }
@@ -126,14 +131,14 @@ class Buffers {
  public:
   Buffers(const arch::chip::Chip& chip, const std::vector<Bits>& needs)
       : needs_(needs),
-        capacity_(chip.spec.tile.buffer.capacity),
-        used_(needs.empty() ? 0 : static_cast<std::size_t>(chip.spec.tiles)) {}
+        capacity_(needs.empty() ? std::vector<Bits>{} : buffer_capacities(chip)),
+        used_(capacity_.size()) {}
 
   /// Whether the layer's line buffers fit on all tiles of `runs`.
   [[nodiscard]] bool fit(LayerId layer, const std::vector<PlacedRun>& runs) const {
     return needs_.empty() || std::all_of(runs.begin(), runs.end(), [&](const PlacedRun& run) {
-             const Tile& tile = used_[static_cast<std::size_t>(run.tile)];
-             return tile.last == layer || tile.used + need(layer) <= capacity_;
+             const auto at = static_cast<std::size_t>(run.tile);
+             return used_[at].last == layer || used_[at].used + need(layer) <= capacity_[at];
            });
   }
 
@@ -156,7 +161,7 @@ class Buffers {
   [[nodiscard]] int find(LayerId layer, int tile) const {
     for (std::size_t i = 0; i < used_.size(); ++i) {
       const std::size_t candidate = (static_cast<std::size_t>(tile) + i) % used_.size();
-      if (used_[candidate].used + need(layer) <= capacity_) {
+      if (used_[candidate].used + need(layer) <= capacity_[candidate]) {
         return static_cast<int>(candidate);
       }
     }
@@ -172,14 +177,15 @@ class Buffers {
   [[nodiscard]] Bits need(LayerId layer) const { return needs_[static_cast<std::size_t>(layer)]; }
 
   const std::vector<Bits>& needs_;
-  Bits capacity_;
-  std::vector<Tile> used_;
+  std::vector<Bits> capacity_;  ///< [tile]
+  std::vector<Tile> used_;      ///< [tile]
 };
 
-/// The next free PE.
+/// The next free PE of a group.
 class Cursor {
  public:
-  Cursor(std::int64_t tiles, std::int64_t pes) : pes_(pes), free_(tiles * pes) {}
+  Cursor(const arch::chip::TileGroup& group, int first_tile)
+      : first_tile_(first_tile), pes_(group.tile.pes), free_(group.pes()) {}
 
   /// Places `count` PEs of a layer when `to_come` more (these included) are still to be placed.
   std::vector<PlacedRun> place(LayerId layer,
@@ -206,7 +212,7 @@ class Cursor {
     for (std::int64_t next = next_; count > 0;) {
       const std::int64_t first = next % pes_;
       const std::int64_t here = std::min(count, pes_ - first);
-      list.push_back({.tile = static_cast<int>(next / pes_),
+      list.push_back({.tile = first_tile_ + static_cast<int>(next / pes_),
                       .first_pe = static_cast<int>(first),
                       .pes = static_cast<int>(here)});
       next += here;
@@ -220,6 +226,7 @@ class Cursor {
     free_ -= count;
   }
 
+  int first_tile_;
   std::int64_t pes_;
   std::int64_t free_;
   std::int64_t next_ = 0;
@@ -254,6 +261,47 @@ MatrixOp matrix_op(const Network& network, LayerId id, int w_bits, int a_bits) {
           .in_codes = operand_codes(network, id)};
 }
 
+std::size_t group_for(const arch::chip::Chip& chip,
+                      const std::string& name,
+                      const MatrixOp& matrix) {
+  if (!name.empty()) {
+    return chip.find_group(name);
+  }
+  for (std::size_t group = 0; group < chip.groups.size(); ++group) {
+    if (chip.groups[group].pe->layout(matrix).ok) {
+      return group;
+    }
+  }
+  return 0;
+}
+
+std::string other_groups(const arch::chip::Chip& chip, std::size_t group, const MatrixOp& matrix) {
+  std::string able;
+  std::string unable;
+  for (std::size_t other = 0; other < chip.groups.size(); ++other) {
+    if (other == group) {
+      continue;
+    }
+    const arch::chip::TileGroup& tiles = chip.groups[other];
+    const Layout layout = tiles.pe->layout(matrix);
+    const std::string name = quote(tiles.name) + " (" + tiles.pe->kind() + ")";
+    if (layout.ok) {
+      able += (able.empty() ? "" : ", ") + name;
+    } else {
+      unable += (unable.empty() ? "" : "; ") + name + ": " + layout.why_not;
+    }
+  }
+  if (!able.empty()) {
+    return "groups that can hold it: " + able;
+  }
+  return unable.empty() ? unable : "no other group can: " + unable;
+}
+
+std::string group_choice(const arch::chip::Chip& chip) {
+  return chip.groups.front().name.empty() ? "no group: the tiles of this chip are all alike"
+                                          : "one of: " + join_keys(chip.group_names());
+}
+
 LayerId producer_of(const Network& network, LayerId id) {
   while (network.layer(id).kind == LayerKind::flatten ||
          network.layer(id).kind == LayerKind::slice) {
@@ -280,19 +328,33 @@ Mapping first_fit(const Network& network,
     const LayerRequest& want = request.layers[m];
     const Layer& layer = network.layer(matrices[m]);
     const std::string path = request.path + ".layers." + layer.name;
-    const Layout layout =
-        chip.pe->layout(matrix_op(network, matrices[m], want.w_bits, want.a_bits));
+    const MatrixOp matrix = matrix_op(network, matrices[m], want.w_bits, want.a_bits);
+    const std::size_t group = group_for(chip, want.group, matrix);
+    if (group == chip.groups.size()) {
+      diagnostics.error({.code = "E-MAP-GROUP",
+                         .sentence = "layer " + quote(layer.name) +
+                                     " is to go to tiles that the chip does not have",
+                         .at = request.at,
+                         .path = path + ".group",
+                         .expected = group_choice(chip),
+                         .got = quote(want.group),
+                         .hint = {},
+                         .related = {}});
+      continue;
+    }
+    const Model& model = *chip.groups[group].pe;
+    const Layout layout = model.layout(matrix);
     if (!layout.ok) {
       diagnostics.error({.code = "E-MAP-LAYOUT",
                          .sentence = "layer " + quote(layer.name) +
-                                     " cannot be laid out on PEs of kind " +
-                                     quote(chip.pe->kind()) + ": " + layout.why_not,
+                                     " cannot be laid out on PEs of kind " + quote(model.kind()) +
+                                     ": " + layout.why_not,
                          .at = request.at,
                          .path = path,
                          .expected = "a matrix that this kind can hold",
                          .got = std::to_string(want.w_bits) + "-bit weights, " +
                                 std::to_string(want.a_bits) + "-bit inputs",
-                         .hint = {},
+                         .hint = other_groups(chip, group, matrix),
                          .related = {}});
     }
     if (serial && want.replicas != 1) {
@@ -308,6 +370,7 @@ Mapping first_fit(const Network& network,
            .related = {}});
     }
     demands.push_back({.layer = matrices[m],
+                       .group = group,
                        .pes = static_cast<std::int64_t>(layout.fragments.size()),
                        .want = want});
   }
@@ -317,14 +380,25 @@ Mapping first_fit(const Network& network,
   if (diagnostics.errors().size() != errors_before) {
     return mapping;
   }
-  std::int64_t to_come = total(demands);
-  if (!serial && to_come > chip.pes()) {
-    report_capacity(network, chip, request, demands, diagnostics);
+  std::vector<std::int64_t> to_come;  // [group]
+  std::vector<Cursor> cursors;        // [group]
+  for (std::size_t group = 0; group < chip.groups.size(); ++group) {
+    std::vector<Demand> of_group;
+    std::copy_if(
+        demands.begin(), demands.end(), std::back_inserter(of_group), [&](const Demand& demand) {
+          return demand.group == group;
+        });
+    to_come.push_back(total(of_group));
+    cursors.emplace_back(chip.groups[group], chip.first_tile(group));
+    if (!serial && to_come.back() > chip.groups[group].pes()) {
+      report_capacity(network, chip.groups[group], request, of_group, diagnostics);
+    }
+  }
+  if (diagnostics.errors().size() != errors_before) {
     return mapping;
   }
 
   std::vector<int> home(network.layers.size(), 0);
-  Cursor cursor(chip.spec.tiles, chip.spec.tile.pes);
   Buffers buffers(chip, buffer_needs);
   for (const Demand& demand : demands) {
     LayerMapping layer{.layer = demand.layer,
@@ -332,10 +406,12 @@ Mapping first_fit(const Network& network,
                        .w_bits = demand.want.w_bits,
                        .a_bits = demand.want.a_bits,
                        .replicas = demand.want.replicas,
-                       .placement = {}};
+                       .placement = {},
+                       .group = chip.groups[demand.group].name};
     for (int replica = 0; !serial && replica < demand.want.replicas; ++replica) {
-      layer.placement.push_back(cursor.place(demand.layer, demand.pes, to_come, buffers));
-      to_come -= demand.pes;
+      layer.placement.push_back(
+          cursors[demand.group].place(demand.layer, demand.pes, to_come[demand.group], buffers));
+      to_come[demand.group] -= demand.pes;
     }
     if (!layer.placement.empty()) {
       home[static_cast<std::size_t>(demand.layer)] = layer.placement.front().front().tile;

@@ -5,11 +5,12 @@
 ///
 /// A replica that does not fit into what is left of the current tile starts on a fresh one when it
 /// then spans fewer tiles and everything that is still to be placed fits into the rest of the chip.
-/// So placement fails only when the chip has fewer PEs than the mapping needs.
+/// So placement fails only when the chip has fewer PEs than the mapping needs. On a chip with tiles
+/// of several sorts every sort is filled by itself, with the layers that go to it.
 ///
 /// Errors   diagnostics (exit status 4): E-MAP-LAYOUT a matrix that this kind of PE cannot hold,
 ///          E-MAP-CAPACITY too few PEs, E-MAP-SERIAL-REPLICAS replicas where nothing runs side by
-///          side
+///          side, E-MAP-GROUP a group of tiles that the chip does not have
 #pragma once
 
 #include "arch/chip/chip.hpp"
@@ -19,7 +20,9 @@
 #include "sim/api/program.hpp"
 #include "workloads/network.hpp"
 
+#include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace tessera::mapper {
@@ -36,6 +39,20 @@ MatrixOp matrix_op(const Network& network, LayerId id, int w_bits, int a_bits);
 /// The layer that computes what `id` hands on: `id` itself, or what is behind a chain of reshapes
 /// (flatten, slice).
 LayerId producer_of(const Network& network, LayerId id);
+
+/// The group of tiles that a layer with this matrix goes to: the one with this name, or when it is
+/// empty the first whose PEs can hold the matrix (the first of all when none can). Number of groups
+/// when the chip has none of this name.
+std::size_t group_for(const arch::chip::Chip& chip,
+                      const std::string& name,
+                      const MatrixOp& matrix);
+
+/// What a message says about a matrix that a group's PEs cannot hold: which others could, or why
+/// none can. Empty when the chip has no other group.
+std::string other_groups(const arch::chip::Chip& chip, std::size_t group, const MatrixOp& matrix);
+
+/// The groups of tiles that a mapping may name, as a message expects them.
+std::string group_choice(const arch::chip::Chip& chip);
 
 /// Places `request`, which has one entry per matrix layer. Usable only when `diagnostics` is still
 /// empty. Vector layers go to the home tile of their first producer (tile 0 behind the input).

@@ -190,9 +190,19 @@ std::int64_t slots_used(const ProgramPort& port, std::int64_t positions, std::in
   return window / positions * per_image + most;
 }
 
-std::vector<Overflow> find_overflows(const Program& program, Bits capacity) {
+std::vector<Bits> buffer_capacities(const arch::chip::Chip& chip) {
+  std::vector<Bits> out;
+  for (const arch::chip::TileGroup& group : chip.groups) {
+    const arch::tile::BufferSpec& buffer = group.tile.buffer;
+    out.insert(out.end(), ix(group.tiles), buffer.unbounded ? kUnlimitedBuffer : buffer.capacity);
+  }
+  return out;
+}
+
+std::vector<Overflow> find_overflows(const Program& program, const std::vector<Bits>& capacities) {
   std::vector<Overflow> found;
   for (const std::vector<int>& ports : ports_by_tile(program)) {
+    const Bits capacity = capacities[ix(program.ports[ix(ports.front())].at)];
     std::int64_t bound = 0;
     for (const int port : ports) {
       const ProgramEdge& edge = program.edges[ix(program.ports[ix(port)].edge)];
@@ -220,11 +230,17 @@ std::vector<Overflow> find_overflows(const Program& program, Bits capacity) {
   return found;
 }
 
-void share_capacity(Program& program, Bits capacity, const std::vector<std::int64_t>& targets) {
+void share_capacity(Program& program,
+                    const std::vector<Bits>& capacities,
+                    const std::vector<std::int64_t>& targets) {
   for (ProgramPort& port : program.ports) {
     port.window = kUnlimitedWindow;
   }
   for (const std::vector<int>& ports : ports_by_tile(program)) {
+    const Bits capacity = capacities[ix(program.ports[ix(ports.front())].at)];
+    if (capacity >= kUnlimitedBuffer) {
+      continue;
+    }
     std::vector<Claim> claims;
     for (const int p : ports) {
       ProgramPort& port = program.ports[ix(p)];

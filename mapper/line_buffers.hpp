@@ -10,6 +10,7 @@
 /// Errors   none: what does not fit is an answer (Overflow)
 #pragma once
 
+#include "arch/chip/chip.hpp"
 #include "sim/api/program.hpp"
 #include "sim/base/units.hpp"
 
@@ -41,12 +42,19 @@ struct Overflow {
   std::vector<Share> shares;  ///< largest first
 };
 
-/// Tiles, in order, on which the smallest windows take more than `capacity`.
-std::vector<Overflow> find_overflows(const Program& program, Bits capacity);
+/// What the buffer of every tile holds; kUnlimitedBuffer where it is unbounded.
+std::vector<Bits> buffer_capacities(const arch::chip::Chip& chip);
+
+inline constexpr Bits kUnlimitedBuffer{std::int64_t{1} << 60};
+
+/// Tiles, in order, on which the smallest windows take more than their capacity.
+std::vector<Overflow> find_overflows(const Program& program, const std::vector<Bits>& capacities);
 
 /// Gives every port of a tile its smallest window and shares what is left in proportion, up to
-/// `targets[edge]` slots. Ports elsewhere (I/O, memory) get an unlimited window. Precondition:
-/// find_overflows() is empty.
-void share_capacity(Program& program, Bits capacity, const std::vector<std::int64_t>& targets);
+/// `targets[edge]` slots. Ports elsewhere (I/O, memory, unbounded buffers) get an unlimited window.
+/// Precondition: find_overflows() is empty.
+void share_capacity(Program& program,
+                    const std::vector<Bits>& capacities,
+                    const std::vector<std::int64_t>& targets);
 
 }  // namespace tessera::mapper

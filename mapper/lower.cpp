@@ -152,8 +152,6 @@ class Lowering {
         chip_(chip),
         options_(options),
         diagnostics_(diagnostics),
-        vector_unit_(chip.spec.tile.vector_unit),
-        vector_latency_(chip.clock.ceil_cycles(vector_unit_.latency)),
         serial_(options.granularity == Granularity::serial) {}
 
   Program run() {
@@ -163,6 +161,7 @@ class Lowering {
     }
     add_stages();
     add_edges();
+    set_limits();
     if (serial_) {
       find_min_windows(program_);
       open_all_windows();
@@ -178,6 +177,7 @@ class Lowering {
   /// A matrix layer before it is placed.
   struct Matrix {
     const LayerMapping* mapping = nullptr;
+    std::size_t group = 0;  ///< of the chip's tiles
     MatrixOp matrix;
     Layout layout;
     std::vector<Op> ops;                    ///< distinct
@@ -195,15 +195,37 @@ class Lowering {
   // ---- chip and matrices ------------------------------------------------------------------------
 
   void describe_chip() {
-    const arch::tile::TileSpec& tile = chip_.spec.tile;
     program_.granularity = options_.granularity;
-    program_.tiles = static_cast<int>(chip_.spec.tiles);
+    program_.tiles = static_cast<int>(chip_.tiles());
     program_.io_endpoint = chip_.io_endpoint();
     program_.io_ports = static_cast<int>(chip_.spec.io.ports);
     program_.memory_endpoint = chip_.memory_endpoint();
-    program_.input_registers = serial_ ? 1 : static_cast<int>(tile.input_registers);
-    program_.output_slots = serial_ ? kUnlimitedSlots : static_cast<int>(tile.output_slots);
     load_of_tile_.assign(ix(program_.tiles), 0);
+    schedule_index_.resize(chip_.groups.size());
+    fragments_.assign(chip_.groups.size(), 0);
+    next_serial_pe_.assign(chip_.groups.size(), 0);
+  }
+
+  /// The tile's own; what is on no tile has those of the first tile.
+  [[nodiscard]] const arch::tile::TileSpec& tile_at(EndpointId at) const {
+    return at < program_.tiles ? chip_.group_at(at).tile : chip_.groups.front().tile;
+  }
+
+  [[nodiscard]] Cycles vector_latency(EndpointId at) const {
+    return chip_.clock.ceil_cycles(tile_at(at).vector_unit.latency);
+  }
+
+  /// Firings and positions that may be under way.
+  void set_limits() {
+    for (ProgramPart& part : program_.parts) {
+      part.input_registers = serial_ ? 1 : static_cast<int>(tile_at(part.at).input_registers);
+    }
+    for (ProgramStage& stage : program_.stages) {
+      for (ProgramReplica& replica : stage.replicas) {
+        replica.output_slots =
+            serial_ ? kUnlimitedSlots : static_cast<int>(tile_at(replica.home).output_slots);
+      }
+    }
   }
 
   bool cut_matrices() {
@@ -220,51 +242,52 @@ class Lowering {
       Matrix matrix;
       matrix.mapping = &mapping_.layers[entry++];
       matrix.matrix = matrix_op(network_, id, matrix.mapping->w_bits, matrix.mapping->a_bits);
-      matrix.layout = chip_.pe->layout(matrix.matrix);
+      matrix.group = chip_.group_named(matrix.mapping->group);
+      const Model& model = *chip_.groups[matrix.group].pe;
+      matrix.layout = model.layout(matrix.matrix);
       if (!matrix.layout.ok) {
         Diagnostic d;
         d.code = "E-MAP-LAYOUT";
-        d.sentence = fmt::format(
-            "layer '{}' cannot be cut into pieces for {}", layer.name, chip_.pe->kind());
+        d.sentence =
+            fmt::format("layer '{}' cannot be cut into pieces for {}", layer.name, model.kind());
         d.path = "mapping.layers." + layer.name;
         d.expected = "a matrix that the processing elements can hold";
         d.got = matrix.layout.why_not;
         diagnostics_.error(std::move(d));
       }
-      total_fragments_ += static_cast<std::int64_t>(matrix.layout.fragments.size());
+      fragments_[matrix.group] += static_cast<std::int64_t>(matrix.layout.fragments.size());
       matrix_of_.back() = static_cast<int>(matrices_.size());
       matrices_.push_back(std::move(matrix));
     }
-    rewriting_ = serial_ && total_fragments_ > chip_.pes();
     return diagnostics_.ok();
   }
 
-  int schedule_of(const Op& op) {
+  int schedule_of(std::size_t group, const Op& op) {
     const auto [found, fresh] =
-        schedule_index_.try_emplace(op, static_cast<int>(program_.schedules.size()));
+        schedule_index_[group].try_emplace(op, static_cast<int>(program_.schedules.size()));
     if (fresh) {
-      program_.schedules.push_back(make_schedule(chip_.pe->steps(op)));
+      program_.schedules.push_back(make_schedule(chip_.groups[group].pe->steps(op)));
     }
     return found->second;
   }
 
   /// Finds the distinct Ops of a matrix and their schedules.
   void schedule(Matrix& m, bool rewrites) {
+    const Model& model = *chip_.groups[m.group].pe;
     std::map<Op, int> index;
     int latest = -1;
     m.op_of.reserve(m.layout.fragments.size());
     for (const Fragment& fragment : m.layout.fragments) {
-      const Op op = chip_.pe->op(OpCode::mvm, m.matrix, fragment);
+      const Op op = model.op(OpCode::mvm, m.matrix, fragment);
       if (latest < 0 || m.ops[ix(latest)] != op) {  // neighbours are mostly equal
         const auto [found, fresh] = index.try_emplace(op, static_cast<int>(m.ops.size()));
         latest = found->second;
         if (fresh) {
-          const Op write = chip_.pe->op(OpCode::write, m.matrix, fragment);
+          const Op write = model.op(OpCode::write, m.matrix, fragment);
           m.ops.push_back(op);
-          m.schedules.push_back(schedule_of(op));
-          m.write_schedules.push_back(rewrites ? schedule_of(write) : -1);
-          m.load_cycles.push_back(rewrites ? 0
-                                           : make_schedule(chip_.pe->steps(write)).latency.value);
+          m.schedules.push_back(schedule_of(m.group, op));
+          m.write_schedules.push_back(rewrites ? schedule_of(m.group, write) : -1);
+          m.load_cycles.push_back(rewrites ? 0 : make_schedule(model.steps(write)).latency.value);
         }
       }
       m.op_of.push_back(latest);
@@ -348,9 +371,10 @@ class Lowering {
     ProgramPart part;
     part.stage = stage_of_[ix(id)];
     part.at = tile_of_vector_layer(id);
-    part.vector_ops = arch::tile::layer_ops(layer, vector_unit_);
-    part.vector_cycles = arch::tile::vector_cycles(part.vector_ops, vector_unit_);
-    part.vector_latency = vector_latency_;
+    const arch::tile::VectorUnitSpec& unit = tile_at(part.at).vector_unit;
+    part.vector_ops = arch::tile::layer_ops(layer, unit);
+    part.vector_cycles = arch::tile::vector_cycles(part.vector_ops, unit);
+    part.vector_latency = vector_latency(part.at);
     if (part.vector_ops > 0) {
       for (std::size_t operand = 0; operand < layer.inputs.size(); ++operand) {
         const ProgramStage& from = program_.stages[ix(stage_of_[ix(layer.inputs[operand])])];
@@ -385,7 +409,9 @@ class Lowering {
 
   void fill_matrix(ProgramStage& stage, const Layer& layer, Matrix& m) {
     stage.kind = StageKind::matrix;
-    stage.rewrites = rewriting_ || layer.has_dynamic_weights();
+    // Under `serial` the PEs of a sort are written in turn when they are too few.
+    stage.rewrites = (serial_ && fragments_[m.group] > chip_.groups[m.group].pes()) ||
+                     layer.has_dynamic_weights();
     schedule(m, stage.rewrites);
     if (serial_) {
       place_serially(stage, m);
@@ -419,7 +445,8 @@ class Lowering {
     int fragment = 0;
     const int fragments = static_cast<int>(m.layout.fragments.size());
     for (const PlacedRun& run : runs) {
-      if (run.tile < 0 || run.tile >= program_.tiles || run.pes > fragments - fragment) {
+      if (run.tile < 0 || run.tile >= program_.tiles || run.pes > fragments - fragment ||
+          chip_.group_of(run.tile) != m.group) {
         unchecked(fmt::format("layer '{}' is placed where it cannot be", layer.name));
       }
       const auto [found, fresh] = index.try_emplace(run.tile, tiles.size());
@@ -442,21 +469,25 @@ class Lowering {
     }
   }
 
-  /// Every fragment is a part of its own, on the next PE of the chip.
+  /// Every fragment is a part of its own, on the next PE of its sort.
   void place_serially(ProgramStage& stage, const Matrix& m) {
     ProgramReplica& replica = stage.replicas.emplace_back();
-    const std::int64_t pes_per_tile = chip_.spec.tile.pes;
+    const arch::chip::TileGroup& group = chip_.groups[m.group];
+    const std::int64_t pes_per_tile = group.tile.pes;
+    const int first_tile = chip_.first_tile(m.group);
+    std::int64_t& next = next_serial_pe_[m.group];
+    program_.pes_used -= std::min(next, group.pes());
     const std::int64_t fragments = static_cast<std::int64_t>(m.layout.fragments.size());
     for (std::int64_t fragment = 0; fragment < fragments; ++fragment) {
-      const std::int64_t pe = next_serial_pe_++ % chip_.pes();
+      const std::int64_t pe = next++ % group.pes();
       add_matrix_part(stage,
                       replica,
                       m,
-                      static_cast<int>(pe / pes_per_tile),
+                      first_tile + static_cast<int>(pe / pes_per_tile),
                       {{static_cast<int>(fragment), static_cast<int>(pe % pes_per_tile)}});
     }
     replica.home = program_.parts[ix(replica.parts.front())].at;
-    program_.pes_used = std::min(next_serial_pe_, chip_.pes());
+    program_.pes_used += std::min(next, group.pes());
   }
 
   /// `held`: fragments in layout order.
@@ -533,7 +564,10 @@ class Lowering {
   }
 
   void add_vector_work(ProgramStage& stage, const Layer& layer, const Matrix& m) {
-    const std::int64_t end = arch::tile::final_ops(layer, vector_unit_);
+    // All tiles of a layer are of one sort.
+    const arch::tile::VectorUnitSpec& unit = chip_.groups[m.group].tile.vector_unit;
+    const Cycles latency = chip_.clock.ceil_cycles(unit.latency);
+    const std::int64_t end = arch::tile::final_ops(layer, unit);
     std::int64_t widest_partial = 0;
     std::int64_t most_combining = 0;
     for (const ProgramReplica& replica : stage.replicas) {
@@ -547,16 +581,16 @@ class Lowering {
           arriving += covered_[ix(p)];
           widest_partial = std::max(widest_partial, covered_[ix(p)]);
         }
-        part.vector_cycles = arch::tile::vector_cycles(part.vector_ops, vector_unit_);
-        part.vector_latency = vector_latency_;
+        part.vector_cycles = arch::tile::vector_cycles(part.vector_ops, unit);
+        part.vector_latency = latency;
       }
       most_combining = std::max(most_combining, arriving);
     }
     if (widest_partial > 0) {
       stage.partial_bits = Bits(widest_partial * m.layout.acc_bits);
       stage.combine_ops = arch::tile::accumulate_ops(most_combining) + end;
-      stage.combine_cycles = arch::tile::vector_cycles(stage.combine_ops, vector_unit_);
-      stage.combine_latency = vector_latency_;
+      stage.combine_cycles = arch::tile::vector_cycles(stage.combine_ops, unit);
+      stage.combine_latency = latency;
     }
   }
 
@@ -748,12 +782,12 @@ class Lowering {
 
   void fit_buffers() {
     find_min_windows(program_);
-    const arch::tile::BufferSpec& buffer = chip_.spec.tile.buffer;
-    if (buffer.unbounded || options_.ignore_capacity) {
+    if (options_.ignore_capacity) {
       open_all_windows();
       return;
     }
-    std::vector<Overflow> overflows = find_overflows(program_, buffer.capacity);
+    const std::vector<Bits> capacities = buffer_capacities(chip_);
+    std::vector<Overflow> overflows = find_overflows(program_, capacities);
     const bool may_spill = program_.memory_endpoint >= 0 &&
                            (options_.spill || options_.granularity == Granularity::layer);
     while (may_spill && !overflows.empty()) {
@@ -763,13 +797,13 @@ class Lowering {
       }
       spill(edges);
       find_min_windows(program_);
-      overflows = find_overflows(program_, buffer.capacity);
+      overflows = find_overflows(program_, capacities);
     }
     for (const Overflow& overflow : overflows) {
       report(overflow);
     }
     if (overflows.empty()) {
-      share_capacity(program_, buffer.capacity, window_targets());
+      share_capacity(program_, capacities, window_targets());
     }
   }
 
@@ -798,7 +832,7 @@ class Lowering {
   std::set<int> choose_spills(const std::vector<Overflow>& overflows) {
     std::set<int> chosen;
     for (const Overflow& overflow : overflows) {
-      Bits over = overflow.needed - chip_.spec.tile.buffer.capacity;
+      Bits over = overflow.needed - chip_.group_at(overflow.tile).tile.buffer.capacity;
       for (const Overflow::Share& share : overflow.shares) {
         if (over <= Bits(0)) {
           break;
@@ -889,7 +923,8 @@ class Lowering {
   }
 
   void report(const Overflow& overflow) {
-    const Bits capacity = chip_.spec.tile.buffer.capacity;
+    const std::size_t group = chip_.group_of(overflow.tile);
+    const Bits capacity = chip_.groups[group].tile.buffer.capacity;
     std::string layers;
     constexpr std::size_t kShown = 4;
     for (std::size_t k = 0; k < std::min(kShown, overflow.shares.size()); ++k) {
@@ -910,7 +945,7 @@ class Lowering {
     d.code = "E-MAP-BUFFER";
     d.sentence = fmt::format(
         "the line buffers on tile {} do not fit into its buffer: {}", overflow.tile, layers);
-    d.path = "chip.tile.buffer.capacity";
+    d.path = chip_.tile_path(group) + ".buffer.capacity";
     d.expected = "at least " + format_bits(bytes);
     d.got = format_bits(capacity);
     d.hint = format_bits(bytes - capacity) + " are missing: enlarge the buffer";
@@ -931,7 +966,7 @@ class Lowering {
     for (const Overflow::Share& share : overflow.shares) {
       held[program_.edges[ix(program_.ports[ix(share.port)].edge)].to] += share.bits;
     }
-    const Bits capacity = chip_.spec.tile.buffer.capacity;
+    const Bits capacity = chip_.group_at(overflow.tile).tile.buffer.capacity;
     int best = -1;
     for (const auto& [stage, bits] : held) {
       const bool solves = bits <= capacity && overflow.needed - bits <= capacity;
@@ -947,22 +982,19 @@ class Lowering {
   const arch::chip::Chip& chip_;
   const LowerOptions& options_;
   Diagnostics& diagnostics_;
-  const arch::tile::VectorUnitSpec& vector_unit_;
-  Cycles vector_latency_;
   bool serial_;
 
   Program program_;
   std::vector<Matrix> matrices_;
   std::vector<int> matrix_of_;  ///< [layer], or -1
   std::vector<int> stage_of_;   ///< [layer]; a reshape has the stage of its producer
-  std::map<Op, int> schedule_index_;
+  std::vector<std::map<Op, int>> schedule_index_;  ///< [group]
   std::vector<Bands> bands_of_;        ///< [part] what it reads of a whole tensor; empty: all of it
   std::vector<std::int64_t> covered_;  ///< [part] output channels of a matrix part
   std::vector<std::int64_t> load_of_tile_;
   std::size_t vector_entry_ = 0;
-  std::int64_t total_fragments_ = 0;
-  std::int64_t next_serial_pe_ = 0;
-  bool rewriting_ = false;
+  std::vector<std::int64_t> fragments_;       ///< [group] of one replica of all layers
+  std::vector<std::int64_t> next_serial_pe_;  ///< [group]
 };
 
 std::string_view kind_name(StageKind kind) {

@@ -47,6 +47,7 @@ struct LayerText {
   int w_bits = 8;
   int a_bits = 8;
   int replicas = 1;
+  std::optional<std::string> group;
   std::vector<std::vector<RunText>> placement;
 
   static constexpr auto fields() {
@@ -54,6 +55,8 @@ struct LayerText {
         config::field("w_bits", &LayerText::w_bits).required().doc("bits of a weight"),
         config::field("a_bits", &LayerText::a_bits).required().doc("bits of an input"),
         config::field("replicas", &LayerText::replicas).required().doc("copies of the matrix"),
+        config::field("group", &LayerText::group)
+            .doc("group of tiles that it is on, where the chip has several"),
         config::field("placement", &LayerText::placement)
             .doc("per replica, where its fragments are, in order; empty under serial"));
   }
@@ -82,12 +85,16 @@ struct WishText {
   std::optional<int> w_bits;
   std::optional<int> a_bits;
   std::optional<int> replicas;
+  std::optional<std::string> group;
 
   static constexpr auto fields() {
     return config::list<WishText>(
         config::field("w_bits", &WishText::w_bits).doc("bits of a weight"),
         config::field("a_bits", &WishText::a_bits).doc("bits of an input"),
-        config::field("replicas", &WishText::replicas).doc("copies of the matrix"));
+        config::field("replicas", &WishText::replicas).doc("copies of the matrix"),
+        config::field("group", &WishText::group)
+            .doc("group of tiles (chip.tile_groups) that it goes to; the first whose PEs can hold "
+                 "it when left out"));
   }
 };
 
@@ -112,7 +119,7 @@ struct RequestText {
         config::field("a_bits", &RequestText::a_bits).doc("per matrix layer, in network order"),
         config::field("replicas", &RequestText::replicas).doc("per matrix layer, in network order"),
         config::field("layers", &RequestText::layers)
-            .doc("by name of a matrix layer: {w_bits, a_bits, replicas}"),
+            .doc("by name of a matrix layer: {w_bits, a_bits, replicas, group}"),
         config::field("placement", &RequestText::placement)
             .doc("first_fit: densely, row by row; random; ordered: densely along the best of "
                  "several walks over the fabric; annealing: parts and tiles move for fewer "
@@ -148,6 +155,28 @@ bool check_value(const Key& key,
       fmt::format("{} of layer {} is out of range", key.name, quote(network.layer(id).name)),
       is_bits ? fmt::format("1 to {} bits", kMaxBits)
               : fmt::format("1 to {}, one per output position", most)));
+  return false;
+}
+
+/// Reports a group of tiles that the chip does not have.
+bool check_group(const std::string& group,
+                 const std::vector<std::string>& groups,
+                 const config::Node& node,
+                 Diagnostics& diagnostics) {
+  const bool alike = groups.empty() || groups.front().empty();
+  if (!alike && std::find(groups.begin(), groups.end(), group) != groups.end()) {
+    return true;
+  }
+  Diagnostic d = config::diagnose(
+      node,
+      "E-MAP-GROUP",
+      "the chip has no group of tiles " + quote(group),
+      alike ? "no group: the tiles of this chip are all alike" : "one of: " + join_keys(groups),
+      alike ? "chip.tile_groups describes tiles of several sorts" : "");
+  if (const std::string nearest = did_you_mean(group, groups); !alike && !nearest.empty()) {
+    d.hint = fmt::format("did you mean {}?", quote(nearest));
+  }
+  diagnostics.error(std::move(d));
   return false;
 }
 
@@ -228,6 +257,7 @@ void check_name(const config::Node& node,
 LayerMapping read_layer(const Network& network,
                         LayerId id,
                         const config::Node& node,
+                        const std::vector<std::string>& groups,
                         Diagnostics& diagnostics) {
   const auto text = config::read<LayerText>(node, diagnostics);
   LayerMapping layer{.layer = id,
@@ -235,7 +265,11 @@ LayerMapping read_layer(const Network& network,
                      .w_bits = text.w_bits,
                      .a_bits = text.a_bits,
                      .replicas = text.replicas,
-                     .placement = {}};
+                     .placement = {},
+                     .group = text.group.value_or("")};
+  if (text.group) {
+    check_group(*text.group, groups, node.get("group"), diagnostics);
+  }
   const LayerRequest values{text.w_bits, text.a_bits, text.replicas};
   bool ok = true;
   for (const Key& key : kKeys) {
@@ -304,8 +338,15 @@ std::string as_yaml(std::string_view text) {
 /// What an experiment says, least specific first.
 class RequestReader {
  public:
-  RequestReader(const config::Node& node, const Network& network, Diagnostics& diagnostics)
-      : node_(node), network_(network), ids_(matrix_layers(network)), diagnostics_(diagnostics) {}
+  RequestReader(const config::Node& node,
+                const Network& network,
+                const std::vector<std::string>& groups,
+                Diagnostics& diagnostics)
+      : node_(node),
+        network_(network),
+        groups_(groups),
+        ids_(matrix_layers(network)),
+        diagnostics_(diagnostics) {}
 
   std::vector<LayerRequest> read(const RequestText& text) {
     layers_.assign(ids_.size(), {});
@@ -333,6 +374,9 @@ class RequestReader {
               layers_[m].*key.member = *wanted;
             }
           }
+          if (wish.group && check_group(*wish.group, groups_, value.get("group"), diagnostics_)) {
+            layers_[m].group = *wish.group;
+          }
         });
     return std::move(layers_);
   }
@@ -347,6 +391,16 @@ class RequestReader {
                   const WishText& wish,
                   std::size_t begin,
                   std::size_t end) {
+    if (wish.group) {
+      const bool first_time = begin == 0;  // first_last comes twice
+      Diagnostics unread;
+      if (check_group(
+              *wish.group, groups_, node.get("group"), first_time ? diagnostics_ : unread)) {
+        for (std::size_t m = begin; m < end; ++m) {
+          layers_[m].group = *wish.group;
+        }
+      }
+    }
     for (const auto& [key, wanted] : values_of(wish)) {
       if (!wanted) {
         continue;
@@ -392,6 +446,7 @@ class RequestReader {
 
   const config::Node& node_;
   const Network& network_;
+  const std::vector<std::string>& groups_;  ///< of the chip's tiles
   std::vector<LayerId> ids_;
   Diagnostics& diagnostics_;
   std::vector<LayerRequest> layers_;
@@ -408,7 +463,8 @@ MappingRequest uniform_request(const Network& network, const LayerRequest& layer
 Mapping read_mapping(const config::Node& node,
                      const Network& network,
                      std::string_view chip,
-                     Diagnostics& diagnostics) {
+                     Diagnostics& diagnostics,
+                     const std::vector<std::string>& groups) {
   const auto text = config::read<FileText>(node, diagnostics);
   Mapping mapping{.network = text.network, .chip = text.chip, .layers = {}, .vector_layers = {}};
   if (node.type() != config::NodeType::map) {
@@ -429,7 +485,7 @@ Mapping read_mapping(const config::Node& node,
                  "matrix layer",
                  diagnostics,
                  [&](LayerId id, const config::Node& value) {
-                   matrices.emplace(id, read_layer(network, id, value, diagnostics));
+                   matrices.emplace(id, read_layer(network, id, value, groups, diagnostics));
                  });
   std::map<LayerId, VectorMapping> vectors;
   for_each_layer(text.vector_layers,
@@ -469,6 +525,9 @@ std::string write_mapping(const Mapping& mapping) {
                         layer.w_bits,
                         layer.a_bits,
                         layer.replicas);
+    if (!layer.group.empty()) {
+      text += fmt::format("    group: {}\n", as_yaml(layer.group));
+    }
     text += layer.placement.empty() ? "    placement: []\n" : "    placement:\n";
     for (const std::vector<PlacedRun>& runs : layer.placement) {
       text += "      - [";
@@ -493,7 +552,8 @@ MappingRequest read_mapping_request(const config::Node& node,
                                     const Network& network,
                                     std::string_view chip,
                                     const std::string& folder,
-                                    Diagnostics& diagnostics) {
+                                    Diagnostics& diagnostics,
+                                    const std::vector<std::string>& groups) {
   MappingRequest request = uniform_request(network, {});
   if (node.is_null()) {
     return request;
@@ -505,7 +565,7 @@ MappingRequest read_mapping_request(const config::Node& node,
     return request;  // reported
   }
   if (!node.has("file")) {
-    request.layers = RequestReader(node, network, diagnostics).read(text);
+    request.layers = RequestReader(node, network, groups, diagnostics).read(text);
     request.placement = text.placement;
     return request;
   }
@@ -523,12 +583,12 @@ MappingRequest read_mapping_request(const config::Node& node,
   if (diagnostics.errors().size() != errors_before) {
     return request;
   }
-  request.mapping = read_mapping(file, network, chip, diagnostics);
+  request.mapping = read_mapping(file, network, chip, diagnostics, groups);
   config::report_unread(file, diagnostics);
   if (request.mapping->layers.size() == request.layers.size()) {
     for (std::size_t m = 0; m < request.layers.size(); ++m) {
       const LayerMapping& layer = request.mapping->layers[m];
-      request.layers[m] = {layer.w_bits, layer.a_bits, layer.replicas};
+      request.layers[m] = {layer.w_bits, layer.a_bits, layer.replicas, layer.group};
     }
   }
   return request;

@@ -15,7 +15,8 @@
 /// An experiment either names such a file or asks for widths and replicas; the more specific wins:
 ///
 ///   mapping:
-///     default: {w_bits: 8, a_bits: 8, replicas: 1}    # every matrix layer
+///     default: {w_bits: 8, a_bits: 8, replicas: 1}    # every matrix layer; group: crossbar where
+///                                                     # the chip has groups of tiles
 ///     first_last: {w_bits: 8, a_bits: 8}              # the first and the last matrix layer
 ///     w_bits: [8, 4, 4]                               # a_bits, replicas: likewise, in network
 ///     order layers: {conv1: {replicas: 2}}                  # by name
@@ -25,8 +26,8 @@
 /// Errors   all at once. E-MAP-SCHEMA, E-MAP-NETWORK, E-MAP-CHIP (written for another one),
 ///          E-MAP-UNKNOWN-LAYER, E-MAP-MISSING-LAYER, E-MAP-BITS, E-MAP-REPLICAS,
 ///          E-MAP-LIST-LENGTH, E-MAP-PLACEMENT (shape of the placement), E-MAP-FORM (file mixed
-///          with widths); and those of the configuration reader. Whether a placement is legal is
-///          for check.hpp.
+///          with widths), E-MAP-GROUP (no such group of tiles); and those of the configuration
+///          reader. Whether a placement is legal is for check.hpp.
 #pragma once
 
 #include "sim/api/mapping.hpp"
@@ -49,6 +50,7 @@ struct LayerRequest {
   int w_bits = 8;
   int a_bits = 8;
   int replicas = 1;
+  std::string group = {};  ///< of tiles; empty: the first whose PEs can hold the matrix
 
   bool operator==(const LayerRequest&) const = default;
 };
@@ -82,12 +84,13 @@ struct MappingRequest {
 /// The same request for every matrix layer.
 MappingRequest uniform_request(const Network& network, const LayerRequest& layer);
 
-/// Reads a mapping file's tree for this network. `chip` is the chip's name. Layers come out in
-/// network order.
+/// Reads a mapping file's tree for this network. `chip` is the chip's name, `groups` are those of
+/// its tiles, when they are not all alike. Layers come out in network order.
 Mapping read_mapping(const config::Node& node,
                      const Network& network,
                      std::string_view chip,
-                     Diagnostics& diagnostics);
+                     Diagnostics& diagnostics,
+                     const std::vector<std::string>& groups = {});
 
 /// YAML that read_mapping reads back to the same Mapping.
 std::string write_mapping(const Mapping& mapping);
@@ -98,7 +101,8 @@ MappingRequest read_mapping_request(const config::Node& node,
                                     const Network& network,
                                     std::string_view chip,
                                     const std::string& folder,
-                                    Diagnostics& diagnostics);
+                                    Diagnostics& diagnostics,
+                                    const std::vector<std::string>& groups = {});
 
 /// What read_mapping_request() reads, for explain and the schema.
 std::vector<config::FieldInfo> mapping_request_fields();

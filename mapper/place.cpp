@@ -5,6 +5,7 @@
 #include "mapper/line_buffers.hpp"
 #include "mapper/lower.hpp"
 
+#include <algorithm>
 #include <vector>
 
 namespace tessera::mapper {
@@ -16,9 +17,12 @@ Mapping place(const Network& network,
               Diagnostics& diagnostics) {
   const std::size_t errors_before = diagnostics.errors().size();
   Mapping dense = first_fit(network, chip, request, granularity, diagnostics);
-  const auto& buffer = chip.spec.tile.buffer;
+  const bool unbounded =
+      std::all_of(chip.groups.begin(), chip.groups.end(), [](const arch::chip::TileGroup& group) {
+        return group.tile.buffer.unbounded;
+      });
   // Under `layer`, what does not fit goes through memory; under `serial`, everything is there.
-  if (granularity != Granularity::pixel || buffer.unbounded ||
+  if (granularity != Granularity::pixel || unbounded ||
       diagnostics.errors().size() != errors_before) {
     return dense;
   }
@@ -27,7 +31,7 @@ Mapping place(const Network& network,
   options.ignore_capacity = true;
   const Program program = lower(network, dense, chip, options, diagnostics);
   if (diagnostics.errors().size() != errors_before ||
-      find_overflows(program, buffer.capacity).empty()) {
+      find_overflows(program, buffer_capacities(chip)).empty()) {
     return dense;
   }
   std::vector<Bits> needs(network.layers.size(), Bits(0));

@@ -9,6 +9,7 @@
 #include <map>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace tessera::arch::chip {
 
@@ -22,47 +23,75 @@ const ActionCounts& write_counts(const Model& pe, Op op, std::map<Op, ActionCoun
                               : known.emplace(op, make_schedule(pe.steps(op)).did).first->second;
 }
 
+report::TilePrices tile_prices(const TileGroup& group) {
+  report::TilePrices out;
+  out.name = group.name;
+  out.kind = group.pe->kind();
+  out.tiles = group.tiles;
+  out.pes = group.pes();
+  for (const Action& action : group.pe->actions()) {
+    out.pe_actions.push_back({action.name, action.energy, action.source});
+  }
+  out.bus_bit = group.tile.bus.energy_per_bit;
+  out.buffer_read_bit = group.tile.buffer.read_energy_per_bit;
+  out.buffer_write_bit = group.tile.buffer.write_energy_per_bit;
+  out.vector_op = group.tile.vector_unit.energy_per_op;
+  out.endurance = group.pe->endurance();
+  return out;
+}
+
+/// `name` stands for the tile in names of components.
+void add_components(const TileGroup& group,
+                    const std::string& name,
+                    int number,
+                    std::vector<report::Component>& out) {
+  for (const Resource& resource : group.pe->resources()) {
+    if (resource.count > 0) {
+      const double share = 1.0 / resource.count;
+      out.push_back({name + ".pe." + resource.name,
+                     group.pes() * resource.count,
+                     resource.area * share,
+                     resource.leakage * share,
+                     number});
+    }
+  }
+  const tile::TileSpec& tile = group.tile;
+  const auto add = [&](const char* part, SquareMeters area, Watts leakage) {
+    out.push_back({name + part, group.tiles, area, leakage, number});
+  };
+  add(".bus", tile.bus.area, tile.bus.leakage);
+  add(".buffer", tile.buffer.area, tile.buffer.leakage);
+  add(".vector_unit", tile.vector_unit.area, tile.vector_unit.leakage);
+  add(".other", tile.other_area, tile.other_leakage);
+}
+
 }  // namespace
 
 report::PriceList prices(const Chip& chip) {
   const ChipSpec& spec = chip.spec;
   report::PriceList out;
   out.clock = chip.clock;
-  out.tiles = spec.tiles;
+  out.tiles = chip.tiles();
   out.pes = chip.pes();
-  for (const Action& action : chip.pe->actions()) {
-    out.pe_actions.push_back({action.name, action.energy, action.source});
-  }
-  out.bus_bit = spec.tile.bus.energy_per_bit;
-  out.buffer_read_bit = spec.tile.buffer.read_energy_per_bit;
-  out.buffer_write_bit = spec.tile.buffer.write_energy_per_bit;
-  out.vector_op = spec.tile.vector_unit.energy_per_op;
   out.io_bit = spec.io.energy_per_bit;
   out.memory_bit = spec.memory.energy_per_bit;
   out.link_flit = spec.fabric.link_flit_energy;
   out.router_flit = spec.fabric.router_flit_energy;
-  out.endurance = chip.pe->endurance();
 
-  for (const Resource& resource : chip.pe->resources()) {
-    if (resource.count > 0) {
-      const double share = 1.0 / resource.count;
-      out.components.push_back({"tile.pe." + resource.name,
-                                out.pes * resource.count,
-                                resource.area * share,
-                                resource.leakage * share});
-    }
+  out.groups.clear();
+  for (std::size_t g = 0; g < chip.groups.size(); ++g) {
+    out.groups.push_back(tile_prices(chip.groups[g]));
+    add_components(chip.groups[g],
+                   chip.mixed() ? chip.groups[g].name : "tile",
+                   static_cast<int>(g),
+                   out.components);
   }
-  const tile::TileSpec& tile = spec.tile;
   fabric::FabricLayout layout;
-  layout.tiles = static_cast<int>(spec.tiles);
+  layout.tiles = static_cast<int>(chip.tiles());
   const fabric::FabricParts parts = fabric::parts(spec.fabric, layout);
   const auto add = [&](const char* name, std::int64_t instances, SquareMeters area, Watts leakage) {
     out.components.push_back({name, instances, area, leakage});
   };
-  add("tile.bus", spec.tiles, tile.bus.area, tile.bus.leakage);
-  add("tile.buffer", spec.tiles, tile.buffer.area, tile.buffer.leakage);
-  add("tile.vector_unit", spec.tiles, tile.vector_unit.area, tile.vector_unit.leakage);
-  add("tile.other", spec.tiles, tile.other_area, tile.other_leakage);
   add("fabric.router", parts.routers, spec.fabric.router_area, spec.fabric.router_leakage);
   add("fabric.link", parts.links, spec.fabric.link_area, spec.fabric.link_leakage);
   add("io", 1, spec.io.area, spec.io.leakage);
@@ -91,17 +120,20 @@ report::FabricUse fabric_use(const Chip& chip, const FabricTotals& totals) {
 report::LoadUse load_use(const Chip& chip, const Program& program) {
   report::LoadUse out;
   out.cycles = program.load_cycles;
-  std::map<Op, ActionCounts> known;
+  out.did.assign(chip.groups.size(), {});
+  std::vector<std::map<Op, ActionCounts>> known(chip.groups.size());
   for (const ProgramPart& part : program.parts) {
     if (program.stages.at(static_cast<std::size_t>(part.stage)).rewrites) {
       continue;
     }
+    const std::size_t tiles = chip.group_of(part.at);
     for (const LockstepGroup& group : part.groups) {
       for (int pe = 0; pe < group.pes; ++pe) {
         const auto at = static_cast<std::size_t>(group.resident) + static_cast<std::size_t>(pe);
-        const ActionCounts& did = write_counts(*chip.pe, program.residents.at(at).op, known);
+        const ActionCounts& did =
+            write_counts(*chip.groups[tiles].pe, program.residents.at(at).op, known[tiles]);
         for (std::size_t a = 0; a < kMaxActions; ++a) {
-          out.did[a] += did[a];
+          out.did[tiles][a] += did[a];
         }
         ++out.pes;
       }

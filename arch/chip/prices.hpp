@@ -10,8 +10,8 @@
 
 namespace tessera::arch::chip {
 
-/// `chip` has a PE model. A PE's resources are counted one by one ("tile.pe.adc": PEs x ADCs per
-/// PE).
+/// `chip` has PE models. A PE's resources are counted one by one ("tile.pe.adc": PEs x ADCs per PE;
+/// with several groups of tiles the group's name stands for "tile").
 report::PriceList prices(const Chip& chip);
 
 report::FabricUse fabric_use(const Chip& chip, const FabricTotals& totals);

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
 /// A whole chip as YAML: clock, tiles, fabric, chip I/O, off-chip memory.
+///
+///   tiles: 16                       # all alike
+///   tile: {pes: 8, pe: {kind: crossbar}}
+///   tile_groups:                    # or of several sorts, numbered in this order
+///     crossbar: {tiles: 12, tile: {pes: 8, pe: {kind: crossbar}}}
+///     lut: {tiles: 4, tile: {pes: 100, pe: {kind: lut}}}
 #pragma once
 
 #include "arch/fabric/spec.hpp"
@@ -8,6 +14,7 @@
 #include "sim/base/config.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace tessera::arch::chip {
@@ -67,13 +74,31 @@ struct MemorySpec {
   }
 };
 
+inline constexpr std::int64_t kMaxTiles = 1 << 20;  ///< of a chip
+
+/// What is written of one sort of tile, by its name.
+struct TileGroupSpec {
+  std::int64_t tiles = 1;
+  config::Node tile;
+
+  static constexpr auto fields() {
+    return config::list<TileGroupSpec>(
+        config::field("tiles", &TileGroupSpec::tiles)
+            .range(1, kMaxTiles)
+            .required()
+            .doc("number of tiles of this sort"),
+        config::field("tile", &TileGroupSpec::tile).required().doc("what they are made of"));
+  }
+};
+
 struct ChipSpec {
   std::string name;
   std::string doc;
   std::string source;
   Hertz clock{1e9};
-  std::int64_t tiles = 1;
-  tile::TileSpec tile;
+  std::optional<std::int64_t> tiles;
+  config::Node tile;
+  config::Node tile_groups;
   fabric::FabricSpec fabric;
   IoSpec io;
   MemorySpec memory;
@@ -87,11 +112,11 @@ struct ChipSpec {
             .range(1e3, 1e12)
             .required()
             .doc("the digital clock; all cycles are of this clock"),
-        config::field("tiles", &ChipSpec::tiles)
-            .range(1, 1 << 20)
-            .required()
-            .doc("number of tiles"),
-        config::field("tile", &ChipSpec::tile).required().doc("what a tile is made of"),
+        config::field("tiles", &ChipSpec::tiles).range(1, kMaxTiles).doc("number of tiles"),
+        config::field("tile", &ChipSpec::tile).doc("what a tile is made of"),
+        config::field("tile_groups", &ChipSpec::tile_groups)
+            .doc("instead of tiles and tile: tiles of several sorts, by a name each; tile numbers "
+                 "run through them in order"),
         config::field("fabric", &ChipSpec::fabric)
             .doc("the interconnect between tiles, I/O and memory"),
         config::field("io", &ChipSpec::io).doc("chip I/O"),

@@ -3,6 +3,7 @@
 #include "mapper/placement/board.hpp"
 
 #include "mapper/first_fit.hpp"
+#include "mapper/line_buffers.hpp"
 #include "sim/base/math.hpp"
 
 #include <algorithm>
@@ -23,15 +24,17 @@ Board::Board(const Network& network,
       program_(program),
       routes_(routes),
       weight_(weight),
-      pes_per_tile_(chip.spec.tile.pes),
+      chip_(chip),
       cycle_limit_(cycle_limit),
-      limited_buffer_(!chip.spec.tile.buffer.unbounded),
-      buffer_(chip.spec.tile.buffer.capacity),
+      buffer_(buffer_capacities(chip)),
       needs_(program.stages.size(), Bits(0)),
-      pinned_(index(chip.spec.tiles), false),
-      line_(index(chip.spec.tiles)),
+      pinned_(index(chip.tiles()), false),
+      line_(index(chip.tiles())),
       reached_(index(program.endpoints()), 0) {
   std::iota(line_.begin(), line_.end(), 0);
+  for (std::size_t group = 0; group < chip.groups.size(); ++group) {
+    group_of_.insert(group_of_.end(), index(chip.groups[group].tiles), group);
+  }
   for (std::size_t s = 0; s < program.stages.size(); ++s) {
     for (const int edge : program.stages[s].in_edges) {
       const ProgramEdge& e = program.edges[index(edge)];
@@ -61,8 +64,6 @@ int Board::leader_of(const Network& network, const ProgramStage& stage) const {
 void Board::find_things(const Network& network,
                         const Mapping& mapping,
                         const arch::chip::Chip& chip) {
-  const std::int64_t width = chip.spec.tile.bus.width;
-  const auto over = [&](Bits bits) { return width == 0 ? 0 : ceil_div(bits.value, width); };
   std::map<LayerId, const LayerMapping*> mapped;
   for (const LayerMapping& layer : mapping.layers) {
     mapped[layer.layer] = &layer;
@@ -84,6 +85,8 @@ void Board::find_things(const Network& network,
         thing.stages = {static_cast<int>(s)};
         thing.vector = firings * part.vector_cycles.value;
         if (stage.kind == StageKind::matrix) {
+          const std::int64_t width = chip.group_at(part.at).tile.bus.width;
+          const auto over = [&](Bits bits) { return width == 0 ? 0 : ceil_div(bits.value, width); };
           thing.bus = firings * (over(part.in_bits) + over(part.out_bits));
           for (const PlacedRun& run : mapped.at(stage.layer)->placement[k]) {
             thing.pes += run.tile == part.at ? run.pes : 0;
@@ -194,6 +197,10 @@ double Board::cost() {
 
 /// Whether `tile` can take `thing` when `leaving` (-1: nothing) has left it.
 bool Board::accepts(int tile, int thing, int leaving) const {
+  if (!alike(tile, endpoint(thing))) {
+    return false;
+  }
+  const bool limited_buffer = buffer_[index(tile)] < kUnlimitedBuffer;
   const Thing& in = things_[index(thing)];
   Tile used = used_[index(tile)];
   if (leaving >= 0) {
@@ -201,7 +208,8 @@ bool Board::accepts(int tile, int thing, int leaving) const {
     used.bus -= things_[index(leaving)].bus;
     used.vector -= things_[index(leaving)].vector;
   }
-  if (used.pes + in.pes > pes_per_tile_ || (in.bus > 0 && used.bus + in.bus > cycle_limit_) ||
+  if (used.pes + in.pes > chip_.groups[group_of_[index(tile)]].tile.pes ||
+      (in.bus > 0 && used.bus + in.bus > cycle_limit_) ||
       (in.vector > 0 && used.vector + in.vector > cycle_limit_)) {
     return false;
   }
@@ -214,11 +222,11 @@ bool Board::accepts(int tile, int thing, int leaving) const {
     if (there.stage == in.stage && there.replica == in.replica) {
       return false;  // parts of a replica are never merged
     }
-    if (limited_buffer_) {
+    if (limited_buffer) {
       stages.insert(stages.end(), there.stages.begin(), there.stages.end());
     }
   }
-  if (!limited_buffer_) {
+  if (!limited_buffer) {
     return true;
   }
   std::sort(stages.begin(), stages.end());
@@ -227,17 +235,18 @@ bool Board::accepts(int tile, int thing, int leaving) const {
   for (const int stage : stages) {
     held += needs_[index(stage)];
   }
-  return held <= buffer_ && !pinned_[index(tile)];
+  return held <= buffer_[index(tile)] && !pinned_[index(tile)];
 }
 
 bool Board::is_legal(const Move& move) const {
   switch (move.kind) {
     case Move::Kind::swap_tiles:
-      return move.a != move.b && !is_pinned(move.a) && !is_pinned(move.b);
+      return move.a != move.b && alike(move.a, move.b) && !is_pinned(move.a) && !is_pinned(move.b);
     case Move::Kind::turn_section:
-      return move.a < move.b && std::none_of(line_.begin() + move.a,
-                                             line_.begin() + move.b + 1,
-                                             [&](int tile) { return is_pinned(tile); });
+      return move.a < move.b &&
+             std::none_of(line_.begin() + move.a, line_.begin() + move.b + 1, [&](int tile) {
+               return is_pinned(tile) || !alike(tile, line_[index(move.a)]);
+             });
     case Move::Kind::move_thing:
       return endpoint(move.a) != move.b && accepts(move.b, move.a, -1);
     case Move::Kind::swap_things:

@@ -128,6 +128,12 @@ class Board {
 
   void find_things(const Network& network, const Mapping& mapping, const arch::chip::Chip& chip);
   void find_ways(const Network& network);
+
+  /// Whether what one tile does the other one can do as well: only such tiles exchange anything.
+  [[nodiscard]] bool alike(int a, int b) const {
+    return group_of_[index(a)] == group_of_[index(b)];
+  }
+
   [[nodiscard]] int leader_of(const Network& network, const ProgramStage& stage) const;
   [[nodiscard]] bool accepts(int tile, int thing, int leaving) const;
   void relocate(int thing, int tile);
@@ -143,11 +149,11 @@ class Board {
   const Program& program_;
   Routes& routes_;
   double weight_;
-  std::int64_t pes_per_tile_;
+  const arch::chip::Chip& chip_;
+  std::vector<std::size_t> group_of_;  ///< [tile]
   std::int64_t cycle_limit_;
-  bool limited_buffer_;
-  Bits buffer_;
-  std::vector<Bits> needs_;  ///< [stage] smallest windows of its line buffers
+  std::vector<Bits> buffer_;  ///< [tile]
+  std::vector<Bits> needs_;   ///< [stage] smallest windows of its line buffers
 
   std::vector<Thing> things_;   ///< [part]
   std::vector<int> thing_of_;   ///< [part] itself, or what it rides along with

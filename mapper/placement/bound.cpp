@@ -23,9 +23,9 @@ constexpr std::int64_t kMostWork = 2'000'000'000;
 /// Most tiles that one router serves.
 int concentration(const arch::chip::Chip& chip) {
   const arch::fabric::Placement place =
-      arch::fabric::place(chip.spec.fabric, arch::chip::fabric_layout(chip.spec));
+      arch::fabric::place(chip.spec.fabric, arch::chip::fabric_layout(chip));
   std::vector<int> tiles(ix(place.routers), 0);
-  for (std::int64_t tile = 0; tile < chip.spec.tiles; ++tile) {
+  for (std::int64_t tile = 0; tile < chip.tiles(); ++tile) {
     ++tiles[ix(place.router_of[ix(tile)])];
   }
   return *std::max_element(tiles.begin(), tiles.end());
@@ -92,7 +92,7 @@ std::int64_t least_assignment(const std::vector<std::vector<std::int64_t>>& cost
 std::int64_t bound_of_permutations(const std::vector<Flow>& flows,
                                    const arch::chip::Chip& chip,
                                    Routes& routes) {
-  const int tiles = static_cast<int>(chip.spec.tiles);
+  const int tiles = static_cast<int>(chip.tiles());
   const int per_router = concentration(chip);
   std::int64_t constant = 0;                                       // of multicasts
   std::map<std::pair<int, int>, std::int64_t> between;             // tiles a < b
@@ -185,6 +185,10 @@ std::int64_t bound_of_placements(const Network& network,
     }
   }
   const int per_router = concentration(chip);
+  std::int64_t pes_per_tile = 1;
+  for (const arch::chip::TileGroup& group : chip.groups) {
+    pes_per_tile = std::max(pes_per_tile, group.tile.pes);
+  }
   std::int64_t bound = 0;
   for (const Flow& flow : find_flows(network, program, itself)) {
     const ProgramPart& from = program.parts[ix(flow.from)];
@@ -201,7 +205,7 @@ std::int64_t bound_of_placements(const Network& network,
         apart = std::max(apart, ++of_replica[{to.stage, to.replica}]);
       }
     }
-    const std::int64_t needed = std::max(apart, ceil_div(total, std::int64_t{chip.spec.tile.pes}));
+    const std::int64_t needed = std::max(apart, ceil_div(total, pes_per_tile));
     bound += flow.messages * routes.flits(flow.bits, false) *
              std::max<std::int64_t>(0, least_links(needed, per_router));
   }

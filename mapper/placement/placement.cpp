@@ -81,12 +81,13 @@ std::vector<int> walk_grid(
   return routers;
 }
 
-/// Orders of the chip's tiles in which neighbours are near each other; the first is first fit's.
+/// Orders of the chip's tiles, group by group, in which neighbours are near each other; the first
+/// is first fit's.
 std::vector<std::vector<int>> walks_over(const arch::chip::Chip& chip) {
   const arch::fabric::Placement place =
-      arch::fabric::place(chip.spec.fabric, arch::chip::fabric_layout(chip.spec));
+      arch::fabric::place(chip.spec.fabric, arch::chip::fabric_layout(chip));
   std::vector<std::vector<int>> walks(1);
-  walks[0].resize(ix(chip.spec.tiles));
+  walks[0].resize(ix(chip.tiles()));
   std::iota(walks[0].begin(), walks[0].end(), 0);
   std::vector<std::vector<int>> tiles_of(ix(place.routers));
   for (const int tile : walks[0]) {
@@ -102,6 +103,13 @@ std::vector<std::vector<int>> walks_over(const arch::chip::Chip& chip) {
           walk.insert(walk.end(), tiles_of[ix(router)].begin(), tiles_of[ix(router)].end());
         }
       }
+    }
+  }
+  if (chip.mixed()) {
+    for (std::vector<int>& walk : walks) {
+      std::stable_sort(walk.begin(), walk.end(), [&](int a, int b) {
+        return chip.group_of(a) < chip.group_of(b);
+      });
     }
   }
   return walks;
@@ -128,8 +136,12 @@ void order(Board& board, Guard& guard, const arch::chip::Chip& chip) {
   std::vector<Candidate> candidates{{board.cost(), board.line(), board.state()}};
   for (const std::vector<int>& walk : walks_over(chip)) {
     std::vector<int> tile_of(ix(board.tiles()));
-    for (std::size_t k = 0; k < used.size(); ++k) {
-      tile_of[ix(used[k])] = walk[k];
+    std::vector<std::size_t> next(chip.groups.size());  // of a group's tiles along the walk
+    for (std::size_t group = 0; group < next.size(); ++group) {
+      next[group] = ix(chip.first_tile(group));
+    }
+    for (const int tile : used) {
+      tile_of[ix(tile)] = walk[next[chip.group_of(tile)]++];
     }
     std::vector<EndpointId> state = candidates.front().state;
     for (const int thing : board.movable()) {
@@ -362,7 +374,7 @@ Mapping optimise_placement(const Network& network,
   PlacementReport& out = report != nullptr ? *report : unread;
   out = {};
   std::optional<Program> program;
-  if (granularity != Granularity::serial && chip.spec.tiles <= kMostTiles) {
+  if (granularity != Granularity::serial && chip.tiles() <= kMostTiles) {
     program = lowered(network, start, chip, granularity);
   }
   if (!program) {

@@ -3,6 +3,8 @@
 /// Which tile each part of a mapping should be on, so that messages have short ways and no link is
 /// everybody's.
 ///
+/// On a chip with tiles of several sorts, parts and tiles change places within a sort only.
+///
 /// Minimised is  flit_hops + busiest_weight * flits of the busiest shared link  per image; bits and
 /// replicas stay as they are. `ordered` and `annealing` never return a placement that the closed
 /// form (mapper/analytical.hpp) calls more than 0.1 % slower than first fit, in latency or

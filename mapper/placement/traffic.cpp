@@ -210,7 +210,7 @@ std::vector<Flow> find_flows(const Network& network,
 Routes::Routes(const arch::chip::Chip& chip)
     : spec_(chip.spec.fabric), fabric_(arch::chip::make_fabric(chip)) {
   using arch::fabric::Topology;
-  const arch::fabric::FabricLayout layout = arch::chip::fabric_layout(chip.spec);
+  const arch::fabric::FabricLayout layout = arch::chip::fabric_layout(chip);
   const auto endpoints = layout.tiles + static_cast<int>(layout.extra.size());
   switch (spec_.topology) {
     case Topology::bus:

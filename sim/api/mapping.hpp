@@ -27,6 +27,7 @@ struct LayerMapping {
   /// One list of runs per replica; the fragments of the layer's Layout in order. The first run's
   /// tile is the replica's home. Empty under `serial` (arrays are shared in time).
   std::vector<std::vector<PlacedRun>> placement;
+  std::string group = {};  ///< of tiles that it is on; empty on a chip whose tiles are all alike
 };
 
 struct VectorMapping {

@@ -73,11 +73,14 @@ struct ProgramPart {
       0};  ///< occupation of the vector unit (I/O port, memory channel) per position of this part
   Cycles vector_latency{0};     ///< from the end of that occupation to the result
   std::int64_t vector_ops = 0;  ///< lane operations per firing, for the accounting
+  int input_registers =
+      2;  ///< firings it may have between its first input bit and its result being taken
 };
 
 struct ProgramReplica {
   EndpointId home = 0;     ///< where partial results meet and results leave
   std::vector<int> parts;  ///< Program::parts; the first is at home
+  int output_slots = 4;    ///< positions it may have open at home
 };
 
 struct ProgramStage {
@@ -136,9 +139,6 @@ struct Program {
   std::vector<ProgramEdge> edges;
   std::vector<ProgramPort> ports;
   std::vector<Resident> residents;
-  int input_registers =
-      2;  ///< firings a part may have between its first input bit and its result being taken
-  int output_slots = 4;  ///< positions a replica may have open at home
   std::int64_t pes_used = 0;
   std::int64_t weight_writes = 0;  ///< PEs programmed before the run
   Cycles load_cycles{0};  ///< time of that programming, tiles in parallel, PEs of a tile in turn

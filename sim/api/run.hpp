@@ -70,7 +70,7 @@ struct RunOptions {
 struct PartStats {
   std::int64_t firings = 0;
   std::int64_t writes = 0;  ///< times its matrix was programmed during the run
-  /// What all firings of all its PEs did, where that depends on data and data were there.
+  bool counted = false;  ///< what its firings did depends on data, which were there: `did` has it
   ActionCounts did{};
   Cycles work{0};
   std::array<Cycles, kWaits> waits{};
@@ -111,7 +111,6 @@ struct RunStats {
   Cycles end{0};                  ///< last event of the run
   std::vector<Cycles> image_in;   ///< first bit of the image enters the chip
   std::vector<Cycles> image_out;  ///< last bit of its result has left
-  bool counted = false;           ///< PartStats::did holds the PEs' actions: they depended on data
   std::vector<PartStats> parts;   ///< as Program::parts
   std::vector<StageStats> stages;
   std::vector<EndpointStats> endpoints;

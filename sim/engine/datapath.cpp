@@ -27,7 +27,7 @@ struct DataPath::Impl {
   std::int64_t input_image = -1;
   std::vector<std::int32_t> input;
   std::vector<LayerParameters> parameters;  ///< by layer; filled when first used
-  bool timed;                               ///< what a firing takes depends on its data
+  std::vector<bool> timed;                  ///< by part: what a firing takes depends on its data
   std::vector<std::int32_t> x;              ///< input vectors of all groups, reused
   std::vector<std::vector<Step>> took;      ///< of the last firing, PE by PE
 
@@ -62,10 +62,13 @@ DataPath::DataPath(const Program& program,
                -1,
                {},
                {},
-               chip.pe->depends_on_data(),
+               {},
                {},
                {}})) {
   impl_->parameters.resize(network.layers.size());
+  for (const ProgramPart& part : program.parts) {
+    impl_->timed.push_back(!part.groups.empty() && chip.group_at(part.at).pe->depends_on_data());
+  }
 }
 
 DataPath::~DataPath() = default;
@@ -132,7 +135,7 @@ Fired DataPath::fire(int part, std::int64_t image, std::int64_t pos, const Opera
   auto sum = std::make_shared<std::vector<std::int64_t>>(at(m.groups * m.cols), 0);
   const Stamp stamp{image, pos};
   d.took.clear();
-  d.arrays.fire(part, std::span(&stamp, 1), d.x, *sum, d.timed ? &d.took : nullptr);
+  d.arrays.fire(part, std::span(&stamp, 1), d.x, *sum, d.timed[at(part)] ? &d.took : nullptr);
   Fired fired{std::move(sum), {}};
   for (const std::vector<Step>& steps : d.took) {
     fired.took.push_back(make_schedule(steps));

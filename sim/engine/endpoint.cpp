@@ -50,7 +50,7 @@ EndpointModule::EndpointModule(const sc_core::sc_module_name& name,
     return a.stage < b.stage;
   });
   if (is_tile_) {
-    const auto& tile = state_.chip.spec.tile;
+    const arch::tile::TileSpec& tile = state_.chip.group_at(id_).tile;
     const std::int64_t buffer = tile.buffer.bank_width * tile.buffer.banks;
     bus_width_ = tile.bus.width == 0
                      ? buffer
@@ -240,13 +240,14 @@ bool EndpointModule::inputs_ready(const PartState& state) const {
 /// Whether the part has a register for another firing, and its replica room for the result.
 bool EndpointModule::may_issue(const PartState& state, const ProgramPart& part) const {
   const Program& program = state_.program;
-  if (state.outstanding >= program.input_registers) {
+  if (state.outstanding >= part.input_registers) {
     return false;
   }
   const ProgramStage& stage = program.stages[at(part.stage)];
-  return stage.replicas[at(part.replica)].home != id_ ||
+  const ProgramReplica& replica = stage.replicas[at(part.replica)];
+  return replica.home != id_ ||
          state.ordinal - state_.replicas[at(part.stage)][at(part.replica)].head <
-             program.output_slots * stage.burst;
+             replica.output_slots * stage.burst;
 }
 
 /// Notes when the operands of the part's next firing were complete, and what the network added to
@@ -553,6 +554,7 @@ void EndpointModule::start_pes(
     if (!each.empty()) {
       slowest = together(each);
       schedule = &slowest;
+      state.stats.counted = true;
       for (std::size_t a = 0; a < kMaxActions; ++a) {
         state.stats.did[a] += slowest.did[a];
       }
@@ -705,7 +707,7 @@ void EndpointModule::result_taken(int part) {
   PartState::Flight flight = std::move(state.flights.front());
   state.flights.pop_front();
   const std::int64_t last = flight.ordinal + flight.count - 1;
-  if (state.outstanding-- == state_.program.input_registers) {
+  if (state.outstanding-- == p.input_registers) {
     state.slot_at = now_;
     state.slot_reason = Wait::resource;
   }
@@ -879,7 +881,7 @@ void EndpointModule::try_send(int stage, int replica) {
     }
     position_left(stage, ordinal, image, std::move(value));
     PartState& home = state_.parts[at(home_part)];
-    if (home.ordinal - ordinal == state_.program.output_slots) {
+    if (home.ordinal - ordinal == program.replicas[at(replica)].output_slots) {
       home.slot_at = now_;
       home.slot_reason = state.blocked ? Wait::buffer : Wait::resource;
     }
@@ -1144,7 +1146,8 @@ void EndpointModule::show(const Landing& landing) {
   for (const int part : state_.program.ports[at(arrival.port)].parts) {
     PartState& state = state_.parts[at(part)];
     note_inputs(part, port, landing.at);
-    if (state.input_at == landing.at && state.outstanding < state_.program.input_registers) {
+    if (state.input_at == landing.at &&
+        state.outstanding < state_.program.parts[at(part)].input_registers) {
       if (landing.at <= now_) {
         mark(part);
       } else {

@@ -52,7 +52,6 @@ std::string endpoint_path(const Program& program, EndpointId id) {
 void set_up_state(State& state) {
   const Program& program = state.program;
   const std::int64_t images = state.options.images;
-  const std::size_t resources = state.chip.pe->resources().size();
   state.ports.resize(program.ports.size());
   state.parts.resize(program.parts.size());
   state.stages.resize(program.stages.size());
@@ -77,7 +76,10 @@ void set_up_state(State& state) {
     PartState& p = state.parts[i];
     p.walk = Walk(stage, part.replica);
     p.firings = p.walk.left() * images;
-    p.groups.assign(part.groups.size(), Reservation(resources));
+    if (!part.groups.empty()) {
+      const std::size_t resources = state.chip.group_at(part.at).pe->resources().size();
+      p.groups.assign(part.groups.size(), Reservation(resources));
+    }
     p.inputs.resize(stage.in_edges.size());
   }
   for (std::size_t i = 0; i < program.ports.size(); ++i) {
@@ -306,7 +308,6 @@ RunStats simulate(const Program& program,
     datapath =
         std::make_unique<DataPath>(program, network, chip, options.functional, data, options.seed);
     state.datapath = datapath.get();
-    state.stats.counted = chip.pe->depends_on_data();
   }
 
   // Modules are built in any order: nothing may depend on it.

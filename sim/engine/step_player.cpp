@@ -99,7 +99,7 @@ class PeModule : public sc_core::sc_module {
            State& state,
            EndpointId endpoint)
       : sc_module(name), state_(state), endpoint_(endpoint) {
-    for (const Resource& resource : state.chip.pe->resources()) {
+    for (const Resource& resource : state.chip.group_at(endpoint).pe->resources()) {
       resources.push_back(std::make_unique<ResourceModule>(
           resource.name.c_str(), path + "." + resource.name, state, *this));
     }

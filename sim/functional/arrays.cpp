@@ -47,7 +47,7 @@ Arrays::Arrays(const Program& program,
       chip_(chip),
       fidelity_(fidelity),
       seed_(mix(seed)),
-      vary_(fidelity == Fidelity::physical && chip.pe->has_variation()),
+      vary_(fidelity == Fidelity::physical && chip.has_variation()),
       units_(program.residents.size()),
       image_(program.parts.size(), -1) {}
 
@@ -58,12 +58,13 @@ void Arrays::load(int part, std::span<const std::int32_t> weights, std::int64_t 
   const std::uint64_t matrix =
       mix(mix(mix(seed_, kWrite), at(p.stage)), static_cast<std::uint64_t>(p.replica));
   const std::uint64_t write = mix(matrix, stage.rewrites ? at(image) : 0);
+  const Model& model = *chip_.group_at(p.at).pe;
   for (const LockstepGroup& group : p.groups) {
     for (int i = 0; i < group.pes; ++i) {
       const Resident& resident = program_.residents[at(group.resident + i)];
       std::unique_ptr<Unit>& unit = units_[at(group.resident + i)];
       if (unit == nullptr) {
-        unit = chip_.pe->make_unit(mix(mix(mix(seed_, kPe), at(p.at)), at(resident.pe)));
+        unit = model.make_unit(mix(mix(mix(seed_, kPe), at(p.at)), at(resident.pe)));
       }
       unit->load(resident.op, resident.fragment, cut(resident.fragment, m, weights), write);
     }

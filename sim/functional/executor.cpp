@@ -117,6 +117,11 @@ struct Executor::Shared {
     return program.stages[at(stage.stage)].replicas[replica].parts;
   }
 
+  /// Of the PEs that a matrix layer is on.
+  [[nodiscard]] const Model& model(const ProgramStage& stage) const {
+    return *chip.group_at(stage.replicas.front().home).pe;
+  }
+
   /// Loads the PEs of a layer, or nothing when its product is exact.
   void load(LayerId id,
             Arrays& into,
@@ -128,7 +133,7 @@ struct Executor::Shared {
     const MatrixShape m = matrix_shape(network, id);
     bool exact = true;
     path = {id, Path::product, 0};
-    if (!chip.pe->exact(stage.op, fidelity)) {
+    if (!model(program.stages[at(stage.stage)]).exact(stage.op, fidelity)) {
       for (std::size_t r = 0; r < replicas(stage); ++r) {
         for (const int part : parts(stage, r)) {
           into.load(part, weights, image);
@@ -332,7 +337,7 @@ Executor::Executor(const Program& program,
     LayerPath& path = s.paths[at(from.layer)];
     path.layer = from.layer;
     if (stage.dynamic || stage.per_image) {
-      path.path = chip.pe->exact(stage.op, fidelity) ? Path::product : Path::conversions;
+      path.path = s.model(from).exact(stage.op, fidelity) ? Path::product : Path::conversions;
       continue;
     }
     s.load(from.layer, s.arrays, stage.parameters.weights, 0, stage.product, path);

@@ -51,11 +51,17 @@ Charge charge(std::string name, std::int64_t count, Joules each) {
   return {std::move(name), count, each * static_cast<double>(count)};
 }
 
-std::vector<Charge> pe_charges(const ActionCounts& counts, const std::vector<Price>& prices) {
+/// `counts` by group.
+std::vector<Charge> pe_charges(const std::vector<ActionCounts>& counts, const PriceList& prices) {
   std::vector<Charge> out;
-  out.reserve(prices.size());
-  for (std::size_t a = 0; a < prices.size(); ++a) {
-    out.push_back(charge(prices[a].name, counts[a], prices[a].energy));
+  for (std::size_t g = 0; g < prices.groups.size(); ++g) {
+    const TilePrices& group = prices.groups[g];
+    for (std::size_t a = 0; a < group.pe_actions.size(); ++a) {
+      const Price& price = group.pe_actions[a];
+      out.push_back(charge(prices.mixed() ? group.name + "." + price.name : price.name,
+                           counts.at(g)[a],
+                           price.energy));
+    }
   }
   return out;
 }
@@ -63,14 +69,13 @@ std::vector<Charge> pe_charges(const ActionCounts& counts, const std::vector<Pri
 /// Counts of one part, all PEs of its groups.
 ActionCounts part_counts(const Program& program,
                          const ProgramPart& part,
-                         const PartStats& stats,
-                         bool counted) {
+                         const PartStats& stats) {
   ActionCounts counts = stats.did;
   for (const LockstepGroup& group : part.groups) {
     const auto did = [&](int schedule) -> const ActionCounts& {
       return program.schedules.at(static_cast<std::size_t>(schedule)).did;
     };
-    if (!counted) {
+    if (!stats.counted) {
       add(counts, did(group.schedule), times(stats.firings, group.pes));
     }
     if (stats.writes > 0 && group.write_schedule >= 0) {
@@ -80,13 +85,17 @@ ActionCounts part_counts(const Program& program,
   return counts;
 }
 
-/// Writes of the PE that was written most; PEs shared in time by several parts add up.
-std::int64_t most_writes(const Program& program, const RunStats& stats) {
+/// Writes of the PE of a group that was written most; PEs shared in time by several parts add up.
+std::int64_t most_writes(const Program& program,
+                         const RunStats& stats,
+                         const PriceList& prices,
+                         std::size_t of_group) {
   std::map<std::pair<EndpointId, int>, std::int64_t> change;  // at (endpoint, PE): + start, - end
   for (std::size_t p = 0; p < program.parts.size(); ++p) {
     for (const LockstepGroup& group : program.parts[p].groups) {
-      if (stats.parts[p].writes > 0 && group.write_schedule >= 0) {
-        const EndpointId at = program.parts[p].at;
+      const EndpointId at = program.parts[p].at;
+      if (stats.parts[p].writes > 0 && group.write_schedule >= 0 &&
+          prices.group_of(at) == of_group) {
         change[{at, group.first_pe}] += stats.parts[p].writes;
         change[{at, group.first_pe + group.pes}] -= stats.parts[p].writes;
       }
@@ -103,63 +112,112 @@ std::int64_t most_writes(const Program& program, const RunStats& stats) {
 
 }  // namespace
 
+std::size_t PriceList::group_of(std::int64_t tile) const {
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    if (tile < groups[g].tiles) {
+      return g;
+    }
+    tile -= groups[g].tiles;
+  }
+  return 0;
+}
+
 Account make_account(const Program& program,
                      const RunStats& stats,
                      const FabricUse& fabric,
                      const LoadUse& load,
                      const PriceList& prices) {
-  if (stats.parts.size() != program.parts.size() || prices.pe_actions.size() > kMaxActions) {
+  const bool too_many =
+      std::any_of(prices.groups.begin(), prices.groups.end(), [](const TilePrices& group) {
+        return group.pe_actions.size() > kMaxActions;
+      });
+  if (stats.parts.size() != program.parts.size() || too_many ||
+      load.did.size() != prices.groups.size()) {
     throw InternalError(kWhere,
                         -1,
-                        fmt::format("{} parts in the program, {} in the statistics, {} PE actions",
+                        fmt::format("{} parts in the program, {} in the statistics; {} groups of "
+                                    "tiles, {} loaded",
                                     program.parts.size(),
                                     stats.parts.size(),
-                                    prices.pe_actions.size()));
+                                    prices.groups.size(),
+                                    load.did.size()));
   }
   Account out;
+  out.groups.resize(prices.groups.size());
 
   // By action from the totals, by place part by part: two sums over the same events.
-  ActionCounts pe_counts{};
+  std::vector<ActionCounts> pe_counts(prices.groups.size());
   Joules pes{0};
   out.stage_pes.resize(program.stages.size());
   for (std::size_t p = 0; p < program.parts.size(); ++p) {
-    const ActionCounts counts =
-        part_counts(program, program.parts[p], stats.parts[p], stats.counted);
-    add(pe_counts, counts, 1);
-    const Joules energy = price(counts, prices.pe_actions);
+    const std::size_t group = prices.group_of(program.parts[p].at);
+    const ActionCounts counts = part_counts(program, program.parts[p], stats.parts[p]);
+    add(pe_counts[group], counts, 1);
+    const Joules energy = price(counts, prices.groups[group].pe_actions);
     out.stage_pes.at(static_cast<std::size_t>(program.parts[p].stage)) += energy;
+    out.groups[group].pes += energy;
     pes += energy;
   }
-  EndpointStats sum;
+  std::vector<EndpointStats> sums(prices.groups.size());
   Joules bus{0};
   Joules buffer{0};
   Joules vector{0};
   Joules io{0};
   Joules memory{0};
-  for (const EndpointStats& e : stats.endpoints) {
+  for (std::size_t at = 0; at < stats.endpoints.size(); ++at) {
+    const EndpointStats& e = stats.endpoints[at];
+    const std::size_t group = prices.group_of(static_cast<std::int64_t>(at));
+    const TilePrices& price = prices.groups[group];
+    EndpointStats& sum = sums[group];
     sum.bus_bits = plus(sum.bus_bits, e.bus_bits);
     sum.buffer_read_bits = plus(sum.buffer_read_bits, e.buffer_read_bits);
     sum.buffer_write_bits = plus(sum.buffer_write_bits, e.buffer_write_bits);
     sum.vector_ops = plus(sum.vector_ops, e.vector_ops);
     sum.io_bits = plus(sum.io_bits, e.io_bits);
     sum.memory_bits = plus(sum.memory_bits, e.memory_bits);
-    bus += prices.bus_bit * static_cast<double>(e.bus_bits);
-    buffer += prices.buffer_read_bit * static_cast<double>(e.buffer_read_bits);
-    buffer += prices.buffer_write_bit * static_cast<double>(e.buffer_write_bits);
-    vector += prices.vector_op * static_cast<double>(e.vector_ops);
+    bus += price.bus_bit * static_cast<double>(e.bus_bits);
+    buffer += price.buffer_read_bit * static_cast<double>(e.buffer_read_bits);
+    buffer += price.buffer_write_bit * static_cast<double>(e.buffer_write_bits);
+    vector += price.vector_op * static_cast<double>(e.vector_ops);
     io += prices.io_bit * static_cast<double>(e.io_bits);
     memory += prices.memory_bit * static_cast<double>(e.memory_bits);
   }
 
-  out.actions = pe_charges(pe_counts, prices.pe_actions);
-  out.actions.push_back(charge("buffer_read_bit", sum.buffer_read_bits, prices.buffer_read_bit));
-  out.actions.push_back(charge("buffer_write_bit", sum.buffer_write_bits, prices.buffer_write_bit));
-  out.actions.push_back(charge("bus_bit", sum.bus_bits, prices.bus_bit));
-  out.actions.push_back(charge("io_bit", sum.io_bits, prices.io_bit));
+  // Events that every sort of tile has a price of its own for.
+  const auto tile_charge =
+      [&](std::string name, std::int64_t EndpointStats::*count, Joules TilePrices::*each) {
+        Charge sum{std::move(name), 0, Joules(0)};
+        for (std::size_t g = 0; g < sums.size(); ++g) {
+          const Charge one = charge({}, sums[g].*count, prices.groups[g].*each);
+          sum.count = plus(sum.count, one.count);
+          sum.energy += one.energy;
+          out.groups[g].dynamic += one.energy;
+        }
+        return sum;
+      };
+  // Endpoints that are no tiles are summed with the first group.
+  const auto chip_charge = [&](std::string name, std::int64_t EndpointStats::*count, Joules each) {
+    std::int64_t all = 0;
+    for (const EndpointStats& sum : sums) {
+      all = plus(all, sum.*count);
+    }
+    return charge(std::move(name), all, each);
+  };
+  out.actions = pe_charges(pe_counts, prices);
+  out.actions.push_back(tile_charge(
+      "buffer_read_bit", &EndpointStats::buffer_read_bits, &TilePrices::buffer_read_bit));
+  out.actions.push_back(tile_charge(
+      "buffer_write_bit", &EndpointStats::buffer_write_bits, &TilePrices::buffer_write_bit));
+  out.actions.push_back(tile_charge("bus_bit", &EndpointStats::bus_bits, &TilePrices::bus_bit));
+  out.actions.push_back(chip_charge("io_bit", &EndpointStats::io_bits, prices.io_bit));
   out.actions.push_back(charge("link_flit", fabric.link_flits, prices.link_flit));
-  out.actions.push_back(charge("memory_bit", sum.memory_bits, prices.memory_bit));
+  out.actions.push_back(chip_charge("memory_bit", &EndpointStats::memory_bits, prices.memory_bit));
   out.actions.push_back(charge("router_flit", fabric.router_flits, prices.router_flit));
-  out.actions.push_back(charge("vector_op", sum.vector_ops, prices.vector_op));
+  out.actions.push_back(
+      tile_charge("vector_op", &EndpointStats::vector_ops, &TilePrices::vector_op));
+  for (GroupShare& group : out.groups) {
+    group.dynamic += group.pes;
+  }
 
   const Joules links = prices.link_flit * static_cast<double>(fabric.link_flits);
   const Joules routers = prices.router_flit * static_cast<double>(fabric.router_flits);
@@ -180,15 +238,24 @@ Account make_account(const Program& program,
     const Holding held{c.name, c.instances, c.area * instances, c.leakage * instances * duration};
     out.area += held.area;
     out.leaked += held.static_energy;
+    if (c.group >= 0) {
+      GroupShare& group = out.groups.at(static_cast<std::size_t>(c.group));
+      group.area += held.area;
+      group.leaked += held.static_energy;
+    }
     out.components.push_back(held);
   }
   out.total = out.dynamic + out.leaked;
 
-  out.load_actions = pe_charges(load.did, prices.pe_actions);
-  out.load = price(load.did, prices.pe_actions);
-  out.most_writes = most_writes(program, stats);
-  if (out.most_writes > 0 && prices.endurance > 0) {
-    out.runs_until_worn = prices.endurance / static_cast<double>(out.most_writes);
+  out.load_actions = pe_charges(load.did, prices);
+  for (std::size_t g = 0; g < prices.groups.size(); ++g) {
+    out.load += price(load.did[g], prices.groups[g].pe_actions);
+    const std::int64_t writes = most_writes(program, stats, prices, g);
+    out.most_writes = std::max(out.most_writes, writes);
+    if (writes > 0 && prices.groups[g].endurance > 0) {
+      const double runs = prices.groups[g].endurance / static_cast<double>(writes);
+      out.runs_until_worn = out.runs_until_worn > 0 ? std::min(out.runs_until_worn, runs) : runs;
+    }
   }
   return out;
 }

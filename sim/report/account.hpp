@@ -16,6 +16,7 @@
 #include "sim/api/run.hpp"
 #include "sim/base/units.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -31,28 +32,44 @@ struct Price {
 
 /// Hardware that takes area and leaks, `instances` times.
 struct Component {
-  std::string name;  ///< "tile.pe.adc"
+  std::string name;  ///< "tile.pe.adc"; on a chip of several sorts of tiles "<group>.pe.adc"
   std::int64_t instances = 0;
   SquareMeters area{0};  ///< of one instance
   Watts leakage{0};      ///< of one instance
+  int group = -1;        ///< of tiles, PriceList::groups; -1: of the chip
+};
+
+/// Tiles of one sort.
+struct TilePrices {
+  std::string name = {};  ///< empty when the chip has no other
+  std::string kind = {};  ///< of its PEs
+  std::int64_t tiles = 0;
+  std::int64_t pes = 0;                ///< of all its tiles
+  std::vector<Price> pe_actions = {};  ///< as Model::actions()
+  Joules bus_bit{0};
+  Joules buffer_read_bit{0};
+  Joules buffer_write_bit{0};
+  Joules vector_op{0};
+  double endurance = 0;  ///< writes that a cell survives; 0 when unknown
 };
 
 /// All that the report needs to know of a chip.
 struct PriceList {
   Clock clock;
   std::int64_t tiles = 0;
-  std::int64_t pes = 0;           ///< on the whole chip
-  std::vector<Price> pe_actions;  ///< as Model::actions()
-  Joules bus_bit{0};
-  Joules buffer_read_bit{0};
-  Joules buffer_write_bit{0};
-  Joules vector_op{0};
+  std::int64_t pes = 0;  ///< on the whole chip
+  /// At least one. Tiles are numbered through the groups in their order.
+  std::vector<TilePrices> groups = std::vector<TilePrices>(1);
   Joules io_bit{0};
   Joules memory_bit{0};
   Joules link_flit{0};
   Joules router_flit{0};
   std::vector<Component> components;
-  double endurance = 0;  ///< writes that a cell survives; 0 when unknown
+
+  [[nodiscard]] bool mixed() const { return groups.size() > 1; }
+
+  /// Of the tile; 0 for an endpoint that is none.
+  [[nodiscard]] std::size_t group_of(std::int64_t tile) const;
 };
 
 /// What the fabric did, in events that have a price, and what its own counters must agree with.
@@ -67,7 +84,7 @@ struct FabricUse {
 struct LoadUse {
   std::int64_t pes = 0;  ///< matrices written
   Cycles cycles{0};
-  ActionCounts did{};  ///< of all PEs together
+  std::vector<ActionCounts> did = std::vector<ActionCounts>(1);  ///< [group] of all PEs together
 };
 
 /// One line of the energy bill.
@@ -85,10 +102,21 @@ struct Holding {
   Joules static_energy{0};  ///< of all instances over the run
 };
 
+/// What the tiles of one sort took.
+struct GroupShare {
+  Joules pes{0};
+  Joules dynamic{0};  ///< PEs, bus, buffer and vector unit
+  Joules leaked{0};
+  SquareMeters area{0};
+};
+
 struct Account {
-  std::vector<Charge> actions;    ///< PE actions in the kind's order, then those of the chip
-  std::vector<Charge> places;     ///< the same energy by place: pes, tile_bus, ...; `count` is 0
-  std::vector<Joules> stage_pes;  ///< the share of each stage in `pes`
+  /// PE actions in the kind's order, group after group ("<group>.<action>" when there are several),
+  /// then those of the chip.
+  std::vector<Charge> actions;
+  std::vector<Charge> places;      ///< the same energy by place: pes, tile_bus, ...; `count` is 0
+  std::vector<Joules> stage_pes;   ///< the share of each stage in `pes`
+  std::vector<GroupShare> groups;  ///< as PriceList::groups
   std::vector<Holding> components;
   Joules dynamic{0};
   Joules leaked{0};
@@ -96,8 +124,8 @@ struct Account {
   SquareMeters area{0};
   std::vector<Charge> load_actions;
   Joules load{0};
-  /// Most often that one PE was written during the run, and that divided into the endurance; 0 when
-  /// nothing was written or nothing is known.
+  /// Most often that one PE was written during the run, and how many such runs the cells survive
+  /// that wear out first; 0 when nothing was written or nothing is known.
   std::int64_t most_writes = 0;
   double runs_until_worn = 0;
 };

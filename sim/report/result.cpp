@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <optional>
@@ -77,6 +78,9 @@ json layers(const Report& report) {
     json row;
     row["name"] = stage.name;
     row["kind"] = stage.kind;
+    if (report.in.prices.mixed()) {
+      row["group"] = report.group_of(s);
+    }
     row["w_bits"] = stage.is_matrix ? json(stage.w_bits) : json();
     row["a_bits"] = stage.is_matrix ? json(stage.a_bits) : json();
     row["replicas"] = stage.replicas;
@@ -93,6 +97,37 @@ json layers(const Report& report) {
     out.push_back(std::move(row));
   }
   return out;
+}
+
+/// What each sort of tile is and took.
+json groups(const Report& report) {
+  json out = json::array();
+  const std::vector<TilePrices>& groups = report.in.prices.groups;
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    const GroupShare& share = report.account.groups[g];
+    out.push_back(
+        {{"name", groups[g].name},
+         {"kind", groups[g].kind},
+         {"tiles", groups[g].tiles},
+         {"pes", groups[g].pes},
+         {"pe_energy_j", number(share.pes.value)},
+         {"dynamic_j", number(share.dynamic.value)},
+         {"static_j", number(share.leaked.value)},
+         {"area_m2", number(share.area.value)},
+         {"writes_per_cell", groups[g].endurance > 0 ? number(groups[g].endurance) : json()}});
+  }
+  return out;
+}
+
+/// Of the cells that survive the fewest; 0 when unknown.
+double writes_per_cell(const PriceList& prices) {
+  double least = 0;
+  for (const TilePrices& group : prices.groups) {
+    if (group.endurance > 0) {
+      least = least > 0 ? std::min(least, group.endurance) : group.endurance;
+    }
+  }
+  return least;
 }
 
 json area(const Account& account) {
@@ -127,6 +162,12 @@ json energy(const Account& account, std::int64_t images) {
 
 bool Report::ok() const {
   return all_ok(checks);
+}
+
+std::string Report::group_of(std::size_t stage) const {
+  const ProgramStage& of = in.program.stages[stage];
+  const EndpointId home = of.replicas.empty() ? in.program.tiles : of.replicas.front().home;
+  return home < in.program.tiles ? in.prices.groups[in.prices.group_of(home)].name : std::string{};
 }
 
 Report make_report(ResultInputs in) {
@@ -186,6 +227,9 @@ std::string result_json(const Report& report) {
                   {"max_bus_utilization", number(statistics.highest_bus)},
                   {"max_vector_unit_utilization", number(statistics.highest_vector)},
                   {"max_line_buffer_bits", statistics.largest_buffer.value}};
+  if (in.prices.mixed()) {
+    out["tile_groups"] = groups(report);
+  }
   out["layers"] = layers(report);
   out["actions"] = counts(account.actions);
   out["energy"] = energy(account, in.options.images);
@@ -202,8 +246,9 @@ std::string result_json(const Report& report) {
                  {"seconds", number(clock.seconds(in.load.cycles).value)},
                  {"energy_j", number(account.load.value)},
                  {"actions", counts(account.load_actions)}};
+  const double wear = writes_per_cell(in.prices);
   out["endurance"] = {
-      {"writes_per_cell", in.prices.endurance > 0 ? number(in.prices.endurance) : json()},
+      {"writes_per_cell", wear > 0 ? number(wear) : json()},
       {"max_writes_per_pe", account.most_writes},
       {"runs_until_worn", account.runs_until_worn > 0 ? number(account.runs_until_worn) : json()}};
   if (in.options.functional != Functional::off) {

@@ -41,6 +41,9 @@ struct Report {
   std::vector<Check> checks;
 
   [[nodiscard]] bool ok() const;  ///< every check holds
+
+  /// Name of the sort of tile that a stage works on; empty for a stage that is on no tile.
+  [[nodiscard]] std::string group_of(std::size_t stage) const;
 };
 
 Report make_report(ResultInputs in);

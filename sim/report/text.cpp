@@ -158,31 +158,42 @@ std::string headline(const Report& report) {
 }
 
 std::string layer_table(const Report& report) {
-  Table table(
-      {"layer", "kind", "w/a", "repl", "PEs", "busy %", "most wait %", "simulated", "analytical"},
-      {Align::left,
-       Align::left,
-       Align::right,
-       Align::right,
-       Align::right,
-       Align::right,
-       Align::left,
-       Align::right,
-       Align::right});
+  const bool mixed = report.in.prices.mixed();
+  std::vector<std::string> header{
+      "layer", "kind", "w/a", "repl", "PEs", "busy %", "most wait %", "simulated", "analytical"};
+  std::vector<Align> align{Align::left,
+                           Align::left,
+                           Align::right,
+                           Align::right,
+                           Align::right,
+                           Align::right,
+                           Align::left,
+                           Align::right,
+                           Align::right};
+  if (mixed) {
+    header.insert(header.begin() + 2, "tiles");
+    align.insert(align.begin() + 2, Align::left);
+  }
+  Table table(header, align);
   const std::vector<StageSummary>& stages = report.statistics.stages;
   for (std::size_t s = 0; s < stages.size(); ++s) {
     const StageSummary& stage = stages[s];
     const std::optional<Cycles> closed = report.in.analysis.stage(s);
-    table.row(
-        {clipped(stage.name),
-         stage.kind,
-         bits_text(stage),
-         grouped(stage.replicas),
-         stage.pes > 0 ? grouped(stage.pes) : "-",
-         percent(static_cast<double>(stage.time.work), static_cast<double>(stage.time.total())),
-         biggest_wait(stage.time),
-         whole(stage.simulated),
-         closed ? grouped(closed->value) : "-"});
+    std::vector<std::string> cells{
+        clipped(stage.name),
+        stage.kind,
+        bits_text(stage),
+        grouped(stage.replicas),
+        stage.pes > 0 ? grouped(stage.pes) : "-",
+        percent(static_cast<double>(stage.time.work), static_cast<double>(stage.time.total())),
+        biggest_wait(stage.time),
+        whole(stage.simulated),
+        closed ? grouped(closed->value) : "-"};
+    if (mixed) {
+      const std::string group = report.group_of(s);
+      cells.insert(cells.begin() + 2, group.empty() ? "-" : group);
+    }
+    table.row(std::move(cells));
   }
   return table.text();
 }
@@ -230,6 +241,20 @@ std::string energy_text(const Account& account) {
   return shares(std::move(parts));
 }
 
+/// Energy of every sort of tile, and that of all others ("chip").
+std::string group_energy_text(const Report& report) {
+  std::vector<std::pair<double, std::string_view>> parts;
+  double rest = report.account.total.value;
+  for (std::size_t g = 0; g < report.account.groups.size(); ++g) {
+    const GroupShare& share = report.account.groups[g];
+    const double energy = (share.dynamic + share.leaked).value;
+    parts.emplace_back(energy, report.in.prices.groups[g].name);
+    rest -= energy;
+  }
+  parts.emplace_back(std::max(rest, 0.0), "chip");
+  return shares(std::move(parts));
+}
+
 std::string checks_text(const Report& report) {
   const auto good = std::count_if(
       report.checks.begin(), report.checks.end(), [](const Check& c) { return c.ok; });
@@ -269,6 +294,9 @@ std::string run_text(const Report& report) {
   std::string out = title(report) + headline(report) + "\n" + layer_table(report) + "\n";
   out += line("PE time %", time_text(report.statistics.pe_time));
   out += line("energy %", energy_text(report.account));
+  if (report.in.prices.mixed()) {
+    out += line("by tiles %", group_energy_text(report));
+  }
   return out + checks_text(report);
 }
 
@@ -357,7 +385,8 @@ std::string layers_csv(const Report& report) {
   for (const auto& [reason, name] : enum_names(Wait{})) {
     out += fmt::format(",wait_{}_cycles", name);
   }
-  out += "\n";
+  const bool mixed = report.in.prices.mixed();
+  out += mixed ? ",group\n" : "\n";
   const std::vector<StageSummary>& stages = report.statistics.stages;
   for (std::size_t s = 0; s < stages.size(); ++s) {
     const StageSummary& stage = stages[s];
@@ -379,7 +408,7 @@ std::string layers_csv(const Report& report) {
     for (const std::int64_t wait : stage.time.waits) {
       out += fmt::format(",{}", wait);
     }
-    out += "\n";
+    out += mixed ? "," + csv_cell(report.group_of(s)) + "\n" : "\n";
   }
   return out;
 }

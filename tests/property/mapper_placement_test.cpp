@@ -53,7 +53,8 @@ Instance random_instance(Rng& rng) {
         rng.uniform(1, std::min<std::int64_t>(3, x.network.layer(ids[m]).out.positions())));
     x.pes += layer.replicas *
              static_cast<std::int64_t>(
-                 x.chip.pe->layout(matrix_op(x.network, ids[m], layer.w_bits, layer.a_bits))
+                 x.chip.groups[0]
+                     .pe->layout(matrix_op(x.network, ids[m], layer.w_bits, layer.a_bits))
                      .fragments.size());
   }
   return x;
@@ -80,10 +81,10 @@ std::string damage(Mapping& mapping, const Instance& x, Rng& rng) {
   PlacedRun& run = pick(runs);
   switch (rng.uniform(0, 9)) {
     case 0:
-      run.tile = static_cast<int>(x.chip.spec.tiles + rng.uniform(0, 5));
+      run.tile = static_cast<int>(x.chip.groups[0].tiles + rng.uniform(0, 5));
       return "E-MAP-TILE";
     case 1:
-      run.first_pe = static_cast<int>(x.chip.spec.tile.pes) - run.pes + 1;
+      run.first_pe = static_cast<int>(x.chip.groups[0].tile.pes) - run.pes + 1;
       return "E-MAP-PE";
     case 2:
       ++run.pes;  // one fragment too many; whatever else it hits
@@ -158,8 +159,8 @@ TEST(Placement, StaysLegalOnABiggerChip) {
       continue;
     }
     ++tried;
-    x.chip.spec.tiles += rng.uniform(0, 20);
-    x.chip.spec.tile.pes += rng.uniform(0, 20);
+    x.chip.groups[0].tiles += rng.uniform(0, 20);
+    x.chip.groups[0].tile.pes += rng.uniform(0, 20);
     EXPECT_EQ(codes(x, mapping), std::set<std::string>{});
   }
   EXPECT_GT(tried, 20);
@@ -175,8 +176,8 @@ TEST(Placement, SpansFewTiles) {
     Instance x = random_instance(rng);
     const auto replicas = std::max<std::int64_t>(1, x.pes);
     const bool plenty = rng.chance(0.5);
-    x.chip.spec.tiles = plenty ? x.pes / x.chip.spec.tile.pes + replicas + 1
-                               : ceil_div(x.pes, x.chip.spec.tile.pes);
+    x.chip.groups[0].tiles = plenty ? x.pes / x.chip.groups[0].tile.pes + replicas + 1
+                                    : ceil_div(x.pes, x.chip.groups[0].tile.pes);
     Diagnostics diagnostics;
     const Mapping mapping =
         first_fit(x.network, x.chip, x.request, Granularity::pixel, diagnostics);
@@ -187,7 +188,8 @@ TEST(Placement, SpansFewTiles) {
         for (const PlacedRun& run : runs) {
           fragments += run.pes;
         }
-        const auto fewest = static_cast<std::size_t>(ceil_div(fragments, x.chip.spec.tile.pes));
+        const auto fewest =
+            static_cast<std::size_t>(ceil_div(fragments, x.chip.groups[0].tile.pes));
         EXPECT_LE(runs.size(), fewest + (plenty ? 0 : 1)) << layer.name;
       }
     }

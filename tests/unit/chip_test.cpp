@@ -29,7 +29,7 @@ Diagnostic complaint_about(const std::string& pe) {
   Diagnostics diagnostics;
   const Chip chip = chip_from(
       "name: test\nclock: 1 GHz\ntiles: 4\ntile:\n  pes: 3\n  pe: " + pe + "\n", diagnostics);
-  EXPECT_EQ(chip.pe, nullptr);
+  EXPECT_EQ(chip.groups[0].pe, nullptr);
   EXPECT_EQ(diagnostics.errors().size(), 1U) << diagnostics.render();
   return diagnostics.ok() ? Diagnostic{} : diagnostics.errors().front();
 }
@@ -38,8 +38,8 @@ TEST(MakeChip, ReadsSpecClockAndModel) {
   const Chip chip = good_chip("io: {ports: 2}\nmemory: {present: true}\n");
   EXPECT_EQ(chip.spec.name, "test");
   EXPECT_EQ(chip.clock.frequency, Hertz(500e6));
-  ASSERT_NE(chip.pe, nullptr);
-  EXPECT_EQ(chip.pe->kind(), "crossbar");
+  ASSERT_NE(chip.groups[0].pe, nullptr);
+  EXPECT_EQ(chip.groups[0].pe->kind(), "crossbar");
   EXPECT_EQ(chip.pes(), 48);
   EXPECT_EQ(chip.io_endpoint(), 16);
   EXPECT_EQ(chip.memory_endpoint(), 18);

@@ -95,14 +95,14 @@ class ToyModel : public Model {
 arch::chip::Chip toy_chip(std::int64_t tiles = 4, std::int64_t pes = 1000) {
   arch::chip::Chip chip;
   chip.spec.name = "toy";
-  chip.spec.tiles = tiles;
-  chip.spec.tile.pes = pes;
-  chip.spec.tile.buffer.capacity = Bits(1 << 24);
-  chip.spec.tile.vector_unit.lanes = 1;
-  chip.spec.tile.vector_unit.latency = Seconds(3e-9);
+  chip.groups[0].tiles = tiles;
+  chip.groups[0].tile.pes = pes;
+  chip.groups[0].tile.buffer.capacity = Bits(1 << 24);
+  chip.groups[0].tile.vector_unit.lanes = 1;
+  chip.groups[0].tile.vector_unit.latency = Seconds(3e-9);
   chip.spec.io.width = 10;
   chip.clock = Clock{Hertz(1e9)};
-  chip.pe = std::make_unique<ToyModel>();
+  chip.groups[0].pe = std::make_unique<ToyModel>();
   return chip;
 }
 
@@ -771,8 +771,8 @@ TEST(Serial, OnePartPerFragmentRoundRobinOverTheChip) {
   EXPECT_FALSE(stage(roomy, "a").rewrites);
   EXPECT_EQ(roomy.weight_writes, 5);
   EXPECT_EQ(roomy.pes_used, 5);
-  EXPECT_EQ(roomy.input_registers, 1);
-  EXPECT_GT(roomy.output_slots, 1 << 20);
+  EXPECT_EQ(roomy.parts[0].input_registers, 1);
+  EXPECT_GT(roomy.stages[0].replicas[0].output_slots, 1 << 20);
   EXPECT_EQ(stage(roomy, "a").partial_bits, Bits(2 * kAccBits));  // a fragment covers two channels
   expect_consistent(roomy);
 
@@ -803,20 +803,20 @@ TEST(Buffer, CapacityThatIsLeftIsShared) {
     return bits;
   };
   // Smallest: 1 + 19 + 19 + 19 + 1 positions of 8 bits.
-  chip.spec.tile.buffer.capacity = Bits(59 * 8);
+  chip.groups[0].tile.buffer.capacity = Bits(59 * 8);
   const Program smallest = lower_ok(network, on_one_tile(network), chip, {.images = 4});
   EXPECT_EQ(total(smallest), 59 * 8);
-  chip.spec.tile.buffer.capacity = Bits(150 * 8);
+  chip.groups[0].tile.buffer.capacity = Bits(150 * 8);
   const Program larger = lower_ok(network, on_one_tile(network), chip, {.images = 4});
   EXPECT_LE(total(larger), 150 * 8);
   EXPECT_GT(total(larger), 140 * 8);
   expect_consistent(larger);
-  chip.spec.tile.buffer.capacity = Bits(1 << 20);
+  chip.groups[0].tile.buffer.capacity = Bits(1 << 20);
   const Program two_images = lower_ok(network, on_one_tile(network), chip, {.images = 4});
   EXPECT_EQ(total(two_images), 5 * 128 * 8);
   const Program one_image = lower_ok(network, on_one_tile(network), chip, {.images = 1});
   EXPECT_EQ(total(one_image), 5 * 64 * 8);
-  chip.spec.tile.buffer.unbounded = true;
+  chip.groups[0].tile.buffer.unbounded = true;
   const Program unbounded = lower_ok(network, on_one_tile(network), chip);
   EXPECT_EQ(unbounded.ports[0].window, kUnlimitedWindow);
 }
@@ -835,7 +835,7 @@ TEST(Buffer, UnderLayerGranularityASkipEdgeMayHoldTheImagesInBetween) {
 TEST(Buffer, TooSmallIsExplained) {
   const Network network = residual(8);
   arch::chip::Chip chip = toy_chip();
-  chip.spec.tile.buffer.capacity = Bits(50 * 8);
+  chip.groups[0].tile.buffer.capacity = Bits(50 * 8);
   Diagnostics diagnostics;
   lower(network, on_one_tile(network), chip, {}, diagnostics);
   ASSERT_EQ(diagnostics.errors().size(), 1U);
@@ -856,7 +856,8 @@ TEST(Buffer, OnlyWhatATileNeedsIsCharged) {
   b.global_avg_pool("pool", b.last());
   const Network network = b.build();
   arch::chip::Chip chip = toy_chip();
-  chip.spec.tile.buffer.capacity = Bits(5 * 8);  // one position before conv, four before the pool
+  chip.groups[0].tile.buffer.capacity =
+      Bits(5 * 8);  // one position before conv, four before the pool
   const Program program = lower_ok(network, on_one_tile(network), chip);
   expect_enough(program);
 }
@@ -870,7 +871,7 @@ TEST(Spill, LargestTensorsGoThroughMemory) {
   chip.spec.memory.present = true;
   chip.spec.memory.width = 5;
   chip.spec.memory.latency = Seconds(40e-9);
-  chip.spec.tile.buffer.capacity = Bits(100 * 8);  // the two tensors take 128 bytes
+  chip.groups[0].tile.buffer.capacity = Bits(100 * 8);  // the two tensors take 128 bytes
   const LowerOptions options{.granularity = Granularity::layer, .images = 3};
   const Program program = lower_ok(network, on_one_tile(network), chip, options);
   ASSERT_EQ(program.stages.size(), 5U);
@@ -892,19 +893,19 @@ TEST(Spill, LargestTensorsGoThroughMemory) {
   expect_enough(program);
 
   // Smaller still: both go, and the second one keeps its receptive field.
-  chip.spec.tile.buffer.capacity = Bits(30 * 8);
+  chip.groups[0].tile.buffer.capacity = Bits(30 * 8);
   const Program both = lower_ok(network, on_one_tile(network), chip, options);
   EXPECT_EQ(edge(both, "memory.b.0", "b").min_window, 19);
   expect_consistent(both);
   expect_enough(both);
 
   // Without memory, or when the fields alone do not fit, it is an error.
-  chip.spec.tile.buffer.capacity = Bits(19 * 8);
+  chip.groups[0].tile.buffer.capacity = Bits(19 * 8);
   Diagnostics fields;
   lower(network, on_one_tile(network), chip, options, fields);
   EXPECT_FALSE(fields.ok());
   chip.spec.memory.present = false;
-  chip.spec.tile.buffer.capacity = Bits(100 * 8);
+  chip.groups[0].tile.buffer.capacity = Bits(100 * 8);
   Diagnostics none;
   lower(network, on_one_tile(network), chip, options, none);
   ASSERT_EQ(none.errors().size(), 1U);
@@ -915,7 +916,7 @@ TEST(Spill, BothOperandsOfAnAdd) {
   const Network network = residual(6);
   arch::chip::Chip chip = toy_chip();
   chip.spec.memory.present = true;
-  chip.spec.tile.buffer.capacity = Bits(36 * 8);
+  chip.groups[0].tile.buffer.capacity = Bits(36 * 8);
   const Program program = lower_ok(
       network, on_one_tile(network), chip, {.granularity = Granularity::layer, .images = 2});
   EXPECT_EQ(edge(program, "memory.sum.0", "sum").min_window, 1);
@@ -932,7 +933,7 @@ TEST(Spill, UnderPixelOnlyWhenAsked) {
   const Network network = residual(8);
   arch::chip::Chip chip = toy_chip();
   chip.spec.memory.present = true;
-  chip.spec.tile.buffer.capacity = Bits(45 * 8);
+  chip.groups[0].tile.buffer.capacity = Bits(45 * 8);
   Diagnostics diagnostics;
   lower(network, on_one_tile(network), chip, {}, diagnostics);
   EXPECT_FALSE(diagnostics.ok());

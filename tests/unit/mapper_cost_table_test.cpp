@@ -139,12 +139,12 @@ TEST(CostTable, BufferBitsAreThoseOfTheLoweredProgram) {
       LayerMapping& of = mapping.layers.emplace_back();
       of = {layer.layer, layer.name, 6, 6, 1, {{}}};
       std::int64_t left = layer.choices[static_cast<std::size_t>(solution.choice[l])].pes;
-      for (; left > 0; left -= chip.spec.tile.pes) {
+      for (; left > 0; left -= chip.groups[0].tile.pes) {
         of.placement.front().push_back(
-            {tile++, 0, static_cast<int>(std::min(left, chip.spec.tile.pes))});
+            {tile++, 0, static_cast<int>(std::min(left, chip.groups[0].tile.pes))});
       }
     }
-    ASSERT_LT(tile, chip.spec.tiles);
+    ASSERT_LT(tile, chip.groups[0].tiles);
     for (const LayerId id : vector_layers(network)) {
       mapping.vector_layers.push_back({id, network.layer(id).name, tile});
     }
@@ -194,7 +194,7 @@ TEST(CostTable, LanesAreOperationsPerCycle) {
     }
   }
   EXPECT_EQ(capacity_of(chip, Limit::vector_unit),
-            static_cast<double>(chip.spec.tiles * chip.spec.tile.vector_unit.lanes));
+            static_cast<double>(chip.groups[0].tiles * chip.groups[0].tile.vector_unit.lanes));
   EXPECT_TRUE(std::isinf(
       capacity_of(chip_of("isaac.yaml", "chip.tile.vector_unit.lanes=0"), Limit::vector_unit)));
 }

@@ -20,15 +20,15 @@ namespace {
 
 Chip make_toy(fabric::Topology topology) {
   Chip chip;
-  chip.spec.tiles = 9;
-  chip.spec.tile.pes = 4;
+  chip.groups[0].tiles = 9;
+  chip.groups[0].tile.pes = 4;
   chip.spec.fabric.topology = topology;
   chip.spec.fabric.num_vcs = 2;
   if (topology == fabric::Topology::cmesh) {
     chip.spec.fabric.concentration = 3;
   }
   chip.clock = Clock{Hertz(1e9)};
-  chip.pe = crossbar::make_model(crossbar::random_spec(3), chip.clock);
+  chip.groups[0].pe = crossbar::make_model(crossbar::random_spec(3), chip.clock);
   return chip;
 }
 
@@ -92,15 +92,15 @@ INSTANTIATE_TEST_SUITE_P(Prices,
 
 TEST(Prices, EveryPartIsThereAsOftenAsOnTheChip) {
   Chip chip = make_toy(fabric::Topology::mesh);
-  chip.spec.tile.buffer.area = SquareMeters(1e-9);
-  chip.spec.tile.buffer.leakage = Watts(1e-3);
+  chip.groups[0].tile.buffer.area = SquareMeters(1e-9);
+  chip.groups[0].tile.buffer.leakage = Watts(1e-3);
   chip.spec.memory.present = true;
   const report::PriceList list = prices(chip);
   EXPECT_EQ(list.tiles, 9);
   EXPECT_EQ(list.pes, 36);
-  EXPECT_EQ(list.pe_actions.size(), chip.pe->actions().size());
+  EXPECT_EQ(list.groups[0].pe_actions.size(), chip.groups[0].pe->actions().size());
   double pe_area = 0;
-  for (const Resource& resource : chip.pe->resources()) {
+  for (const Resource& resource : chip.groups[0].pe->resources()) {
     pe_area += resource.area.value;
   }
   double listed = 0;
@@ -128,7 +128,7 @@ TEST(Prices, EveryPartIsThereAsOftenAsOnTheChip) {
 TEST(Prices, LoadIsOneWritePerResidentPe) {
   const Chip chip = make_toy(fabric::Topology::mesh);
   const MatrixOp matrix{8, 4, 1, 4, 4, false};
-  const Layout layout = chip.pe->layout(matrix);
+  const Layout layout = chip.groups[0].pe->layout(matrix);
   ASSERT_TRUE(layout.ok) << layout.why_not;
   Program program;
   program.load_cycles = Cycles(77);
@@ -142,19 +142,21 @@ TEST(Prices, LoadIsOneWritePerResidentPe) {
     group.resident = static_cast<int>(program.residents.size());
     part.groups.push_back(group);
     for (const Fragment& fragment : layout.fragments) {
-      program.residents.push_back({fragment, chip.pe->op(OpCode::mvm, matrix, fragment), 0});
+      program.residents.push_back(
+          {fragment, chip.groups[0].pe->op(OpCode::mvm, matrix, fragment), 0});
     }
   }
   const report::LoadUse load = load_use(chip, program);
   ActionCounts expected{};
   for (const Fragment& fragment : layout.fragments) {
-    const auto steps = chip.pe->steps(chip.pe->op(OpCode::write, matrix, fragment));
+    const auto steps =
+        chip.groups[0].pe->steps(chip.groups[0].pe->op(OpCode::write, matrix, fragment));
     const ActionCounts did = make_schedule(steps).did;
     std::transform(did.begin(), did.end(), expected.begin(), expected.begin(), std::plus<>());
   }
   EXPECT_EQ(load.pes, static_cast<std::int64_t>(layout.fragments.size()));
   EXPECT_EQ(load.cycles, Cycles(77));
-  EXPECT_EQ(load.did, expected);
+  EXPECT_EQ(load.did, std::vector<ActionCounts>{expected});
   EXPECT_GT(std::accumulate(expected.begin(), expected.end(), std::int64_t{0}), 0);
 }
 

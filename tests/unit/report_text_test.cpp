@@ -206,7 +206,7 @@ TEST(Result, WhatWasNotMeasuredIsNull) {
   toy.stats.image_in.resize(1);
   toy.stats.image_out.resize(1);
   toy.stats.wall_seconds = 0;
-  toy.prices.endurance = 0;
+  toy.prices.groups[0].endurance = 0;
   const auto result = nlohmann::json::parse(result_json(toy.report()));
   EXPECT_TRUE(result["throughput"]["interval_cycles"].is_null());
   EXPECT_TRUE(result["throughput"]["images_per_second"].is_null());

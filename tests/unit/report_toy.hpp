@@ -166,14 +166,16 @@ struct Toy {
     prices.clock.frequency = Hertz(1e9);
     prices.tiles = 2;
     prices.pes = 8;
-    prices.endurance = 1e9;
-    prices.pe_actions = {{"cell_read", Joules(1e-12), "toy"},
-                         {"adc_convert", Joules(2e-12), "toy"},
-                         {"cell_write", Joules(1e-9), "toy"}};
-    prices.bus_bit = Joules(1e-13);
-    prices.buffer_read_bit = Joules(2e-13);
-    prices.buffer_write_bit = Joules(3e-13);
-    prices.vector_op = Joules(1e-12);
+    prices.groups[0].tiles = 2;
+    prices.groups[0].pes = 8;
+    prices.groups[0].endurance = 1e9;
+    prices.groups[0].pe_actions = {{"cell_read", Joules(1e-12), "toy"},
+                                   {"adc_convert", Joules(2e-12), "toy"},
+                                   {"cell_write", Joules(1e-9), "toy"}};
+    prices.groups[0].bus_bit = Joules(1e-13);
+    prices.groups[0].buffer_read_bit = Joules(2e-13);
+    prices.groups[0].buffer_write_bit = Joules(3e-13);
+    prices.groups[0].vector_op = Joules(1e-12);
     prices.io_bit = Joules(5e-12);
     prices.link_flit = Joules(1e-12);
     prices.router_flit = Joules(4e-12);
@@ -182,7 +184,7 @@ struct Toy {
     fabric = {600, 1050, 1350, 1};
     load.pes = 6;
     load.cycles = Cycles(600);
-    load.did[2] = 6 * 64;
+    load.did[0][2] = 6 * 64;
     analysis.latency = Cycles(900);
     analysis.interval = Cycles(390);
     analysis.lower_bound = Cycles(500);

@@ -63,14 +63,15 @@ double area(const Model& block) {
 
 TEST(Rapidnn, AreaAndPowerAddUp) {
   const chip::Chip c = rapidnn();
-  EXPECT_NEAR(area(*c.pe), 3841e-12, 3841e-15);
-  EXPECT_NEAR(power(*c.pe).value, 4.8e-3, 4.8e-6);
-  const auto blocks = static_cast<double>(c.spec.tile.pes);
-  const double tile_area = blocks * area(*c.pe) + c.spec.tile.buffer.area.value;
-  const double tile_power = blocks * power(*c.pe).value + c.spec.tile.buffer.leakage.value;
+  EXPECT_NEAR(area(*c.groups[0].pe), 3841e-12, 3841e-15);
+  EXPECT_NEAR(power(*c.groups[0].pe).value, 4.8e-3, 4.8e-6);
+  const auto blocks = static_cast<double>(c.groups[0].tile.pes);
+  const double tile_area = blocks * area(*c.groups[0].pe) + c.groups[0].tile.buffer.area.value;
+  const double tile_power =
+      blocks * power(*c.groups[0].pe).value + c.groups[0].tile.buffer.leakage.value;
   EXPECT_NEAR(tile_area, 3.88e-6, 3.88e-9);
   EXPECT_NEAR(tile_power, 4.8, 4.8e-3);
-  const auto tiles = static_cast<double>(c.spec.tiles);
+  const auto tiles = static_cast<double>(c.groups[0].tiles);
   EXPECT_NEAR(tiles * tile_area, 124.1e-6, 124.1e-9);
   EXPECT_NEAR(tiles * tile_power, 153.6, 0.16);
 }

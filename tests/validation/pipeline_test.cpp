@@ -29,8 +29,8 @@ Cost cost_of(const Case& c, const ProgramStage& stage) {
       c.program.parts[static_cast<std::size_t>(stage.replicas.front().parts.front())];
   Cost cost;
   for (const LockstepGroup& group : part.groups) {
-    const Cost one =
-        c.chip.pe->fire_cost(c.program.residents[static_cast<std::size_t>(group.resident)].op);
+    const Cost one = c.chip.groups[0].pe->fire_cost(
+        c.program.residents[static_cast<std::size_t>(group.resident)].op);
     cost.latency = std::max(cost.latency, one.latency);
     cost.interval = std::max(cost.interval, one.interval);
   }

@@ -255,7 +255,7 @@ class Measurement {
   }
 
   void physical() {
-    if (!experiment_.chip.pe->has_variation()) {
+    if (!experiment_.chip.has_variation()) {
       return;
     }
     for (std::int64_t k = 0; k < options_.seeds; ++k) {

@@ -235,6 +235,37 @@ void append_defaults(std::string& out,
   }
 }
 
+/// The fields of this chip, with those of its kinds.
+std::vector<config::FieldInfo> chip_defaults(const arch::chip::Chip& chip) {
+  const auto pe_fields = [](const arch::chip::TileGroup& group) {
+    for (const Kind& kind : registry()) {
+      if (kind.name == group.pe->kind()) {
+        return kind.fields();
+      }
+    }
+    return std::vector<config::FieldInfo>{};
+  };
+  std::vector<config::FieldInfo> fields = arch::chip::chip_fields(pe_fields(chip.groups.front()));
+  for (config::FieldInfo& field : fields) {
+    if (field.key == "tile" && !chip.groups.front().name.empty()) {
+      field.children.clear();
+    } else if (field.key == "tile_groups") {
+      field.type = "map";
+      field.children.clear();
+      for (const arch::chip::TileGroup& tiles : chip.groups) {
+        if (tiles.name.empty()) {
+          continue;
+        }
+        config::FieldInfo& group = field.children.emplace_back();
+        group.key = quoted(tiles.name);
+        group.type = "map";
+        group.children = arch::chip::tile_group_fields(pe_fields(tiles));
+      }
+    }
+  }
+  return fields;
+}
+
 std::string defaults_text(const Experiment& experiment) {
   std::vector<config::FieldInfo> fields = config::describe<ExperimentFile>();
   for (config::FieldInfo& field : fields) {
@@ -245,22 +276,7 @@ std::string defaults_text(const Experiment& experiment) {
       field.children = config::describe<train::TrainSpec>();
     }
     if (field.key == "chip") {
-      field.children = config::describe<arch::chip::ChipSpec>();
-      for (config::FieldInfo& part : field.children) {
-        if (part.key != "tile") {
-          continue;
-        }
-        for (config::FieldInfo& one : part.children) {
-          if (one.key != "pe") {
-            continue;
-          }
-          for (const Kind& kind : registry()) {
-            if (kind.name == experiment.chip.pe->kind()) {
-              one.children = kind.fields();
-            }
-          }
-        }
-      }
+      field.children = chip_defaults(experiment.chip);
     }
   }
   std::string text;
@@ -414,8 +430,12 @@ Experiment load_experiment(const std::string& path,
   }
   if (network_ok) {
     const std::size_t before_mapping = diagnostics.errors().size();
-    experiment.request = mapper::read_mapping_request(
-        file.mapping, experiment.network, experiment.chip.spec.name, folder_of(path), diagnostics);
+    experiment.request = mapper::read_mapping_request(file.mapping,
+                                                      experiment.network,
+                                                      experiment.chip.spec.name,
+                                                      folder_of(path),
+                                                      diagnostics,
+                                                      experiment.chip.group_names());
     if (diagnostics.errors().size() == before_mapping) {
       use_bits_from_file(experiment, file.mapping);
       quantize_as_requested(experiment, diagnostics);

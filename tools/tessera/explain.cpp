@@ -58,6 +58,25 @@ std::vector<FieldInfo> network_fields() {
       std::move(layers)};
 }
 
+/// The fields of every kind.
+std::vector<FieldInfo> pe_fields() {
+  FieldInfo kind = info("kind", "string", "", "sort of processing element");
+  kind.required = true;
+  std::vector<FieldInfo> fields = {std::move(kind)};
+  for (const Kind& known : registry()) {
+    for (FieldInfo& own : known.fields()) {
+      const bool listed = std::any_of(fields.begin(), fields.end(), [&](const FieldInfo& field) {
+        return field.key == own.key;
+      });
+      if (!listed) {
+        own.required = false;  // of another kind, perhaps
+        fields.push_back(std::move(own));
+      }
+    }
+  }
+  return fields;
+}
+
 /// Everything a user can write, with the fields of every kind under `pe`.
 std::vector<FieldInfo> experiment_fields() {
   std::vector<FieldInfo> fields = config::describe<ExperimentFile>();
@@ -73,28 +92,7 @@ std::vector<FieldInfo> experiment_fields() {
     } else if (field.key == "train") {
       field.children = config::describe<train::TrainSpec>();
     } else if (field.key == "chip") {
-      field.children = config::describe<arch::chip::ChipSpec>();
-      for (FieldInfo& part : field.children) {
-        for (FieldInfo& one : part.children) {
-          if (part.key == "tile" && one.key == "pe") {
-            FieldInfo kind = info("kind", "string", "", "sort of processing element");
-            kind.required = true;
-            one.children = {std::move(kind)};
-            for (const Kind& known : registry()) {
-              for (FieldInfo& own : known.fields()) {
-                const bool listed =
-                    std::any_of(one.children.begin(), one.children.end(), [&](const FieldInfo& f) {
-                      return f.key == own.key;
-                    });
-                if (!listed) {
-                  own.required = false;  // of another kind, perhaps
-                  one.children.push_back(std::move(own));
-                }
-              }
-            }
-          }
-        }
-      }
+      field.children = arch::chip::chip_fields(pe_fields());
     }
   }
   FieldInfo include = info("include", "string", "", "files whose values lie below this file's");
