@@ -267,6 +267,8 @@ std::string checks_text(const Report& report) {
   return out;
 }
 
+}  // namespace
+
 std::string csv_cell(const std::string& text) {
   if (text.find_first_of(",\"\r\n") == std::string::npos) {
     return text;
@@ -277,8 +279,6 @@ std::string csv_cell(const std::string& text) {
   }
   return out + "\"";
 }
-
-}  // namespace
 
 std::string grouped(std::int64_t value) {
   std::string digits = fmt::format("{}", value);

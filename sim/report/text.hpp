@@ -8,6 +8,7 @@
 
 #include "sim/report/result.hpp"
 
+#include <cstdint>
 #include <string>
 
 namespace tessera::report {
@@ -24,5 +25,8 @@ std::string layers_csv(const Report& report);
 
 /// 1234567 -> "1,234,567".
 std::string grouped(std::int64_t value);
+
+/// A cell of a CSV file, quoted where it must be; RFC 4180.
+std::string csv_cell(const std::string& text);
 
 }  // namespace tessera::report

@@ -270,6 +270,7 @@ Options options_of_program() {
   for (const std::string command :
        {"",
         "run",
+        "compare",
         "map",
         "validate",
         "train",

@@ -190,6 +190,13 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
       "Writes resolved.yaml, manifest.json, result.json, mapping.yaml and layers.csv into\n"
       "out/<experiment name>, or into --out.");
 
+  CLI::App* compare = app.add_subcommand(
+      "compare", "simulate several experiments and put them side by side, against the first");
+  add_simulation_options(*compare, result, values);
+  compare->footer(
+      "Writes compare.json, compare.csv and compare.svg into out/<first experiment>_compare, or\n"
+      "into --out. Options apply to every experiment.");
+
   CLI::App* map = app.add_subcommand(
       "map", "search widths, replicas and placement, and let the simulator decide");
   add_search_options(*map, result, values);
@@ -335,6 +342,7 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
 
   CLI::App* chosen = nullptr;
   const std::vector<std::pair<CLI::App*, Command>> commands = {{run, Command::run},
+                                                               {compare, Command::compare},
                                                                {map, Command::map},
                                                                {validate, Command::validate},
                                                                {train, Command::train},
@@ -392,6 +400,7 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
   }
 
   constexpr std::array kOfExperiment{Command::run,
+                                     Command::compare,
                                      Command::map,
                                      Command::validate,
                                      Command::train,
@@ -412,7 +421,14 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
   if (result.command == Command::compile_ap && result.names.empty()) {
     report_missing(line, "no network is given", "a file with network and compile", diagnostics);
   }
-  if (result.command != Command::validate && result.names.size() > 1) {
+  if (result.command == Command::compare && result.names.size() == 1) {
+    report_missing(line,
+                   "there is nothing to compare with",
+                   "the paths of two or more experiment files",
+                   diagnostics);
+  }
+  const bool many = result.command == Command::validate || result.command == Command::compare;
+  if (!many && result.names.size() > 1) {
     Diagnostic d;
     d.code = "E-CLI-ARGUMENT";
     d.sentence = fmt::format("one argument too many: {}", quote(result.names[1]));

@@ -20,6 +20,7 @@ namespace tessera::tools {
 enum class Command {
   none,
   run,
+  compare,
   map,
   validate,
   train,

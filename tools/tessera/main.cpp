@@ -9,6 +9,7 @@
 #include "tools/tessera/accuracy.hpp"
 #include "tools/tessera/ap.hpp"
 #include "tools/tessera/command_line.hpp"
+#include "tools/tessera/compare.hpp"
 #include "tools/tessera/compile.hpp"
 #include "tools/tessera/data.hpp"
 #include "tools/tessera/explain.hpp"
@@ -39,6 +40,8 @@ int dispatch(const CommandLine& line, const Diagnostics& diagnostics) {
     case Command::run:
     case Command::validate:
       return run_experiment(line, diagnostics);
+    case Command::compare:
+      return compare_experiments(line, diagnostics);
     case Command::map:
       return map_experiment(line, diagnostics);
     case Command::train:

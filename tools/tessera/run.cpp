@@ -108,6 +108,44 @@ void print(const std::string& text) {
 
 }  // namespace
 
+bool trains_first(const Experiment& experiment) {
+  const ExecutionSpec& execution = experiment.execution;
+  const bool needs_weights = execution.functional != Functional::off ||
+                             execution.accuracy_images > 0 ||
+                             (experiment.maps_first &&
+                              experiment.search.accuracy.source == mapper::AccuracyKind::measured);
+  return experiment.train && !experiment.model && needs_weights;
+}
+
+Prepared prepare(Experiment& experiment, const CommandLine& line) {
+  if (trains_first(experiment)) {
+    train_weights(experiment, line);
+  }
+  if (experiment.execution.accuracy_images > 0) {
+    require_weights(experiment, "test");
+  }
+  Prepared out;
+  if (experiment.maps_first) {
+    out.found = search_mapping(experiment, line);
+    experiment.request.mapping = out.found.mapping;
+    if (!line.json && !line.quiet) {
+      print(out.found.text + "\n");
+    }
+  }
+  Diagnostics diagnostics;
+  out.mapping = mapper::make_mapping(experiment.network,
+                                     experiment.chip,
+                                     experiment.request,
+                                     experiment.execution.granularity,
+                                     diagnostics);
+  throw_mapping_errors(diagnostics, experiment);
+  if (!experiment.weights_file.empty()) {
+    tune_weights(experiment, line, out.mapping);
+  }
+  out.program = lower_mapping(experiment, out.mapping);
+  return out;
+}
+
 int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
   Experiment experiment;
   if (!line.names.empty()) {
@@ -128,31 +166,8 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
     folder = std::make_unique<report::OutputFolder>(line.out.empty() ? "out/" + experiment.info.name
                                                                      : line.out);
   }
-  const bool needs_weights = execution.functional != Functional::off ||
-                             execution.accuracy_images > 0 ||
-                             (experiment.maps_first &&
-                              experiment.search.accuracy.source == mapper::AccuracyKind::measured);
-  if (experiment.train && !experiment.model && needs_weights) {
-    train_weights(experiment, line);
-  }
-  if (execution.accuracy_images > 0) {
-    require_weights(experiment, "test");
-  }
-  FoundMapping found;
-  if (experiment.maps_first) {
-    found = search_mapping(experiment, line);
-    experiment.request.mapping = found.mapping;
-    if (!line.json && !line.quiet) {
-      print(found.text + "\n");
-    }
-  }
-  const Mapping mapping = mapper::make_mapping(
-      experiment.network, experiment.chip, experiment.request, execution.granularity, diagnostics);
-  throw_mapping_errors(diagnostics, experiment);
-  if (!experiment.weights_file.empty()) {
-    tune_weights(experiment, line, mapping);
-  }
-  const Program program = lower_mapping(experiment, mapping);
+  const Prepared prepared = prepare(experiment, line);
+  const Mapping& mapping = prepared.mapping;
   if (experiment.model && !experiment.images && execution.functional != Functional::off &&
       !line.quiet) {
     std::fputs("note: no images are given: ranges are calibrated on synthetic ones\n", stderr);
@@ -173,64 +188,66 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
       stderr, !line.quiet && report::is_terminal(stderr), experiment.chip.clock);
   options.progress = [&bar](const Progress& progress) { bar.update(progress); };
   int status = 0;
-  simulate_program(experiment, mapping, program, options, [&](const report::Report& report) {
-    bar.clear();
-    std::optional<Accuracy> accuracy;
-    if (experiment.images && execution.accuracy_images > 0) {
-      AccuracyOptions how;
-      how.images = execution.accuracy_images;
-      how.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-      how.sets = line.sets;
-      accuracy = measure_accuracy(experiment, program, how);
-    }
-    const std::string result = report::result_json(report);
-    if (folder != nullptr) {
-      const std::string resolved = resolved_yaml(experiment);
-      folder->add("resolved.yaml", resolved);
-      folder->add("manifest.json", manifest_json(line, experiment, resolved));
-      if (needs_model(experiment)) {
-        folder->add("model.npz",
-                    model_file_bytes(experiment.network,
-                                     {experiment.model->parameters, experiment.given_scales, {}}));
-      }
-      folder->add("mapping.yaml", mapper::write_mapping(mapping));
-      folder->add("layers.csv", report::layers_csv(report));
-      folder->add("result.json", result);
-      if (!found.json.empty()) {
-        folder->add("map.json", found.json);
-      }
-      if (accuracy) {
-        folder->add("accuracy.json", accuracy_json(*accuracy));
-      }
-      folder->commit();
-    }
-    vcd.keep();
-    if (line.json) {
-      print(result);
-    } else if (!line.quiet) {
-      print(is_run ? report::run_text(report) : report::validate_text(report));
-      if (accuracy) {
-        print(fmt::format("\n{} images of {}\n\n{}",
-                          accuracy->labels.size(),
-                          accuracy->split,
-                          accuracy_text(*accuracy)));
-      }
-      if (folder != nullptr) {
-        print("\nResults in " + folder->path().string() + "\n");
-      }
-    }
-    if (accuracy && !accuracy->exact) {
-      std::fputs(kNotExact, stderr);
-      status = 1;
-    }
-    for (const Check& check : report.checks) {
-      if (!check.ok) {
-        std::fprintf(
-            stderr, "self-check %s failed: %s\n", check.name.c_str(), check.detail.c_str());
-        status = 1;
-      }
-    }
-  });
+  simulate_program(
+      experiment, mapping, prepared.program, options, [&](const report::Report& report) {
+        bar.clear();
+        std::optional<Accuracy> accuracy;
+        if (experiment.images && execution.accuracy_images > 0) {
+          AccuracyOptions how;
+          how.images = execution.accuracy_images;
+          how.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+          how.sets = line.sets;
+          accuracy = measure_accuracy(experiment, prepared.program, how);
+        }
+        const std::string result = report::result_json(report);
+        if (folder != nullptr) {
+          const std::string resolved = resolved_yaml(experiment);
+          folder->add("resolved.yaml", resolved);
+          folder->add("manifest.json", manifest_json(line, experiment, resolved));
+          if (needs_model(experiment)) {
+            folder->add(
+                "model.npz",
+                model_file_bytes(experiment.network,
+                                 {experiment.model->parameters, experiment.given_scales, {}}));
+          }
+          folder->add("mapping.yaml", mapper::write_mapping(mapping));
+          folder->add("layers.csv", report::layers_csv(report));
+          folder->add("result.json", result);
+          if (!prepared.found.json.empty()) {
+            folder->add("map.json", prepared.found.json);
+          }
+          if (accuracy) {
+            folder->add("accuracy.json", accuracy_json(*accuracy));
+          }
+          folder->commit();
+        }
+        vcd.keep();
+        if (line.json) {
+          print(result);
+        } else if (!line.quiet) {
+          print(is_run ? report::run_text(report) : report::validate_text(report));
+          if (accuracy) {
+            print(fmt::format("\n{} images of {}\n\n{}",
+                              accuracy->labels.size(),
+                              accuracy->split,
+                              accuracy_text(*accuracy)));
+          }
+          if (folder != nullptr) {
+            print("\nResults in " + folder->path().string() + "\n");
+          }
+        }
+        if (accuracy && !accuracy->exact) {
+          std::fputs(kNotExact, stderr);
+          status = 1;
+        }
+        for (const Check& check : report.checks) {
+          if (!check.ok) {
+            std::fprintf(
+                stderr, "self-check %s failed: %s\n", check.name.c_str(), check.detail.c_str());
+            status = 1;
+          }
+        }
+      });
   return status;
 }
 

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// Tables of `tessera compare`, from hand-made results whose numbers can be worked out by hand.
+#include "sim/report/comparison.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <numeric>
+#include <string>
+
+namespace tessera::report {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+using testing::Not;
+
+/// Two images, 1 ms each; 6 J dynamic and 2 J static in all; half of 8 tiles in use.
+json toy() {
+  return json::parse(R"({
+    "network": "net", "chip": "chip", "images": 2, "end_cycles": 1000, "clock_hz": 1e6,
+    "latency": {"seconds": 0.001}, "throughput": {"images_per_second": 1500},
+    "pes": {"available": 80, "used": 30, "cycles": {"busy": 60, "input": 30, "none": 10}},
+    "tiles": {"available": 8, "used": 4},
+    "layers": [{"name": "a", "busy_cycles": 100}, {"name": "b", "busy_cycles": 400},
+               {"name": "c", "busy_cycles": 300}],
+    "energy": {"total_j": 8, "dynamic_j": 6, "static_j": 2,
+      "by_action": {"adc_convert": 4, "bus_bit": 0.5, "buffer_read_bit": 0.25,
+                    "buffer_write_bit": 0.25, "io_bit": 0.125, "link_flit": 0.25,
+                    "memory_bit": 0, "router_flit": 0.125, "vector_op": 0.5},
+      "by_place": {"pes": 4, "tile_bus": 0.5, "tile_buffer": 0.5, "vector_unit": 0.5,
+                   "fabric": 0.375, "io": 0.125, "memory": 0},
+      "static_by_component": {"io": 0.5, "tile.buffer": 1.5}},
+    "area": {"total_m2": 1e-4}})");
+}
+
+ComparedRun run_of(const json& result, const std::string& name = "first", std::int64_t macs = 7) {
+  return compared_run(name, macs, result.dump());
+}
+
+double value_of(const ComparedRun& run, const std::string& key) {
+  for (const Headline& line : headlines(run)) {
+    if (line.key == key) {
+      return line.value.value();
+    }
+  }
+  ADD_FAILURE() << key;
+  return 0;
+}
+
+TEST(Comparison, HeadlinesAreWhatTheHeaderSays) {
+  const ComparedRun run = run_of(toy());
+  EXPECT_DOUBLE_EQ(value_of(run, "latency_s"), 1e-3);
+  EXPECT_DOUBLE_EQ(value_of(run, "images_per_second"), 1500);
+  EXPECT_DOUBLE_EQ(value_of(run, "energy_j"), 4);
+  EXPECT_DOUBLE_EQ(value_of(run, "dynamic_j"), 3);
+  EXPECT_DOUBLE_EQ(value_of(run, "static_j"), 1);
+  EXPECT_DOUBLE_EQ(value_of(run, "energy_delay_js"), 4e-3);
+  EXPECT_DOUBLE_EQ(value_of(run, "area_m2"), 1e-4);
+  EXPECT_DOUBLE_EQ(value_of(run, "filled_energy_j"), 3 + 0.5);
+  EXPECT_DOUBLE_EQ(value_of(run, "used_area_m2"), 5e-5);
+  EXPECT_DOUBLE_EQ(value_of(run, "images_per_second_m2"), 1500 / 1e-4);
+  EXPECT_DOUBLE_EQ(value_of(run, "images_per_second_used_m2"), 1500 / 5e-5);
+  // 60 PE-cycles of 1 us for two images, on a chip with 80 PEs.
+  EXPECT_DOUBLE_EQ(value_of(run, "images_per_second_busy_m2"), 1 / (30e-6 * 1e-4 / 80));
+  EXPECT_DOUBLE_EQ(value_of(run, "pes_used"), 30);
+  EXPECT_DOUBLE_EQ(value_of(run, "movement_share"), 1.5 / 6);
+  EXPECT_DOUBLE_EQ(value_of(run, "macs"), 7);
+  EXPECT_EQ(run.busiest_layer, "b");
+  EXPECT_DOUBLE_EQ(run.busiest_share, 0.4);
+}
+
+TEST(Comparison, PartsAddUpToTheWhole) {
+  const ComparedRun run = run_of(toy());
+  const auto sum = [](const auto& shares) {
+    return std::accumulate(shares.begin(), shares.end(), 0.0, [](double all, const auto& entry) {
+      return all + entry.second;
+    });
+  };
+  EXPECT_DOUBLE_EQ(sum(run.energy_by), run.energy);
+  EXPECT_DOUBLE_EQ(sum(run.energy_by_place), run.energy);
+  EXPECT_DOUBLE_EQ(sum(run.time_by), 1);
+}
+
+TEST(Comparison, RatiosAreAgainstTheFirst) {
+  json other = toy();
+  other["latency"]["seconds"] = 0.004;
+  other["throughput"]["images_per_second"] = 750;
+  const json out = json::parse(comparison_json({run_of(toy()), run_of(other, "second")}));
+  EXPECT_EQ(out["schema"], 1);
+  const json& ratios = out["runs"][1]["ratios"];
+  EXPECT_DOUBLE_EQ(ratios["latency_s"].get<double>(), 4);
+  EXPECT_DOUBLE_EQ(ratios["images_per_second_m2"].get<double>(), 0.5);
+  EXPECT_DOUBLE_EQ(ratios["energy_delay_js"].get<double>(), 4);
+  EXPECT_DOUBLE_EQ(out["runs"][0]["ratios"]["energy_j"].get<double>(), 1);
+  EXPECT_EQ(out["notes"], json::array());
+}
+
+TEST(Comparison, WhatIsNotMeasuredIsNotMadeUp) {
+  json single = toy();
+  single["images"] = 1;
+  single["throughput"]["images_per_second"] = nullptr;
+  const std::vector<ComparedRun> runs{run_of(toy()), run_of(single, "single")};
+  const json out = json::parse(comparison_json(runs));
+  EXPECT_TRUE(out["runs"][1]["values"]["images_per_second"].is_null());
+  EXPECT_TRUE(out["runs"][1]["ratios"]["images_per_second"].is_null());
+  EXPECT_THAT(comparison_notes(runs), testing::ElementsAre(HasSubstr("not measured for single")));
+}
+
+TEST(Comparison, DifferentNetworksAreSaid) {
+  json other = toy();
+  EXPECT_THAT(comparison_notes({run_of(toy()), run_of(other, "b")}), testing::IsEmpty());
+  EXPECT_THAT(comparison_notes({run_of(toy()), run_of(other, "b", 8)}),
+              testing::ElementsAre(HasSubstr("networks differ")));
+  other["network"] = "another";
+  EXPECT_THAT(comparison_notes({run_of(toy()), run_of(other, "b")}),
+              testing::ElementsAre(HasSubstr("another 7 MACs")));
+}
+
+TEST(Comparison, TextShowsAllRunsAndLeavesOutWhatIsSmall) {
+  json other = toy();
+  other["energy"]["by_action"].erase("adc_convert");
+  other["energy"]["by_action"]["nor_cycle"] = 4;
+  other["energy"]["by_action"]["io_bit"] = 1e-6;
+  json first = toy();
+  first["energy"]["by_action"]["io_bit"] = 1e-6;
+  const std::string text = comparison_text({run_of(first), run_of(other, "second")});
+  for (const char* word : {"first: net on chip, 2 images",
+                           "second: net on chip",
+                           "pe: adc_convert",
+                           "pe: nor_cycle",
+                           "static: tile.buffer",
+                           "images/s per area",
+                           "25.00 %",
+                           "other"}) {
+    EXPECT_THAT(text, HasSubstr(word));
+  }
+  EXPECT_THAT(text, Not(HasSubstr("io_bit")));
+  EXPECT_THAT(text, Not(HasSubstr("note:")));
+}
+
+TEST(Comparison, CsvHasOneColumnPerRun) {
+  json other = toy();
+  other["throughput"]["images_per_second"] = nullptr;
+  const std::string csv = comparison_csv({run_of(toy()), run_of(other, "a,b")});
+  EXPECT_THAT(csv, testing::StartsWith("number,unit,first,\"a,b\"\nlatency_s,s,0.001,0.001\n"));
+  EXPECT_THAT(csv, HasSubstr("\nimages_per_second,1/s,1500,\n"));
+  EXPECT_THAT(csv, HasSubstr("\nenergy by event: pe: adc_convert,J,2,2\n"));
+  EXPECT_THAT(csv, HasSubstr("\nPE time: busy,,0.6,0.6\n"));
+}
+
+}  // namespace
+}  // namespace tessera::report
