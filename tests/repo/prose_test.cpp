@@ -359,7 +359,7 @@ TEST(Prose, ThereIsOneVersion) {
       cmake, match, std::regex(R"(project\(tessera VERSION ([0-9]+\.[0-9]+\.[0-9]+))")));
   const std::string version = match[1];
   EXPECT_NE(read("CITATION.cff").find("\nversion: " + version + "\n"), std::string::npos);
-  EXPECT_NE(read("tools/tessera/version.hpp").find('"' + version + '"'), std::string::npos);
+  EXPECT_NE(read("tools/tessera/version.cpp").find('"' + version + '"'), std::string::npos);
 }
 
 // ---- the checkers themselves
