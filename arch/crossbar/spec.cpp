@@ -85,10 +85,11 @@ std::vector<Problem> problems(const Spec& spec) {
     if (spec.sample_and_hold) {
       contradicts("sample_and_hold", "integrators take currents as they flow", "false");
     }
-    if (spec.adc_rate || spec.t_adc.value_or(Seconds(0)).value > 0) {
-      contradicts(spec.adc_rate ? "adc_rate" : "t_adc",
-                  "spikes are counted while the array is read",
-                  "t_adc: 0 s, and no adc_rate");
+    const char* counted = "spikes are counted while the array is read";
+    if (spec.adc_rate) {
+      contradicts("adc_rate", counted, "none, but t_adc: 0 s");
+    } else if (spec.t_adc.value_or(Seconds(0)).value > 0) {
+      contradicts("t_adc", counted, "0 s");
     }
   }
   if (spec.nonideal.stuck_low + spec.nonideal.stuck_high > 1) {
