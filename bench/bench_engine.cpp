@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// Macro benchmarks of the engine: whole simulations, each in a process of its own.
+/// Macro benchmarks of the engine: whole simulations, each in a process of its own, and a
+/// comparison by the whole program.
 ///
 /// Counters  act/firing   SystemC activations per firing of a lockstep group
 ///           vs_empty     wall time over that of as many empty activations among as many processes,
@@ -23,6 +24,7 @@
 
 #include <array>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -139,6 +141,22 @@ void simulation(benchmark::State& state, const Run& run) {
   }
 }
 
+/// The whole program with these arguments, results and all.
+void program(benchmark::State& state, const std::string& arguments) {
+  const std::filesystem::path out =
+      std::filesystem::temp_directory_path() / fmt::format("tessera_bench_{}", getpid());
+  const std::string command =
+      fmt::format("'{}' {} --quiet --out '{}'", TESSERA_PROGRAM, arguments, out.string());
+  for (auto _ : state) {
+    const double begin = now();
+    if (std::system(command.c_str()) != 0) {
+      state.SkipWithError("the program failed");
+    }
+    state.SetIterationTime(now() - begin);
+  }
+  std::filesystem::remove_all(out);
+}
+
 void register_all() {
   const auto add = [](const char* name, const Run& run) {
     benchmark::RegisterBenchmark(name, [run](benchmark::State& state) { simulation(state, run); })
@@ -153,12 +171,23 @@ void register_all() {
   add("resnet18/lrmp/trace", {kLrmp, "resnet18", 8, "", Detail::firing, true});
   add("resnet101/lrmp", {kLrmp, "resnet101", 8});
   add("vgg16/isaac", {kIsaac, "vgg16", 16, "chip={tiles: 720, fabric: {width: 15, height: 12}}"});
+  add("vgg16/rapidnn", {"configs/chips/rapidnn.yaml", "vgg16", 4});
   add("lenet5/1000_tiles_100000_pes",
       {kLrmp, "lenet5", 8, "chip={tiles: 1000, tile: {pes: 100}, fabric: {width: 0, height: 0}}"});
   add("lenet5/50000_tiles_100000_pes",
       {kLrmp, "lenet5", 8, "chip={tiles: 50000, tile: {pes: 2}, fabric: {width: 0, height: 0}}"});
   add("tiny_cnn/small/step", {kSmall, "tiny_cnn", 4, "", Detail::step});
   add("lenet5/lrmp/step", {kLrmp, "lenet5", 8, "", Detail::step});
+  benchmark::RegisterBenchmark("compare/mnist_mlp/isaac_rapidnn",
+                               [](benchmark::State& state) {
+                                 program(
+                                     state,
+                                     "compare configs/experiments/isaac_for_rapidnn_mnist_mlp.yaml "
+                                     "configs/experiments/rapidnn_mnist_mlp.yaml");
+                               })
+      ->UseManualTime()
+      ->Unit(benchmark::kMillisecond)
+      ->Iterations(3);
 }
 
 }  // namespace

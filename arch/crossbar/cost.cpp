@@ -33,6 +33,28 @@ Cost write_cost(const Spec& spec, const Clock& clock, const Op& op) {
   return cost;
 }
 
+/// PipeLayer: n spikes of every input one after the other, counted while they last; then the
+/// counters are added once, and once more for sign bits.
+Cost integrating_cost(
+    const Spec& spec, const Clock& clock, const Op& op, std::int64_t slices, std::int64_t n) {
+  const std::int64_t magnitude = op.in_signed ? op.in_bits - 1 : op.in_bits;
+  const auto cycles = [&](double seconds) { return clock.ceil_cycles(Seconds(seconds)).value; };
+  const std::int64_t counts = magnitude > 0 && op.in_signed ? 2 : 1;
+  const std::int64_t spike = cycles(spec.t_dac.value) + cycles(spec.t_read.value);
+  const std::int64_t add = cycles(static_cast<double>(counts) * spec.t_shift_add.value);
+  const std::int64_t output = cycles(spec.t_output.value);
+  Cost cost;
+  cost.latency = Cycles(n * spike + add + output);
+  cost.interval = Cycles(std::max({n * spike, add, output}));
+  cost.did[kInputRead] = slices * op.rows;
+  cost.did[kDacConvert] = slices * all_rows(spec, op);
+  cost.did[kCellRead] = slices * all_rows(spec, op) * all_columns(spec, op);
+  cost.did[kAdcConvert] = n * all_columns(spec, op);
+  cost.did[kShiftedAdded] = counts * all_columns(spec, op);
+  cost.did[kOutputWrite] = op.cols;
+  return cost;
+}
+
 }  // namespace
 
 Cost fire_cost(const Spec& spec, const Clock& clock, const Op& op) {
@@ -57,6 +79,9 @@ Cost fire_cost(const Spec& spec, const Clock& clock, const Op& op) {
   if (spec.weight_mapping == WeightMapping::biased_unit_column &&
       spec.unit_converter == UnitConverter::own) {
     queued = op.cell_cols;
+  }
+  if (spec.conversion == Conversion::integrate_fire) {
+    return integrating_cost(spec, clock, op, slices, n);
   }
   const auto m = static_cast<double>(ceiling(queued, spec.adcs));
 

@@ -269,7 +269,10 @@ std::vector<std::int64_t> plain(const Fired& f, const ArrayName& name, const Sta
   const bool analog = row_pairs || (columns_2 && spec.subtraction == Subtraction::analog);
   const bool biased = is_biased(spec.weight_mapping);
   const int rows = static_cast<int>(f.matrix.rows);
-  const int at_once = (spec.active_rows == 0 ? spec.rows : spec.active_rows) / (row_pairs ? 2 : 1);
+  const bool integrates = spec.conversion == Conversion::integrate_fire;
+  const int at_once =
+      integrates ? rows
+                 : (spec.active_rows == 0 ? spec.rows : spec.active_rows) / (row_pairs ? 2 : 1);
   const int slices = num_slices(spec, f.matrix.w_bits);
   const int top = (1 << spec.cell_bits) - 1;
 
@@ -279,8 +282,9 @@ std::vector<std::int64_t> plain(const Fired& f, const ArrayName& name, const Sta
 
   std::vector<Input> inputs;
   const int magnitude = f.matrix.in_bits - (f.matrix.in_signed ? 1 : 0);
-  for (int low = 0; low < magnitude; low += spec.dac_bits) {
-    inputs.push_back({low, std::min(spec.dac_bits, magnitude - low), 1});
+  const int width = integrates ? magnitude : spec.dac_bits;
+  for (int low = 0; low < magnitude; low += width) {
+    inputs.push_back({low, std::min(width, magnitude - low), 1});
   }
   if (f.matrix.in_signed) {
     inputs.push_back({magnitude, 1, -1});

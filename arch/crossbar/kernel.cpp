@@ -27,9 +27,13 @@ bool subtracts_before_conversion(const Spec& spec) {
           spec.subtraction == Subtraction::analog);
 }
 
-/// Matrix rows in one read of a full array.
-int rows_per_read(const Spec& spec) {
-  return (spec.active_rows == 0 ? spec.rows : spec.active_rows) /
+bool integrates(const Spec& spec) {
+  return spec.conversion == Conversion::integrate_fire;
+}
+
+/// Matrix rows of a full array that one conversion sees. An integrator collects all row groups.
+int rows_per_conversion(const Spec& spec) {
+  return (spec.active_rows == 0 || integrates(spec) ? spec.rows : spec.active_rows) /
          rows_per_digit(spec.weight_mapping);
 }
 
@@ -79,26 +83,31 @@ void transpose(const std::uint8_t* bytes, int bits, std::uint64_t* planes, std::
 #endif
 }
 
-/// How the inputs of `op` are cut into slices.
+/// How the inputs of `op` are cut into slices, one per conversion. An integrator collects the whole
+/// magnitude.
 InputPlanes input_slices(const Spec& spec, const Op& op) {
   InputPlanes out;
-  out.slices = num_input_slices(spec, op.in_bits, op.in_signed);
-  out.width = std::min(op.in_bits, spec.dac_bits);
   out.has_sign = op.in_signed;
   const int magnitude = op.in_signed ? op.in_bits - 1 : op.in_bits;
-  for (int s = 0; s < out.slices; ++s) {
-    const bool sign = op.in_signed && s == out.slices - 1;
-    out.lows.push_back(sign ? magnitude : s * spec.dac_bits);
-    out.widths.push_back(sign ? 1 : std::min(spec.dac_bits, magnitude - out.lows.back()));
+  const int width = integrates(spec) ? op.in_bits : spec.dac_bits;
+  for (int low = 0; low < magnitude; low += width) {
+    out.lows.push_back(low);
+    out.widths.push_back(std::min(width, magnitude - low));
   }
+  if (op.in_signed) {
+    out.lows.push_back(magnitude);
+    out.widths.push_back(1);
+  }
+  out.slices = static_cast<int>(out.widths.size());
+  out.width = *std::max_element(out.widths.begin(), out.widths.end());
   return out;
 }
 
 }  // namespace
 
-int sufficient_adc_bits(const Spec& spec) {
-  const std::int64_t rows = rows_per_read(spec);
-  const std::int64_t input = largest(spec.dac_bits);
+int sufficient_adc_bits(const Spec& spec, int in_bits) {
+  const std::int64_t rows = rows_per_conversion(spec);
+  const std::int64_t input = largest(integrates(spec) ? in_bits : spec.dac_bits);
   const std::int64_t cells = rows * largest(spec.cell_bits);
   if (subtracts_before_conversion(spec)) {
     return 1 + ceil_log2(static_cast<std::uint64_t>(cells * input) + 1);
@@ -144,7 +153,7 @@ Array::Array(const Spec& spec,
       op_(op),
       pairs_(subtracts_before_conversion(spec)),
       biased_(is_biased(spec.weight_mapping)),
-      group_rows_(std::min(op.rows, rows_per_read(spec))) {
+      group_rows_(std::min(op.rows, rows_per_conversion(spec))) {
   const auto group_size =
       static_cast<std::size_t>(fragment.rows) * static_cast<std::size_t>(fragment.cols);
   if (op.rows != fragment.rows * fragment.groups || op.cols != fragment.cols * fragment.groups ||

@@ -11,6 +11,9 @@
 /// converting
 ///          (differential_rows, differential_columns with analog subtraction) to
 ///          [-2^(adc_bits-1), 2^(adc_bits-1) - 1]. Shift-and-add is exact. adc_bits 0 never clips
+/// Integrate  with conversion: integrate_fire one conversion sees the charge of all row groups and
+///          of all slices of the inputs' magnitude, weighted; the sign bits of signed inputs are
+///          integrated apart and subtracted
 /// Bias     the offset column is read by every fragment of its row block as the array that holds it
 /// would: same cells,
 ///          same inputs, same converter, so the same number (README, deviation 3)
@@ -30,9 +33,10 @@
 
 namespace tessera::arch::crossbar {
 
-/// Smallest ADC width for which no conversion of the spec can clip, whatever the weights and
-/// inputs. With weight_flip a column stores at most half of its largest sum.
-[[nodiscard]] int sufficient_adc_bits(const Spec& spec);
+/// Smallest width of the ADC, or of the counter, for which no conversion of the spec can clip,
+/// whatever the weights and inputs. With weight_flip a column stores at most half of its largest
+/// sum. Only counters depend on the inputs' width.
+[[nodiscard]] int sufficient_adc_bits(const Spec& spec, int in_bits);
 
 /// ISAAC's rule (section V): log2(rows) + v + w, one less when v or w is 1. rows a power of two.
 [[nodiscard]] int isaac_adc_bits(int rows, int dac_bits, int cell_bits);

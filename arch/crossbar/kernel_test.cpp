@@ -51,10 +51,10 @@ TEST(CrossbarAdcWidth, IsaacNeedsNineBitsAndEightWithTheEncoding) {
   spec.rows = 128;
   spec.cell_bits = 2;
   spec.dac_bits = 1;
-  EXPECT_EQ(sufficient_adc_bits(spec), 9);
+  EXPECT_EQ(sufficient_adc_bits(spec, 8), 9);
   EXPECT_EQ(isaac_adc_bits(128, 1, 2), 9);
   spec.weight_flip = true;
-  EXPECT_EQ(sufficient_adc_bits(spec), 8);
+  EXPECT_EQ(sufficient_adc_bits(spec, 8), 8);
 }
 
 TEST(CrossbarAdcWidth, IsaacsFormulaIsTightForPowersOfTwo) {
@@ -64,7 +64,7 @@ TEST(CrossbarAdcWidth, IsaacsFormulaIsTightForPowersOfTwo) {
     for (spec.dac_bits = 1; spec.dac_bits <= 4; ++spec.dac_bits) {
       for (spec.cell_bits = 1; spec.cell_bits <= 4; ++spec.cell_bits) {
         const int formula = isaac_adc_bits(spec.rows, spec.dac_bits, spec.cell_bits);
-        EXPECT_EQ(formula, sufficient_adc_bits(spec))
+        EXPECT_EQ(formula, sufficient_adc_bits(spec, 8))
             << spec.rows << " " << spec.dac_bits << " " << spec.cell_bits;
       }
     }
@@ -77,7 +77,7 @@ TEST(CrossbarAdcWidth, LrmpNineRowsNeedFourBits) {
   spec.active_rows = 9;
   spec.cell_bits = 1;
   spec.weight_mapping = WeightMapping::twos_complement_planes;
-  EXPECT_EQ(sufficient_adc_bits(spec), 4);
+  EXPECT_EQ(sufficient_adc_bits(spec, 8), 4);
 }
 
 std::int64_t fire_one(const Spec& spec,
@@ -150,9 +150,31 @@ TEST(CrossbarKernel, FlippingKeepsFullColumnsInRange) {
   spec.adc_bits = 3;
   EXPECT_EQ(fire_one(spec, largest, ones, 2, 1, Converters::clipping), 7 - 2 * 4);  // 12 clips to 7
   spec.weight_flip = true;
-  EXPECT_EQ(sufficient_adc_bits(spec), 3);
+  EXPECT_EQ(sufficient_adc_bits(spec, 8), 3);
   EXPECT_EQ(fire_one(spec, largest, ones, 2, 1, Converters::clipping), 4);
   EXPECT_EQ(fire_one(spec, largest, ones, 2, 1, Converters::each), 4);
+}
+
+TEST(CrossbarKernel, AnIntegratorClipsTheWholeSumOnce) {
+  Spec spec;
+  spec.rows = 4;
+  spec.columns = 8;
+  spec.cell_bits = 2;
+  spec.active_rows = 2;
+  spec.adcs = 8;
+  spec.weight_mapping = WeightMapping::twos_complement_planes;
+  spec.conversion = Conversion::integrate_fire;
+  const std::vector<std::int32_t> weights(4, 3);
+  const std::vector<std::int32_t> x(4, 3);  // a sum of 36; 12 and 24 from the two bits
+  EXPECT_EQ(sufficient_adc_bits(spec, 2), 6);
+  spec.adc_bits = 5;
+  EXPECT_EQ(fire_one(spec, weights, x, 3, 2, Converters::clipping), 31);
+  EXPECT_EQ(fire_one(spec, weights, x, 3, 2, Converters::each), 31);
+  spec.adc_bits = 6;
+  EXPECT_EQ(fire_one(spec, weights, x, 3, 2, Converters::each), 36);
+  spec.conversion = Conversion::adc;  // every row group and input bit on its own: at most 6
+  spec.adc_bits = 3;
+  EXPECT_EQ(fire_one(spec, weights, x, 3, 2, Converters::each), 36);
 }
 
 TEST(CrossbarKernel, RefusesWrongShapes) {

@@ -149,8 +149,9 @@ class CrossbarModel final : public Model {
     return std::make_unique<CrossbarUnit>(spec_, pe);
   }
 
-  [[nodiscard]] bool exact(const MatrixOp&, Fidelity fidelity) const override {
-    const bool wide = spec_->adc_bits == 0 || spec_->adc_bits >= sufficient_adc_bits(*spec_);
+  [[nodiscard]] bool exact(const MatrixOp& matrix, Fidelity fidelity) const override {
+    const bool wide =
+        spec_->adc_bits == 0 || spec_->adc_bits >= sufficient_adc_bits(*spec_, matrix.in_bits);
     return fidelity == Fidelity::ideal ||
            (wide && (fidelity == Fidelity::clipping || !spec_->nonideal.any()));
   }
@@ -256,6 +257,19 @@ Spec random_spec(std::uint64_t seed) {
   spec.t_write = time(0.2, 100e-6);
   spec.write_granularity = static_cast<WriteGranularity>(pick(0, 1));
   spec.write_pulses = pick(1, 5);
+  const bool pairs = spec.weight_mapping == WeightMapping::differential_rows ||
+                     (spec.weight_mapping == WeightMapping::differential_columns &&
+                      spec.subtraction == Subtraction::analog);
+  if (!pairs && rng.chance(0.25)) {
+    spec.conversion = Conversion::integrate_fire;
+    spec.adcs = spec.columns + 1;
+    spec.adc_bits = pick(0, 28);
+    spec.weight_flip = false;
+    spec.sample_and_hold = false;
+    spec.t_sample = Seconds(0);
+    spec.adc_rate.reset();
+    spec.t_adc = Seconds(0);
+  }
   return spec;
 }
 

@@ -88,6 +88,14 @@ TEST(CrossbarKind, EveryContradictionIsFound) {
   EXPECT_EQ(count("t_adc: 1 ns\nsample_and_hold: false\nt_sample: 1 ns\n"), 1U);
   EXPECT_EQ(count("t_adc: 1 ns\nadcs: 1000\n"), 1U);
   EXPECT_EQ(count("t_adc: 1 ns\nadc_bit: 8\n"), 1U);  // unknown key
+  const std::string integrate =
+      "conversion: integrate_fire\nadcs: 128\nsample_and_hold: false\nt_adc: 0 s\n";
+  EXPECT_EQ(count(integrate), 0U);
+  EXPECT_EQ(count(integrate + "weight_flip: true\n"), 1U);
+  EXPECT_EQ(count(integrate + "unit_converter: shared\n"), 1U);
+  EXPECT_EQ(count(integrate + "weight_mapping: differential_rows\n"), 1U);
+  EXPECT_EQ(count(integrate + "weight_mapping: differential_columns\nsubtraction: analog\n"), 1U);
+  EXPECT_EQ(count("conversion: integrate_fire\nadc_rate: 1 GHz\n"), 3U);
 }
 
 TEST(CrossbarKind, RandomSpecsAreValid) {

@@ -4,6 +4,7 @@
 #include "arch/crossbar/spec.hpp"
 
 #include <string>
+#include <utility>
 
 namespace tessera::arch::crossbar {
 
@@ -60,6 +61,36 @@ std::vector<Problem> problems(const Spec& spec) {
                      "columns",
                      "there are more ADCs than columns",
                      "at most " + std::to_string(spec.columns + 1)});
+  }
+  if (spec.conversion == Conversion::integrate_fire) {
+    const auto contradicts = [&](const char* key, const char* sentence, std::string expected) {
+      found.push_back({key, "conversion", sentence, std::move(expected)});
+    };
+    const bool shared_unit = spec.weight_mapping == WeightMapping::biased_unit_column &&
+                             spec.unit_converter == UnitConverter::shared;
+    const int needed = spec.columns + (shared_unit ? 1 : 0);
+    if (spec.adcs < needed) {
+      contradicts("adcs", "every column integrates all the time", std::to_string(needed));
+    }
+    if (differential_rows) {
+      contradicts("weight_mapping", "integrators only fill up", "any but differential_rows");
+    }
+    if (spec.weight_mapping == WeightMapping::differential_columns &&
+        spec.subtraction == Subtraction::analog) {
+      contradicts("subtraction", "integrators only fill up", "digital");
+    }
+    if (spec.weight_flip) {
+      contradicts("weight_flip", "there is no ADC to save a bit of", "false");
+    }
+    if (spec.sample_and_hold) {
+      contradicts("sample_and_hold", "integrators take currents as they flow", "false");
+    }
+    const char* counted = "spikes are counted while the array is read";
+    if (spec.adc_rate) {
+      contradicts("adc_rate", counted, "none, but t_adc: 0 s");
+    } else if (spec.t_adc.value_or(Seconds(0)).value > 0) {
+      contradicts("t_adc", counted, "0 s");
+    }
   }
   if (spec.nonideal.stuck_low + spec.nonideal.stuck_high > 1) {
     found.push_back({"nonideal",

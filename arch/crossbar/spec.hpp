@@ -43,6 +43,13 @@ enum class Subtraction {
   digital,  ///< after it: two conversions
 };
 
+/// How the current of a column becomes a number.
+enum class Conversion {
+  adc,             ///< every read is converted on its own
+  integrate_fire,  ///< the charge of all reads of a firing is collected; a counter counts the
+                   ///< spikes that it makes (PipeLayer)
+};
+
 /// When a shift-and-add works, and for whom the converters wait.
 enum class ShiftAddMode {
   streamed,  ///< under the next conversion; the last one of a pass under the next pass
@@ -78,6 +85,13 @@ constexpr auto enum_names(Subtraction) {
   return std::array<std::pair<Subtraction, std::string_view>, 2>{{
       {Subtraction::analog, "analog"},
       {Subtraction::digital, "digital"},
+  }};
+}
+
+constexpr auto enum_names(Conversion) {
+  return std::array<std::pair<Conversion, std::string_view>, 2>{{
+      {Conversion::adc, "adc"},
+      {Conversion::integrate_fire, "integrate_fire"},
   }};
 }
 
@@ -134,11 +148,13 @@ struct Prices {
         config::field("input_read", &Prices::input_read)
             .doc("one input slice of one row out of the input register"),
         config::field("dac_convert", &Prices::dac_convert)
-            .doc("one physical row driven for one read"),
+            .doc("one physical row driven for one read, or one spike of it"),
         config::field("cell_read", &Prices::cell_read).doc("one cell in one read"),
         config::field("sample_hold", &Prices::sample_hold).doc("one column sampled"),
-        config::field("adc_convert", &Prices::adc_convert).doc("one conversion"),
-        config::field("shift_add", &Prices::shift_add).doc("one conversion shifted and added"),
+        config::field("adc_convert", &Prices::adc_convert)
+            .doc("one conversion; integrate_fire: one column that integrates for one read"),
+        config::field("shift_add", &Prices::shift_add)
+            .doc("one conversion, or one counter, shifted and added"),
         config::field("output_write", &Prices::output_write)
             .doc("one column result into the output register"),
         config::field("cell_write", &Prices::cell_write).doc("one programming pulse on one cell"));
@@ -175,7 +191,8 @@ struct Parts {
         config::field("array", &Parts::array).doc("the cells with their wires"),
         config::field("sample_hold", &Parts::sample_hold)
             .doc("one sample-and-hold; there is one per column"),
-        config::field("adc", &Parts::adc).doc("one ADC; there are `adcs`"),
+        config::field("adc", &Parts::adc)
+            .doc("one ADC, or integrator with its counter; there are `adcs`"),
         config::field("shift_add", &Parts::shift_add).doc("all shift-and-add units of the array"),
         config::field("output", &Parts::output).doc("output register of the array"));
   }
@@ -250,6 +267,7 @@ struct Spec {
   UnitConverter unit_converter = UnitConverter::own;
   bool pack_groups = true;
   int dac_bits = 1;
+  Conversion conversion = Conversion::adc;
   int adc_bits = 9;
   int adcs = 1;
   std::optional<Hertz> adc_rate;
@@ -297,10 +315,17 @@ struct Spec {
             .doc("several small groups (depthwise convolution, heads) share an array, "
                  "block-diagonally"),
         field("dac_bits", &Spec::dac_bits).range(1, 16).doc("width of an input slice"),
+        field("conversion", &Spec::conversion)
+            .doc(
+                "adc: every read is converted; integrate_fire: the charge of all reads of a firing "
+                "is collected and counted in spikes while they last")
+            .source("PipeLayer, HPCA 2017"),
         field("adc_bits", &Spec::adc_bits)
             .range(0, 32)
-            .doc("ADC width; 0 is ideal, it never clips"),
-        field("adcs", &Spec::adcs).range(1, 65536).doc("ADCs of the array; columns take turns"),
+            .doc("width of the ADC or of the spike counter; 0 is ideal, it never clips"),
+        field("adcs", &Spec::adcs)
+            .range(1, 65536)
+            .doc("ADCs of the array; columns take turns. integrate_fire: one for every column"),
         field("adc_rate", &Spec::adc_rate)
             .range(1, 1e12)
             .doc("conversions per second of one ADC; or give t_adc"),

@@ -79,6 +79,11 @@ Back back(const Spec& spec, std::int64_t rounds) {
   return b;
 }
 
+/// Integrations of a firing: one of the inputs' magnitude, one of their sign bits.
+std::int64_t counts(const Op& op) {
+  return op.in_signed && op.in_bits > 1 ? 2 : 1;
+}
+
 }  // namespace
 
 std::vector<Step> steps(const Spec& spec, const Clock& clock, const Op& op) {
@@ -108,6 +113,13 @@ std::vector<Step> steps(const Spec& spec, const Clock& clock, const Op& op) {
   Step out =
       make_step(kOutput, clock.ceil_cycles(spec.t_output), clock.ceil_cycles(spec.t_output), 1);
 
+  if (spec.conversion == Conversion::integrate_fire) {
+    // The integrators work while the array is read, and once for the sign bits of the inputs.
+    look.latency = Cycles(0);
+    convert = make_step(kAdc, read, read, passes);
+    const Cycles adding = clock.ceil_cycles(spec.t_shift_add * static_cast<double>(counts(op)));
+    add = make_step(kShiftAdd, adding, adding, 1);
+  }
   const auto book = [&](Step& step, ActionIndex action, std::int64_t total) {
     step.did[action] = total / passes;
     out.did[action] += total % passes;
@@ -117,7 +129,11 @@ std::vector<Step> steps(const Spec& spec, const Clock& clock, const Op& op) {
   book(look, kCellRead, slices * rows * c.cells);
   book(sample, kSampled, spec.sample_and_hold ? passes * c.sensed : 0);
   book(convert, kAdcConvert, passes * c.sensed);
-  book(add, kShiftedAdded, passes * c.sensed);
+  if (spec.conversion == Conversion::integrate_fire) {
+    add.did[kShiftedAdded] = counts(op) * c.sensed;
+  } else {
+    book(add, kShiftedAdded, passes * c.sensed);
+  }
   out.did[kOutputWrite] = op.cols;
   return {drive, look, sample, convert, add, out};
 }

@@ -13,6 +13,9 @@
 /// and passes follow each other as fast as the busiest resource allows. Results leave once, after
 /// the last pass.
 ///
+/// With conversion: integrate_fire the integrators are held while the array is read, and their
+/// counters are added once, after the last pass.
+///
 /// Units    cycles of the PE's clock; every occupation is rounded up once, as a whole
 /// Rounding events that do not divide evenly over the passes (rows of a last, smaller row group)
 /// are booked on the final step Source   README, "Timing"

@@ -157,5 +157,37 @@ TEST(CrossbarSteps, OutputOncePerFiring) {
   EXPECT_EQ(s.did[kOutputWrite], 1);
 }
 
+Spec integrating() {
+  Spec spec = plain();
+  spec.conversion = Conversion::integrate_fire;
+  spec.adcs = 64;
+  spec.sample_and_hold = false;
+  spec.t_sample = ns(0);
+  spec.t_adc = ns(0);
+  spec.t_shift_add = ns(4);
+  spec.t_output = ns(3);
+  return spec;
+}
+
+TEST(CrossbarSteps, IntegratorsCountWhileTheArrayIsRead) {
+  const Schedule s = make_schedule(steps(integrating(), kClock, op(64, 32, 5)));
+  // Five spikes of 2 + 10, then the counters once.
+  EXPECT_EQ(s.latency, Cycles(5 * 12 + 4 + 3));
+  EXPECT_EQ(s.interval, Cycles(5 * 12));
+  EXPECT_EQ(hold(s, kAdc)->first, hold(s, kArray)->first);
+  EXPECT_EQ(hold(s, kAdc)->end, hold(s, kArray)->end);
+  EXPECT_EQ(s.did[kAdcConvert], 5 * 32);
+  EXPECT_EQ(s.did[kShiftedAdded], 32);
+  EXPECT_EQ(s.did[kSampled], 0);
+}
+
+TEST(CrossbarSteps, SignBitsAreIntegratedApart) {
+  Op o = op(64, 32, 5);
+  o.in_signed = true;
+  const Schedule s = make_schedule(steps(integrating(), kClock, o));
+  EXPECT_EQ(s.latency, Cycles(5 * 12 + 2 * 4 + 3));
+  EXPECT_EQ(s.did[kShiftedAdded], 2 * 32);
+}
+
 }  // namespace
 }  // namespace tessera::arch::crossbar

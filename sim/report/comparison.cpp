@@ -91,6 +91,21 @@ void read_time(const json& result, ComparedRun& run) {
   run.busiest_share = end > 0 ? most / end : 0;
 }
 
+/// "8", or "2-8".
+std::string range_text(const json& layers, const char* key) {
+  std::set<int> bits;
+  for (const json& layer : layers) {
+    if (layer.at(key).is_number()) {
+      bits.insert(layer.at(key).get<int>());
+    }
+  }
+  if (bits.empty()) {
+    return "-";
+  }
+  return bits.size() == 1 ? fmt::format("{}", *bits.begin())
+                          : fmt::format("{}-{}", *bits.begin(), *bits.rbegin());
+}
+
 /// Value of `name`, 0 when the run has no such entry.
 double share_of(const Shares& shares, const std::string& name) {
   const auto found = std::find_if(
@@ -252,6 +267,8 @@ ComparedRun compared_run(std::string name, std::int64_t macs, const std::string&
              result.at("tiles").at("available").get<double>();
   run.pes = result.at("pes").at("used").get<std::int64_t>();
   run.pes_available = result.at("pes").at("available").get<std::int64_t>();
+  run.bits =
+      range_text(result.at("layers"), "w_bits") + "/" + range_text(result.at("layers"), "a_bits");
   read_energy(result.at("energy"), static_cast<double>(run.images), run);
   read_time(result, run);
   return run;
@@ -312,10 +329,11 @@ std::vector<std::string> comparison_notes(const std::vector<ComparedRun>& runs) 
 std::string comparison_text(const std::vector<ComparedRun>& runs) {
   std::string out;
   for (const ComparedRun& run : runs) {
-    out += fmt::format("{}: {} on {}, {} {}\n",
+    out += fmt::format("{}: {} on {}, {} bits, {} {}\n",
                        run.name,
                        run.network,
                        run.chip,
+                       run.bits,
                        run.images,
                        run.images == 1 ? "image" : "images");
   }
@@ -354,6 +372,7 @@ std::string comparison_json(const std::vector<ComparedRun>& runs) {
     one["network"] = run.network;
     one["chip"] = run.chip;
     one["images"] = run.images;
+    one["bits"] = run.bits;
     const std::vector<Headline> lines = headlines(run);
     for (std::size_t l = 0; l < lines.size(); ++l) {
       one["values"][lines[l].key] = number(lines[l].value);

@@ -38,6 +38,7 @@ struct ComparedRun {
   std::string network;
   std::string chip;
   std::int64_t macs = 0;  ///< of the network, per image
+  std::string bits;       ///< of weights and inputs over all layers: "8/4", "2-8/4-8"
   std::int64_t images = 0;
   double latency = 0;                ///< s
   std::optional<double> throughput;  ///< 1/s

@@ -102,5 +102,33 @@ TEST(Compare, AMappingThatDoesNotFitIsNoBadInput) {
   EXPECT_FALSE(fs::exists(folder / "out"));
 }
 
+constexpr const char* kSearched = "configs/experiments/lrmp_search_mlp.yaml";
+
+TEST(Compare, SearchesWhereAnExperimentAsksForIt) {
+  const TempFolder folder;
+  const Outcome got = run_program({"compare",
+                                   "configs/experiments/lrmp_mlp.yaml",
+                                   kSearched,
+                                   "--set",
+                                   "search.method=quantize_replicate",
+                                   "--out",
+                                   folder / "out"});
+  ASSERT_EQ(got.status, 0) << got.err;
+  const json runs = result_of(folder / "out")["runs"];
+  EXPECT_EQ(runs[0]["bits"], "8/8");
+  EXPECT_NE(runs[1]["bits"], "8/8");
+  EXPECT_LT(runs[1]["ratios"]["latency_s"].get<double>(), 1);
+}
+
+TEST(Compare, WhatFailsInAChildIsSaidAndNothingIsWritten) {
+  const TempFolder folder;
+  const Outcome got =
+      run_program({"compare", kSmall, kSearched, "--set", "search.pes=3", "--out", folder / "out"});
+  EXPECT_EQ(got.status, 4) << got.err;
+  EXPECT_THAT(got.err, testing::StartsWith("--set:1:12: error[E-SEARCH-AREA]"));
+  EXPECT_EQ(got.out, "");
+  EXPECT_FALSE(fs::exists(folder / "out"));
+}
+
 }  // namespace
 }  // namespace tessera::e2e

@@ -47,11 +47,12 @@ std::string describe(std::uint64_t seed, const Case& c) {
          std::to_string(static_cast<int>(c.spec.weight_mapping)) + " array " +
          std::to_string(c.spec.rows) + "x" + std::to_string(c.spec.columns) + " active " +
          std::to_string(c.spec.active_rows) + " cell " + std::to_string(c.spec.cell_bits) +
-         " dac " + std::to_string(c.spec.dac_bits) + " adc " + std::to_string(c.spec.adc_bits) +
-         " flip " + std::to_string(c.spec.weight_flip) + " matrix " +
-         std::to_string(c.matrix.rows) + "x" + std::to_string(c.matrix.cols) + "x" +
-         std::to_string(c.matrix.groups) + " w " + std::to_string(c.matrix.w_bits) + " in " +
-         std::to_string(c.matrix.in_bits) + (c.matrix.in_signed ? " signed" : " unsigned");
+         " conversion " + std::to_string(static_cast<int>(c.spec.conversion)) + " dac " +
+         std::to_string(c.spec.dac_bits) + " adc " + std::to_string(c.spec.adc_bits) + " flip " +
+         std::to_string(c.spec.weight_flip) + " matrix " + std::to_string(c.matrix.rows) + "x" +
+         std::to_string(c.matrix.cols) + "x" + std::to_string(c.matrix.groups) + " w " +
+         std::to_string(c.matrix.w_bits) + " in " + std::to_string(c.matrix.in_bits) +
+         (c.matrix.in_signed ? " signed" : " unsigned");
 }
 
 Case random_case(std::uint64_t seed) {
@@ -130,7 +131,7 @@ std::vector<std::int64_t> product(const Case& c) {
 TEST(CrossbarKernelProperty, ExactWhenTheConverterIsWideEnough) {
   for (const std::uint64_t seed : seeds(1500)) {
     Case c = random_case(seed);
-    c.spec.adc_bits = sufficient_adc_bits(c.spec);
+    c.spec.adc_bits = sufficient_adc_bits(c.spec, c.matrix.in_bits);
     SCOPED_TRACE(describe(seed, c));
     const std::vector<std::int64_t> exact = product(c);
     ASSERT_EQ(by_arrays(c, Converters::each), exact);  // conversion by conversion
@@ -163,6 +164,8 @@ class Plain {
     std::size_t at_once =
         static_cast<std::size_t>(spec_.active_rows == 0 ? spec_.rows : spec_.active_rows);
     at_once = row_pairs ? at_once / 2 : at_once;
+    // An integrator collects what comes until the inputs' signs do.
+    at_once = spec_.conversion == Conversion::integrate_fire ? w.size() : at_once;
 
     std::int64_t total = 0;
     for (std::size_t first = 0; first < w.size(); first += at_once) {
@@ -234,8 +237,9 @@ class Plain {
   [[nodiscard]] std::vector<std::tuple<int, int, std::int64_t>> input_slices() const {
     std::vector<std::tuple<int, int, std::int64_t>> all;
     const int magnitude = m_.in_signed ? m_.in_bits - 1 : m_.in_bits;
-    for (int low = 0; low < magnitude; low += spec_.dac_bits) {
-      all.emplace_back(low, std::min(spec_.dac_bits, magnitude - low), std::int64_t{1} << low);
+    const int width = spec_.conversion == Conversion::integrate_fire ? magnitude : spec_.dac_bits;
+    for (int low = 0; low < magnitude; low += width) {
+      all.emplace_back(low, std::min(width, magnitude - low), std::int64_t{1} << low);
     }
     if (m_.in_signed) {
       all.emplace_back(magnitude, 1, -(std::int64_t{1} << magnitude));
@@ -289,7 +293,7 @@ TEST(CrossbarKernelProperty, ClipsAsConversionsOneByOneDo) {
   for (const std::uint64_t seed : seeds(1500)) {
     Case c = random_case(seed);
     Rng rng(seed, "kernel.adc");
-    const int enough = sufficient_adc_bits(c.spec);
+    const int enough = sufficient_adc_bits(c.spec, c.matrix.in_bits);
     c.spec.adc_bits = static_cast<int>(rng.uniform(std::max(1, enough - 4), enough));
     SCOPED_TRACE(describe(seed, c));
     const std::vector<std::int64_t> expected = by_plain(c);
@@ -370,7 +374,7 @@ TEST(CrossbarKernelProperty, OneBitLessThanSufficientClips) {
     const std::int64_t most = (std::int64_t{1} << (c.matrix.w_bits - 1)) - 1;
     c.weights.assign(static_cast<std::size_t>(c.matrix.rows), static_cast<std::int32_t>(most));
     c.x.assign(static_cast<std::size_t>(c.matrix.rows), (1 << c.spec.dac_bits) - 1);
-    c.spec.adc_bits = sufficient_adc_bits(c.spec);
+    c.spec.adc_bits = sufficient_adc_bits(c.spec, c.matrix.in_bits);
     SCOPED_TRACE(describe(seed, c));
     ASSERT_EQ(by_arrays(c, Converters::clipping), product(c));
     if (--c.spec.adc_bits > 0) {  // 0 would be ideal

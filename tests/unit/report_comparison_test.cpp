@@ -24,8 +24,9 @@ json toy() {
     "latency": {"seconds": 0.001}, "throughput": {"images_per_second": 1500},
     "pes": {"available": 80, "used": 30, "cycles": {"busy": 60, "input": 30, "none": 10}},
     "tiles": {"available": 8, "used": 4},
-    "layers": [{"name": "a", "busy_cycles": 100}, {"name": "b", "busy_cycles": 400},
-               {"name": "c", "busy_cycles": 300}],
+    "layers": [{"name": "a", "busy_cycles": 100, "w_bits": 8, "a_bits": 4},
+               {"name": "b", "busy_cycles": 400, "w_bits": 2, "a_bits": 4},
+               {"name": "c", "busy_cycles": 300, "w_bits": null, "a_bits": null}],
     "energy": {"total_j": 8, "dynamic_j": 6, "static_j": 2,
       "by_action": {"adc_convert": 4, "bus_bit": 0.5, "buffer_read_bit": 0.25,
                     "buffer_write_bit": 0.25, "io_bit": 0.125, "link_flit": 0.25,
@@ -68,6 +69,7 @@ TEST(Comparison, HeadlinesAreWhatTheHeaderSays) {
   EXPECT_DOUBLE_EQ(value_of(run, "pes_used"), 30);
   EXPECT_DOUBLE_EQ(value_of(run, "movement_share"), 1.5 / 6);
   EXPECT_DOUBLE_EQ(value_of(run, "macs"), 7);
+  EXPECT_EQ(run.bits, "2-8/4");
   EXPECT_EQ(run.busiest_layer, "b");
   EXPECT_DOUBLE_EQ(run.busiest_share, 0.4);
 }
@@ -127,7 +129,7 @@ TEST(Comparison, TextShowsAllRunsAndLeavesOutWhatIsSmall) {
   json first = toy();
   first["energy"]["by_action"]["io_bit"] = 1e-6;
   const std::string text = comparison_text({run_of(first), run_of(other, "second")});
-  for (const char* word : {"first: net on chip, 2 images",
+  for (const char* word : {"first: net on chip, 2-8/4 bits, 2 images",
                            "second: net on chip",
                            "pe: adc_convert",
                            "pe: nor_cycle",

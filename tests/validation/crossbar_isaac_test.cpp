@@ -89,9 +89,9 @@ TEST(Isaac, OneConversionPerMac) {
 
 TEST(Isaac, EightBitConverterSufficesWithTheEncoding) {
   Spec spec = isaac();
-  EXPECT_EQ(sufficient_adc_bits(spec), 8);
+  EXPECT_EQ(sufficient_adc_bits(spec, 8), 8);
   spec.weight_flip = false;
-  EXPECT_EQ(sufficient_adc_bits(spec), 9);
+  EXPECT_EQ(sufficient_adc_bits(spec, 8), 9);
 
   const Full full;
   const Fragment f = full.model->layout(full.matrix).fragments[0];

@@ -67,10 +67,10 @@ TEST(Lrmp, TilesOfTheFiveNetworks) {
 }
 
 TEST(Lrmp, NineRowsFitTheFourBitConverter) {
-  EXPECT_EQ(sufficient_adc_bits(lrmp()), 4);
+  EXPECT_EQ(sufficient_adc_bits(lrmp(), 8), 4);
   Spec ten = lrmp();
   ten.active_rows = 16;
-  EXPECT_EQ(sufficient_adc_bits(ten), 5);
+  EXPECT_EQ(sufficient_adc_bits(ten, 8), 5);
 }
 
 /// a_bits * G * M cycles of conversion, behind one read and, at the end, nothing else.

@@ -109,7 +109,8 @@ std::string answer_of(Entry& entry, const CommandLine& line, const std::string& 
   } catch (const InputError& error) {
     out = {{"status", error.exit_status()}, {"error", error.what()}};
   } catch (const engine::DeadlockError& error) {
-    out = {{"status", 3}, {"error", fmt::format("error[deadlock]: {}\n", error.what())}};
+    out = {{"status", 3},
+           {"error", fmt::format("{}: error[deadlock]: {}\n", entry.label, error.what())}};
   }
   return out.dump(-1, ' ', false, json::error_handler_t::replace);
 }
@@ -241,10 +242,13 @@ int compare_experiments(const CommandLine& line, const Diagnostics& diagnostics)
     }
     const json answer = json::parse(answers[e].text);
     if (const int of_one = answer.at("status").get<int>(); of_one != 0) {
-      std::fprintf(stderr,
-                   "%s: %s",
-                   entries[e].label.c_str(),
-                   answer.at("error").get<std::string>().c_str());
+      const std::string why = answer.at("error").get<std::string>();
+      std::fputs(why.empty() ? fmt::format("error: {} failed; tessera run {} says why\n",
+                                           entries[e].label,
+                                           entries[e].experiment.path)
+                                   .c_str()
+                             : why.c_str(),
+                 stderr);
       status = std::max(status, of_one);
       continue;
     }
