@@ -355,16 +355,7 @@ Problem make_problem(const Network& network,
                      const WidthRules& rules,
                      Diagnostics& diagnostics) {
   if (chip.mixed()) {
-    diagnostics.error({.code = "E-SEARCH-GROUPS",
-                       .sentence = "the chip has tiles of several sorts, and a search counts PEs "
-                                   "of one sort only",
-                       .at = {},
-                       .path = "chip.tile_groups",
-                       .expected = "one group of tiles",
-                       .got = std::to_string(chip.groups.size()) + " groups",
-                       .hint = "say widths, replicas and groups in 'mapping:'",
-                       .related = {}});
-    return {};
+    throw InternalError("mapper.cost_table", -1, "PEs of several sorts are not added up");
   }
   return Maker(network, chip, granularity, cost_model).make(rules, diagnostics);
 }

@@ -138,7 +138,7 @@ void read_tiles(const config::Node& node, Chip& chip, Diagnostics& diagnostics) 
       report_missing(node, "tile", "map", {}, diagnostics);
     }
     TileGroup& group = chip.groups.emplace_back();
-    group.tiles = spec.tiles.value_or(1);
+    group.tiles = std::max<std::int64_t>(1, spec.tiles.value_or(1));
     if (!spec.tile.is_null()) {
       group.tile = config::read<tile::TileSpec>(spec.tile, diagnostics);
     }

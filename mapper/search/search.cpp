@@ -16,6 +16,7 @@
 #include "mapper/search/baselines.hpp"
 #include "mapper/search/closed_form.hpp"
 #include "sim/base/enum_name.hpp"
+#include "sim/base/text.hpp"
 
 #include <fmt/format.h>
 
@@ -450,6 +451,18 @@ Problem make_costs(const Network& network,
                    const SearchSpec& spec,
                    const config::Node& at) {
   Diagnostics diagnostics;
+  if (chip.mixed()) {
+    Diagnostic d;
+    d.code = "E-SEARCH-GROUPS";
+    d.sentence = "a search counts PEs of one sort, and the tiles of this chip are of several";
+    d.at = at.at();
+    d.path = "search";
+    d.expected = "a chip with one group of tiles";
+    d.got = "groups: " + join_keys(chip.group_names());
+    d.hint = "say widths, replicas and groups in 'mapping:'";
+    diagnostics.error(std::move(d));
+    diagnostics.throw_if_any();
+  }
   const CostModel model = spec.cost_model.value_or(natural_cost_model(granularity));
   if ((model == CostModel::serial) != (granularity == Granularity::serial)) {
     Diagnostic d;

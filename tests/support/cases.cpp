@@ -45,7 +45,8 @@ Case make_case(const CaseSpec& spec) {
   diagnostics.throw_if_any();
   mapper::MappingRequest request = mapper::uniform_request(c.network, {});
   for (std::size_t i = 0; i < spec.layers.size() && i < request.layers.size(); ++i) {
-    request.layers[i] = {spec.layers[i].w_bits, spec.layers[i].a_bits, spec.layers[i].replicas};
+    const Bits2& layer = spec.layers[i];
+    request.layers[i] = {layer.w_bits, layer.a_bits, layer.replicas, layer.group};
   }
   std::vector<LayerBits> bits;
   for (const mapper::LayerRequest& layer : request.layers) {
@@ -121,6 +122,17 @@ std::string random_chip(Rng& rng, const std::string& kind) {
       fabric,
       rng.uniform(1, 3),
       pick({"0", "16", "64"}));
+}
+
+std::string random_mixed_chip(Rng& rng) {
+  const std::string first = random_chip(rng);
+  const std::string second = random_chip(rng, rng.chance(0.7) ? "lut" : "crossbar");
+  const auto tiles_of = [](const std::string& chip) {
+    const std::size_t begin = chip.find("tiles: ");
+    return chip.substr(begin, chip.find(", fabric: ") - begin);
+  };
+  return first.substr(0, first.find("tiles: ")) + "tile_groups: {a: {" + tiles_of(first) +
+         "}, b: {" + tiles_of(second) + "}}" + first.substr(first.find(", fabric: "));
 }
 
 std::string free_chip(const std::string& pe, int tiles, int pes_per_tile) {
@@ -205,15 +217,19 @@ Network random_network(Rng& rng) {
   return b.build();
 }
 
+namespace {
+
 Case random_case(std::uint64_t seed,
                  std::int64_t most_replicas,
-                 const std::function<std::string(std::string)>& edit) {
+                 const std::function<std::string(std::string)>& edit,
+                 bool mixed) {
   std::string why;
   for (std::uint64_t attempt = 0; attempt < 50; ++attempt) {
     Rng rng(seed * 1000 + attempt, "engine contract");
     CaseSpec spec;
     spec.network = random_network(rng);
-    spec.chip = random_chip(rng, seed % 4 == 0 && !edit ? "lut" : "crossbar");
+    spec.chip = mixed ? random_mixed_chip(rng)
+                      : random_chip(rng, seed % 4 == 0 && !edit ? "lut" : "crossbar");
     if (edit) {
       spec.chip = edit(spec.chip);
     }
@@ -227,6 +243,9 @@ Case random_case(std::uint64_t seed,
                                spec.granularity == Granularity::serial
                                    ? 1
                                    : static_cast<int>(rng.uniform(1, limit))});
+        if (mixed && rng.chance(0.8)) {
+          spec.layers.back().group = rng.chance(0.5) ? "a" : "b";
+        }
       }
     }
     try {
@@ -246,6 +265,20 @@ Case random_case(std::uint64_t seed,
     }
   }
   throw std::runtime_error("no case fits: " + why);
+}
+
+}  // namespace
+
+Case random_case(std::uint64_t seed,
+                 std::int64_t most_replicas,
+                 const std::function<std::string(std::string)>& edit) {
+  return random_case(seed, most_replicas, edit, false);
+}
+
+Case random_mixed_case(std::uint64_t seed,
+                       std::int64_t most_replicas,
+                       const std::function<std::string(std::string)>& edit) {
+  return random_case(seed, most_replicas, edit, true);
 }
 
 RunStats simulate(const Case& c, const RunOptions& options) {

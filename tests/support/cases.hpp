@@ -22,6 +22,7 @@ struct Bits2 {
   int w_bits = 8;
   int a_bits = 8;
   int replicas = 1;
+  std::string group = {};  ///< of tiles; empty: the first that can hold the layer
 };
 
 struct CaseSpec {
@@ -46,6 +47,10 @@ Case make_case(const CaseSpec& spec);
 /// drawn at random. PEs of the kind lut take 1 to 10 bits.
 std::string random_chip(Rng& rng, const std::string& kind = "crossbar");
 
+/// A chip with two sorts of tiles, groups "a" and "b": those of two random chips, the first of them
+/// crossbars. Fabric, I/O and memory are the first one's.
+std::string random_mixed_chip(Rng& rng);
+
 /// A chip on which nothing but the PEs takes time: `ideal` fabric without latency, unlimited bus,
 /// lanes, I/O, buffers.
 std::string free_chip(const std::string& pe, int tiles, int pes_per_tile);
@@ -59,6 +64,11 @@ Network random_network(Rng& rng);
 Case random_case(std::uint64_t seed,
                  std::int64_t most_replicas = 4,
                  const std::function<std::string(std::string)>& edit = {});
+
+/// The same on a random chip with two sorts of tiles; layers go to groups at random.
+Case random_mixed_case(std::uint64_t seed,
+                       std::int64_t most_replicas = 4,
+                       const std::function<std::string(std::string)>& edit = {});
 
 /// Simulates in this process (once per process!).
 RunStats simulate(const Case& c, const RunOptions& options);

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 namespace tessera::arch::chip {
 namespace {
@@ -77,6 +78,68 @@ TEST(MakeChip, TilesThatDoNotFitTheFabricAndAWrongKindAreBothReported) {
   EXPECT_EQ(diagnostics.errors()[0].path.rfind("fabric.", 0), 0U);
   EXPECT_GE(diagnostics.errors()[0].at.line, 7);
   EXPECT_EQ(diagnostics.errors()[1].code, "E-CHIP-KIND");
+}
+
+/// Three tiles of crossbars, two of look-up blocks.
+constexpr const char* kGroups =
+    "name: test\nclock: 1 GHz\ntile_groups:\n"
+    "  crossbar: {tiles: 3, tile: {pes: 4, pe: {kind: crossbar, adc_rate: 1 GHz}}}\n"
+    "  lut: {tiles: 2, tile: {pes: 10, pe: {kind: lut}, bus: {width: 96}}}\n";
+
+TEST(MakeChip, GroupsOfTilesInTheirOrder) {
+  Diagnostics diagnostics;
+  const Chip chip = chip_from(kGroups, diagnostics);
+  ASSERT_TRUE(diagnostics.ok()) << diagnostics.render();
+  ASSERT_EQ(chip.groups.size(), 2U);
+  EXPECT_TRUE(chip.mixed());
+  EXPECT_EQ(chip.group_names(), (std::vector<std::string>{"crossbar", "lut"}));
+  EXPECT_EQ(chip.groups[0].pe->kind(), "crossbar");
+  EXPECT_EQ(chip.groups[1].pe->kind(), "lut");
+  EXPECT_EQ(chip.groups[1].tile.bus.width, 96);
+  EXPECT_EQ(chip.tiles(), 5);
+  EXPECT_EQ(chip.pes(), 3 * 4 + 2 * 10);
+  EXPECT_EQ(chip.io_endpoint(), 5);
+  for (const int tile : {0, 1, 2, 3, 4}) {
+    EXPECT_EQ(chip.group_of(tile), tile < 3 ? 0U : 1U) << tile;
+  }
+  EXPECT_EQ(chip.group_at(3).name, "lut");
+  EXPECT_EQ(chip.first_tile(0), 0);
+  EXPECT_EQ(chip.first_tile(1), 3);
+  EXPECT_EQ(chip.find_group("lut"), 1U);
+  EXPECT_EQ(chip.find_group("no"), 2U);
+  EXPECT_EQ(chip.tile_path(1), "chip.tile_groups.lut.tile");
+  EXPECT_FALSE(chip.has_variation());
+  const Chip alike = good_chip("");
+  EXPECT_FALSE(alike.mixed());
+  EXPECT_EQ(alike.find_group(""), 0U);
+  EXPECT_EQ(alike.tile_path(0), "chip.tile");
+}
+
+TEST(MakeChip, ReadsOneFormOfTilesOnly) {
+  const auto codes = [](const std::string& text) {
+    Diagnostics diagnostics;
+    chip_from(text, diagnostics);
+    std::vector<std::string> out;
+    for (const Diagnostic& d : diagnostics.errors()) {
+      out.push_back(d.code + " " + d.path);
+    }
+    return out;
+  };
+  using Codes = std::vector<std::string>;
+  const std::string head = "name: test\nclock: 1 GHz\n";
+  EXPECT_EQ(codes(kGroups + std::string("tiles: 5\n")), Codes{"E-CHIP-TILES tiles"});
+  EXPECT_EQ(codes(kGroups + std::string("tile: {}\n")), Codes{"E-CHIP-TILES tile"});
+  EXPECT_EQ(codes(head), (Codes{"E-CFG-MISSING-KEY tiles", "E-CFG-MISSING-KEY tile"}));
+  EXPECT_EQ(codes(head + "tile_groups: {}\n"), Codes{"E-CHIP-TILES tile_groups"});
+  EXPECT_EQ(codes(head + "tile_groups: [1]\n"), Codes{"E-CFG-TYPE tile_groups"});
+  EXPECT_EQ(codes(head + "tile_groups: {a: {tiles: 1}}\n"),
+            Codes{"E-CFG-MISSING-KEY tile_groups.a.tile"});
+  // The errors of every group.
+  EXPECT_EQ(codes(head + "tile_groups:\n  a: {tiles: 1, tile: {pes: 1, pe: {kind: no}}}\n"
+                         "  b: {tiles: 0, tile: {pes: 1, pe: {kind: lut, row: 1}}}\n"),
+            (Codes{"E-CFG-RANGE tile_groups.b.tiles",
+                   "E-CHIP-KIND tile_groups.a.tile.pe.kind",
+                   "E-CFG-UNKNOWN-KEY tile_groups.b.tile.pe.row"}));
 }
 
 TEST(MakeFabric, PortsSpreadOverTheFirstColumnMemoryAtTheLastRouter) {

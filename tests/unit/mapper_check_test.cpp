@@ -143,5 +143,54 @@ TEST(Check, PlansAMappingFromARequest) {
   EXPECT_EQ(diagnostics.errors()[0].code, "E-MAP-OVERLAP");
 }
 
+/// Two tiles of eight PEs in either group; a on the first, b on the second.
+TEST(Check, LayersStayOnTheTilesOfTheirGroup) {
+  const std::string tiles =
+      "{tiles: 2, tile: {pes: 8, pe: {kind: crossbar, rows: 16, columns: 16, cell_bits: 1, "
+      "slice_placement: separate_arrays, weight_mapping: twos_complement_planes, adc_bits: 0, "
+      "t_adc: 0 ns}}}";
+  Diagnostics read;
+  const arch::chip::Chip chip = arch::chip::make_chip(
+      config::parse("{name: two, clock: 1 GHz, fabric: {topology: ideal}, tile_groups: {x: " +
+                        tiles + ", y: " + tiles + "}}",
+                    "chip",
+                    read),
+      read);
+  ASSERT_TRUE(read.ok()) << read.render();
+  const Network network = make_network();
+  MappingRequest request;
+  request.layers = {{6, 8, 2, "x"}, {12, 8, 1, "y"}};
+  const Mapping legal = first_fit(network, chip, request, Granularity::pixel, read);
+  const auto problems = [&](const std::function<void(Mapping&)>& change) {
+    Mapping mapping = legal;
+    change(mapping);
+    Diagnostics diagnostics;
+    check(mapping, network, chip, Granularity::pixel, diagnostics);
+    std::multiset<std::string> out;
+    for (const Diagnostic& d : diagnostics.errors()) {
+      out.insert(d.code);
+    }
+    return out;
+  };
+  using Many = std::multiset<std::string>;
+  EXPECT_EQ(problems([](Mapping&) {}), Many{});
+  EXPECT_EQ(problems([](Mapping& m) { m.layers[0].group = "z"; }), Many{"E-MAP-GROUP"});
+  EXPECT_EQ(problems([](Mapping& m) { m.layers[0].group = "y"; }),
+            (Many{"E-MAP-GROUP", "E-MAP-GROUP"}));  // both replicas
+  EXPECT_EQ(problems([](Mapping& m) {
+              m.layers[0].placement[1] = {{1, 0, 5}, {2, 6, 1}};
+            }),
+            Many{"E-MAP-GROUP"});
+  EXPECT_EQ(problems([](Mapping& m) {
+              m.layers[1].placement[0] = {{2, 0, 8}, {3, 5, 4}};
+            }),
+            Many{"E-MAP-PE"});
+  EXPECT_EQ(problems([](Mapping& m) {
+              m.layers[1].placement[0] = {{2, 0, 8}, {2, 3, 4}};
+            }),
+            Many{"E-MAP-OVERLAP"});
+  EXPECT_EQ(problems([](Mapping& m) { m.vector_layers[0].tile = 3; }), Many{});
+}
+
 }  // namespace
 }  // namespace tessera::mapper

@@ -161,5 +161,70 @@ TEST(FirstFit, ReportsMatricesThatNoPeCanHold) {
   EXPECT_EQ(diagnostics.errors()[1].path, "mapping.layers.c");
 }
 
+/// Tiles 0 and 1 have look-up blocks with 16 input codes, 2 and 3 four of make_chip()'s PEs each, 4
+/// has twenty.
+arch::chip::Chip make_mixed_chip() {
+  const std::string pe =
+      "{kind: crossbar, columns: 16, cell_bits: 1, slice_placement: separate_arrays, "
+      "weight_mapping: twos_complement_planes, adc_bits: 0, t_adc: 0 ns, rows: ";
+  Diagnostics diagnostics;
+  arch::chip::Chip chip = arch::chip::make_chip(
+      config::parse("{name: mixed, clock: 1 GHz, tile_groups: {"
+                    "blocks: {tiles: 2, tile: {pes: 100, pe: {kind: lut, encoder_rows: 16}}}, "
+                    "few: {tiles: 2, tile: {pes: 4, pe: " +
+                        pe + "16}}}, many: {tiles: 1, tile: {pes: 20, pe: " + pe +
+                        "16}}}}, fabric: {topology: ideal}}",
+                    "chip",
+                    diagnostics),
+      diagnostics);
+  EXPECT_TRUE(diagnostics.ok()) << diagnostics.render();
+  return chip;
+}
+
+TEST(FirstFit, FillsEveryGroupByItself) {
+  const arch::chip::Chip chip = make_mixed_chip();
+  Diagnostics diagnostics;
+  const Mapping mapping =
+      place(chip, {{3, 8, 2, "few"}, {4, 8, 1, "many"}, {2, 8, 1, "few"}}, diagnostics);
+  ASSERT_TRUE(diagnostics.ok()) << diagnostics.render();
+  EXPECT_EQ(text(mapping.layers[0].placement.at(0)), "2:0+3 ");
+  EXPECT_EQ(text(mapping.layers[0].placement.at(1)), "2:3+1 3:0+2 ");
+  EXPECT_EQ(text(mapping.layers[1].placement.at(0)), "4:0+4 ");
+  EXPECT_EQ(text(mapping.layers[2].placement.at(0)), "3:2+2 ");
+  EXPECT_EQ(mapping.layers[1].group, "many");
+  EXPECT_EQ(mapping.vector_layers[0].tile, 2);  // with its producer, on tiles of any group
+  EXPECT_EQ(mapping.vector_layers[1].tile, 4);
+}
+
+TEST(FirstFit, GoesToTheFirstGroupThatCanHoldTheLayer) {
+  const arch::chip::Chip chip = make_mixed_chip();
+  Diagnostics diagnostics;
+  const Mapping mapping = place(chip, {{4, 4, 1}, {3, 8, 1}, {4, 4, 1}}, diagnostics);
+  ASSERT_TRUE(diagnostics.ok()) << diagnostics.render();
+  EXPECT_EQ(mapping.layers[0].group, "blocks");
+  EXPECT_EQ(mapping.layers[1].group, "few");  // 8-bit inputs have too many codes for a block
+  EXPECT_EQ(mapping.layers[2].group, "blocks");
+  EXPECT_EQ(mapping.layers[1].placement.at(0).front().tile, 2);
+}
+
+TEST(FirstFit, SaysWhichGroupIsFullAndWhichCouldHoldALayer) {
+  const arch::chip::Chip chip = make_mixed_chip();
+  Diagnostics full;
+  place(chip, {{5, 8, 1, "few"}, {5, 8, 1, "many"}, {5, 8, 1, "few"}}, full);
+  ASSERT_EQ(full.errors().size(), 1U) << full.render();
+  EXPECT_EQ(full.errors()[0].code, "E-MAP-CAPACITY");
+  EXPECT_NE(full.errors()[0].sentence.find("group 'few': layer 'c'"), std::string::npos)
+      << full.errors()[0].sentence;
+  EXPECT_EQ(full.errors()[0].expected, "at most 8 PEs (2 tiles of 4)");
+
+  Diagnostics wrong;
+  place(chip, {{4, 8, 1, "blocks"}, {4, 4, 1, "bloks"}, {4, 4, 1}}, wrong);
+  ASSERT_EQ(wrong.errors().size(), 2U) << wrong.render();
+  EXPECT_EQ(wrong.errors()[0].code, "E-MAP-LAYOUT");
+  EXPECT_EQ(wrong.errors()[0].hint, "groups that can hold it: 'few' (crossbar), 'many' (crossbar)");
+  EXPECT_EQ(wrong.errors()[1].code, "E-MAP-GROUP");
+  EXPECT_EQ(wrong.errors()[1].expected, "one of: blocks, few, many");
+}
+
 }  // namespace
 }  // namespace tessera::mapper

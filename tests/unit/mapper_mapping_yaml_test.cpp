@@ -217,5 +217,46 @@ TEST(MappingRequest, FileSaysEverything) {
   std::filesystem::remove_all(folder);
 }
 
+TEST(MappingYaml, GroupsOfTiles) {
+  const std::vector<std::string> groups{"crossbar", "lut"};
+  Mapping before = make_mapping();
+  before.layers[0].group = "lut";
+  const std::string text = write_mapping(before);
+  EXPECT_NE(text.find("    replicas: 2\n    group: lut\n    placement:"), std::string::npos)
+      << text;
+  Diagnostics diagnostics;
+  const Mapping after = read_mapping(config::parse(text, "mapping.yaml", diagnostics),
+                                     make_network(),
+                                     "true",
+                                     diagnostics,
+                                     groups);
+  ASSERT_TRUE(diagnostics.ok()) << diagnostics.render();
+  EXPECT_EQ(after.layers[0].group, "lut");
+  EXPECT_EQ(after.layers[1].group, "");
+
+  const auto request =
+      [&](const std::string& wish, const std::vector<std::string>& names, Diagnostics& problems) {
+        return read_mapping_request(
+            config::parse(wish, "x.yaml", problems), make_network(), "true", "", problems, names);
+      };
+  const MappingRequest wanted = request(
+      "{default: {group: crossbar}, first_last: {group: lut}, layers: {conv1: {group: crossbar}}}",
+      groups,
+      diagnostics);
+  ASSERT_TRUE(diagnostics.ok()) << diagnostics.render();
+  EXPECT_EQ(wanted.layers[0].group, "crossbar");
+  EXPECT_EQ(wanted.layers[1].group, "crossbar");
+  EXPECT_EQ(wanted.layers[2].group, "lut");
+
+  // Once per place, whether the chip has groups or not.
+  for (const std::vector<std::string>& names : {groups, {""}, {}}) {
+    Diagnostics problems;
+    request("{default: {group: luts}, first_last: {group: luts}, layers: {conv2: {group: luts}}}",
+            names,
+            problems);
+    EXPECT_EQ(codes(problems), (std::vector<std::string>(3, "E-MAP-GROUP"))) << problems.render();
+  }
+}
+
 }  // namespace
 }  // namespace tessera::mapper

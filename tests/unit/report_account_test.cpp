@@ -3,6 +3,7 @@
 /// Joules and square metres of the toy, by hand.
 #include "sim/base/diagnostics.hpp"
 #include "sim/report/account.hpp"
+#include "sim/report/text.hpp"
 #include "tests/unit/report_toy.hpp"
 
 #include <gtest/gtest.h>
@@ -97,6 +98,52 @@ TEST(Account, OverflowAndStrangersAreInternalErrors) {
   other.stats.parts.pop_back();
   EXPECT_THROW(static_cast<void>(make_account(other.program, other.stats, {}, {}, other.prices)),
                InternalError);
+}
+
+/// The toy's two tiles as two sorts, the second with dearer events and shorter-lived cells.
+TEST(Account, EverySortOfTileHasItsPrices) {
+  Toy toy;
+  toy.prices.groups[0].name = "near";
+  toy.prices.groups[0].tiles = 1;
+  toy.prices.groups.push_back(toy.prices.groups[0]);
+  TilePrices& far = toy.prices.groups[1];
+  far.name = "far";
+  far.pe_actions = {{"count", Joules(5e-12), "toy"}};
+  far.bus_bit = Joules(1e-12);
+  far.vector_op = Joules(3e-12);
+  far.endurance = 1e6;
+  toy.prices.components = {{"near.buffer", 1, SquareMeters(5e-8), Watts(2e-3), 0},
+                           {"far.buffer", 1, SquareMeters(7e-8), Watts(4e-3), 1},
+                           {"io", 1, SquareMeters(1e-8), Watts(1e-3)}};
+  toy.load.did.push_back({});
+  toy.load.did[1][0] = 11;
+  toy.stats.endpoints[1].bus_bits = 100;
+  toy.program.stages[0].replicas[0].home = 2;  // a port
+  toy.program.stages[2].replicas[0].home = 1;
+  const Report report = toy.report();
+  const Account& a = report.account;
+  EXPECT_TRUE(report.ok());
+  // A part of 3 PEs with 24 firings on each.
+  EXPECT_EQ(find(a.actions, "near.cell_read").count, 3 * 24 * 10);
+  EXPECT_EQ(find(a.actions, "near.adc_convert").count, 3 * 24 * 100);
+  EXPECT_EQ(find(a.actions, "far.count").count, 3 * 24 * 10);
+  EXPECT_DOUBLE_EQ(find(a.actions, "far.count").energy.value, 720 * 5e-12);
+  EXPECT_EQ(find(a.actions, "bus_bit").count, 4196);
+  EXPECT_DOUBLE_EQ(find(a.actions, "bus_bit").energy.value, 4096 * 1e-13 + 100 * 1e-12);
+  EXPECT_DOUBLE_EQ(find(a.actions, "vector_op").energy.value, 384 * 3e-12);
+  const double near_pes = 720 * 1e-12 + 7200 * 2e-12;
+  EXPECT_NEAR(a.groups[0].pes.value, near_pes, 1e-20);
+  EXPECT_NEAR(a.groups[0].dynamic.value, near_pes + 4096e-13 + 2000 * 2e-13 + 1000 * 3e-13, 1e-20);
+  EXPECT_NEAR(a.groups[1].dynamic.value, 720 * 5e-12 + 100e-12 + 384 * 3e-12, 1e-20);
+  EXPECT_NEAR(a.groups[1].leaked.value, 4e-3 * 2e-6, 1e-20);
+  EXPECT_NEAR(a.groups[1].area.value, 7e-8, 1e-20);
+  EXPECT_NEAR(a.stage_pes[1].value, a.groups[0].pes.value + a.groups[1].pes.value, 1e-20);
+  EXPECT_NEAR(a.load.value, 6 * 64 * 1e-9 + 11 * 5e-12, 1e-20);
+  EXPECT_NE(layers_csv(report).find(",group\n"), std::string::npos);
+  EXPECT_NE(run_text(report).find("by tiles %"), std::string::npos);
+  EXPECT_EQ(report.group_of(1), "near");
+  EXPECT_EQ(report.group_of(2), "far");
+  EXPECT_EQ(report.group_of(0), "");
 }
 
 }  // namespace

@@ -118,6 +118,10 @@ constexpr std::array kCodes{
         "`kind:` of a processing element is missing or unknown; `tessera list kinds` tells what "
         "there is.",
         "pe: {kind: crosbar}"},
+    CodeInfo{"E-CHIP-TILES",
+             "The tiles of a chip are given either as `tiles` and `tile` or as `tile_groups`: at "
+             "least one group, 1048576 tiles together, names of letters, digits, '_' and '-'.",
+             "tiles: 9\ntile_groups: {crossbar: {...}}"},
     CodeInfo{"E-CLI-ARGUMENT",
              "The command line cannot be understood: an option without its value, or too many "
              "arguments.",
@@ -226,8 +230,13 @@ constexpr std::array kCodes{
     CodeInfo{"E-MAP-FRAGMENTS",
              "The placement of a replica has more or fewer PEs than its matrix has fragments.",
              "placement: [[{tile: 0, first_pe: 0, pes: 1}]]"},
+    CodeInfo{"E-MAP-GROUP",
+             "A layer is to go to a group of tiles that the chip does not have, or is placed on a "
+             "tile of another group than its own: all of a layer is on tiles of one group.",
+             "layers: {fc1: {group: lutt}}   # tile_groups: crossbar, lut"},
     CodeInfo{"E-MAP-LAYOUT",
-             "This kind of processing element cannot hold the matrix at all (exit status 4).",
+             "This kind of processing element cannot hold the matrix at all (exit status 4). On a "
+             "chip with tiles of several sorts the hint names the groups that could.",
              "rows: 1, columns: 2   # for a matrix of 4096 x 4096"},
     CodeInfo{"E-MAP-LIST-LENGTH",
              "A list of widths or replicas has one entry per matrix layer of the network.",
@@ -374,6 +383,10 @@ constexpr std::array kCodes{
     CodeInfo{"E-SEARCH-COST-MODEL",
              "The cost model `serial` goes with serial execution, and no other one does.",
              "search: {cost_model: serial}   # under granularity: pixel"},
+    CodeInfo{"E-SEARCH-GROUPS",
+             "Searches count PEs of one sort: on a chip with tiles of several sorts the mapping is "
+             "written in `mapping:`.",
+             "search: {method: joint_milp}   # with chip.tile_groups"},
     CodeInfo{
         "E-SEARCH-LIMIT",
         "One replica of every layer uses more than a limit of the search allows, whatever widths "
