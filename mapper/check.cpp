@@ -136,11 +136,18 @@ class Checker {
         widths_ok = false;
       }
     }
-    if (layer.replicas < 1 || layer.replicas > positions) {
+    const Layout layout =
+        widths_ok ? chip_.pe->layout(matrix_op(network_, layer.layer, layer.w_bits, layer.a_bits))
+                  : Layout{};
+    const Blocks blocks = Blocks::of(positions, layout.ok ? layout.block : 1);
+    if (layer.replicas < 1 || layer.replicas > blocks.count()) {
       report("E-MAP-REPLICAS",
              fmt::format("replicas of layer {} is out of range", quote(layer.name)),
              path + ".replicas",
-             fmt::format("1 to {}, one per output position", positions),
+             fmt::format("1 to {}, one per {}",
+                         blocks.count(),
+                         blocks.size == 1 ? std::string("output position")
+                                          : fmt::format("{} output positions", blocks.size)),
              std::to_string(layer.replicas));
     } else if (serial_ && layer.replicas != 1) {
       report("E-MAP-SERIAL-REPLICAS",
@@ -164,8 +171,6 @@ class Checker {
     if (!widths_ok) {
       return;
     }
-    const Layout layout =
-        chip_.pe->layout(matrix_op(network_, layer.layer, layer.w_bits, layer.a_bits));
     if (!layout.ok) {
       report("E-MAP-LAYOUT",
              fmt::format("layer {} cannot be laid out on PEs of kind {}",
