@@ -12,6 +12,7 @@
 #include "sim/trace/chrome_trace.hpp"
 #include "tools/tessera/accuracy.hpp"
 #include "tools/tessera/experiment.hpp"
+#include "tools/tessera/integers.hpp"
 #include "tools/tessera/map.hpp"
 #include "tools/tessera/simulate.hpp"
 #include "tools/tessera/training.hpp"
@@ -138,6 +139,7 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
   if (execution.accuracy_images > 0) {
     require_weights(experiment, "test");
   }
+  program_pes(experiment);
   FoundMapping found;
   if (experiment.maps_first) {
     found = search_mapping(experiment, line);
@@ -151,6 +153,7 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
   throw_mapping_errors(diagnostics, experiment);
   if (!experiment.weights_file.empty()) {
     tune_weights(experiment, line, mapping);
+    program_pes(experiment);  // with the weights that came of it
   }
   const Program program = lower_mapping(experiment, mapping);
   if (experiment.model && !experiment.images && execution.functional != Functional::off &&
