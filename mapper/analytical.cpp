@@ -32,6 +32,10 @@
 /// Model::fire_cost. Firings of a PE then start more or less early, but a resource still does one
 /// after the other, so that the k-th successor ends at least k times its least hold later.
 ///
+/// Blocks: where a firing computes several positions (Layout::block), the positions of a stage are
+/// its blocks, from the graphs to the occupations. Widths may change the sizes of blocks; then the
+/// stages are worked out anew.
+///
 /// Serial: parts take turns, and a part has one firing in progress. So one image takes at least the
 /// sum over parts of firings times the time until a firing's result is taken.
 #include "mapper/analytical.hpp"
@@ -84,7 +88,9 @@ struct Edge {
 struct Stage {
   Role role = Role::vector;
   LayerId layer = -1;
-  std::int64_t positions = 1;
+  std::int64_t positions = 1;  ///< raster.count()
+  Blocks raster;
+  std::int64_t row = 1;  ///< positions of one row of the raster, about
   std::int64_t out_bits = 0;
   std::vector<std::int64_t>
       vector;  ///< [group of tiles] cycles of a vector layer, or of the channel of the sink
@@ -226,6 +232,7 @@ struct Table {
   int rows = 0;     ///< different row blocks
   int out_bits = 0;
   int acc_bits = 0;
+  int block = 1;
 };
 
 Table cut(const Network& network, const Model& model, LayerId id, int w_bits, int a_bits) {
@@ -240,9 +247,11 @@ Table cut(const Network& network, const Model& model, LayerId id, int w_bits, in
   Table table;
   table.out_bits = layout.out_bits;
   table.acc_bits = layout.acc_bits;
+  table.block = layout.block;
+  const std::int64_t block = Blocks::of(network.layer(id).out.positions(), layout.block).size;
   table.pieces.reserve(layout.fragments.size());
   std::map<std::tuple<int, std::int64_t, std::int64_t>, int> columns;
-  std::map<std::pair<int, std::int64_t>, int> rows;
+  std::map<std::tuple<int, std::int64_t, int>, int> rows;
 
   struct Costs {
     Cost fire, least, write;
@@ -254,12 +263,13 @@ Table cut(const Network& network, const Model& model, LayerId id, int w_bits, in
   Costs cost;
   for (const Fragment& f : layout.fragments) {
     Table::Piece piece;
-    piece.row = rows.try_emplace({f.group, f.row}, static_cast<int>(rows.size())).first->second;
-    piece.elements = std::int64_t{f.cols} * f.groups;
+    piece.row =
+        rows.try_emplace({f.group, f.row, f.channel}, static_cast<int>(rows.size())).first->second;
+    piece.elements = block * f.cols * f.groups;
     piece.col =
         columns.try_emplace({f.group, f.col, piece.elements}, static_cast<int>(columns.size()))
             .first->second;
-    piece.in_bits = std::int64_t{f.rows} * f.groups * a_bits;
+    piece.in_bits = block * f.rows_read() * f.groups * a_bits;
     const Op op = model.op(OpCode::mvm, matrix, f);
     if (before == nullptr || op != op_before) {
       const auto [found, fresh] = costs.try_emplace(op);
@@ -470,11 +480,38 @@ struct Analyzer::Impl {
     tally_inject.resize(endpoints);
     tally_eject.resize(endpoints);
     part_on.assign(group_of_tile.size(), -1);
+    const auto matrices = std::count_if(network.layers.begin(),
+                                        network.layers.end(),
+                                        [](const Layer& layer) { return layer.is_matrix(); });
+    tables.resize(ix(matrices));
+    block_of.assign(ix(matrices), 1);
+    work_out_stages();
+  }
+
+  void work_out_stages() {
+    stages.clear();
+    edges.clear();
     add_stages();
     find_needed();
     find_consumers();
     if (granularity != Granularity::serial) {
       draw_graphs();
+    }
+  }
+
+  /// Takes over the blocks of one matrix layer, or says that they are others than so far.
+  bool set_block(int entry, const Table& table) {
+    return std::exchange(block_of[ix(entry)], table.block) != table.block;
+  }
+
+  void set_blocks(const Mapping& mapping) {
+    bool changed = false;
+    for (std::size_t entry = 0; entry < mapping.layers.size(); ++entry) {
+      changed |= set_block(static_cast<int>(entry),
+                           table_of(static_cast<int>(entry), mapping.layers[entry]));
+    }
+    if (changed) {
+      work_out_stages();
     }
   }
 
@@ -498,8 +535,11 @@ struct Analyzer::Impl {
       stage_of[ix(id)] = s;
       Stage stage;
       stage.layer = id;
-      stage.positions = layer.out.positions();
-      stage.out_bits = std::int64_t{layer.out.channels} * layer.message_bits();
+      stage.raster =
+          Blocks::of(layer.out.positions(), layer.is_matrix() ? block_of[ix(matrices)] : 1);
+      stage.positions = stage.raster.count();
+      stage.row = std::max<std::int64_t>(1, layer.out.width / stage.raster.size);
+      stage.out_bits = stage.raster.size * std::int64_t{layer.out.channels} * layer.message_bits();
       if (layer.kind == LayerKind::input) {
         stage.role = Role::source;
         stage.width = chip.spec.io.width;
@@ -511,7 +551,8 @@ struct Analyzer::Impl {
         stage.role = Role::matrix;
         stage.entry = matrices++;
         for (const arch::chip::TileGroup& group : chip.groups) {
-          stage.final_ops.push_back(arch::tile::final_ops(layer, group.tile.vector_unit));
+          stage.final_ops.push_back(stage.raster.size *
+                                    arch::tile::final_ops(layer, group.tile.vector_unit));
         }
       } else {
         stage.role = Role::vector;
@@ -529,22 +570,23 @@ struct Analyzer::Impl {
     Stage sink;
     sink.role = Role::sink;
     sink.positions = stages.back().positions;
+    sink.raster = stages.back().raster;
     sink.vector.assign(hardware.size(), over(stages.back().out_bits, chip.spec.io.width));
     const int last = static_cast<int>(stages.size());
     stages.push_back(std::move(sink));
     join(network.output(), last, false);
-    tables.resize(ix(matrices));
   }
 
   /// Marks what the output depends on, from the output back.
   void find_needed() {
+    all_needed.clear();
     for (Stage& stage : stages) {
       stage.needed.assign(ix(stage.positions), stage.role == Role::sink);
     }
     for (std::size_t s = stages.size(); s-- > 0;) {
       for (std::size_t operand = 0; operand < stages[s].edges.size(); ++operand) {
         const Edge& edge = edges[ix(stages[s].edges[operand])];
-        mark_needed(stages[s], operand, edge.weights, stages[ix(edge.from)].needed);
+        mark_needed(stages[s], operand, edge.weights, stages[ix(edge.from)]);
       }
       all_needed.insert(all_needed.begin(),
                         std::find(stages[s].needed.begin(), stages[s].needed.end(), false) ==
@@ -552,17 +594,15 @@ struct Analyzer::Impl {
     }
   }
 
-  void mark_needed(const Stage& to,
-                   std::size_t operand,
-                   bool weights,
-                   std::vector<bool>& marks) const {
+  void mark_needed(const Stage& to, std::size_t operand, bool weights, Stage& from) const {
+    std::vector<bool>& marks = from.needed;
     if (to.role == Role::sink) {
       marks.assign(marks.size(), true);
       return;
     }
     const Layer& layer = network.layer(to.layer);
     const Shape& in = network.in_shape(to.layer, operand);
-    if (ix(in.positions()) != marks.size() || layer.kind == LayerKind::fc || weights) {
+    if (in.positions() != from.raster.positions || layer.kind == LayerKind::fc || weights) {
       marks.assign(marks.size(), true);
       return;
     }
@@ -570,12 +610,12 @@ struct Analyzer::Impl {
                           layer.kind == LayerKind::avg_pool;
     const ReceptiveField field(network, to.layer, operand);
     const Window& w = layer.window;
-    for (std::int64_t p = 0; p < to.positions; ++p) {
-      if (!to.needed[ix(p)]) {
+    for (std::int64_t p = 0; p < to.raster.positions; ++p) {
+      if (!to.needed[ix(to.raster.at(p))]) {
         continue;
       }
       if (!windowed) {
-        marks[ix(field.last_needed(p))] = true;
+        marks[ix(from.raster.at(field.last_needed(p)))] = true;
         continue;
       }
       for (int tap = 0; tap < w.kernel_h * w.kernel_w; ++tap) {
@@ -584,7 +624,7 @@ struct Analyzer::Impl {
         const std::int64_t column = p % layer.out.width * w.stride_w - w.pad_left +
                                     std::int64_t{tap % w.kernel_w} * w.dilation_w;
         if (row >= 0 && row < in.height && column >= 0 && column < in.width) {
-          marks[ix(row * in.width + column)] = true;
+          marks[ix(from.raster.at(row * in.width + column))] = true;
         }
       }
     }
@@ -595,7 +635,8 @@ struct Analyzer::Impl {
   [[nodiscard]] std::vector<std::int64_t> last_in_field(int e) const {
     const Edge& edge = edges[ix(e)];
     const Stage& to = stages[ix(edge.to)];
-    const std::int64_t whole = stages[ix(edge.from)].positions - 1;
+    const Blocks& from = stages[ix(edge.from)].raster;
+    const std::int64_t whole = from.count() - 1;
     std::vector<std::int64_t> last(ix(to.positions), whole);
     if (to.role == Role::sink) {
       for (std::int64_t p = 0; p < to.positions; ++p) {
@@ -606,11 +647,13 @@ struct Analyzer::Impl {
     const Layer& layer = network.layer(to.layer);
     const auto operand =
         static_cast<std::size_t>(std::find(to.edges.begin(), to.edges.end(), e) - to.edges.begin());
-    const bool reshaped = network.in_shape(to.layer, operand).positions() != whole + 1;
+    const bool reshaped = network.in_shape(to.layer, operand).positions() != from.positions;
     if (!reshaped && layer.kind != LayerKind::fc && !edge.weights) {
       const ReceptiveField field(network, to.layer, operand);
-      for (std::int64_t p = 0; p < to.positions; ++p) {
-        last[ix(p)] = field.last_needed(p);
+      last.assign(ix(to.positions), -1);
+      for (std::int64_t p = 0; p < to.raster.positions; ++p) {
+        std::int64_t& of_block = last[ix(to.raster.at(p))];
+        of_block = std::max(of_block, from.at(field.last_needed(p)));
       }
     }
     return last;
@@ -620,7 +663,7 @@ struct Analyzer::Impl {
     Drawing estimated;
     Drawing bounded;
     for (const Stage& stage : stages) {
-      bounded.width.push_back(stage.layer < 0 ? 1 : network.layer(stage.layer).out.width);
+      bounded.width.push_back(stage.row);
     }
     estimated.width = bounded.width;
     estimated.nearest = true;
@@ -640,9 +683,8 @@ struct Analyzer::Impl {
       }
       const Stage& to = stages[ix(edges[ix(e)].to)];
       const bool whole = granularity == Granularity::layer && to.role != Role::sink;
-      const std::int64_t row = to.layer < 0 ? 1 : network.layer(to.layer).out.width;
-      bounded.last_row.push_back(whole ? from_on[ix(std::max<std::int64_t>(0, to.positions - row))]
-                                       : -1);
+      bounded.last_row.push_back(
+          whole ? from_on[ix(std::max<std::int64_t>(0, to.positions - to.row))] : -1);
       bounded.needs.push_back(std::move(from_on));
       if (whole) {
         std::fill(so_far.begin(), so_far.end(), so_far.back());
@@ -730,12 +772,12 @@ struct Analyzer::Impl {
 
   // ---- once per mapping -------------------------------------------------------------------------
 
-  const Table& table_of(const Stage& stage, const LayerMapping& layer) {
+  const Table& table_of(int entry, const LayerMapping& layer) {
     const std::size_t group = chip.group_named(layer.group);
-    std::unique_ptr<Table>& table = tables[ix(stage.entry)][{group, layer.w_bits, layer.a_bits}];
+    std::unique_ptr<Table>& table = tables[ix(entry)][{group, layer.w_bits, layer.a_bits}];
     if (table == nullptr) {
       table = std::make_unique<Table>(
-          cut(network, *chip.groups[group].pe, stage.layer, layer.w_bits, layer.a_bits));
+          cut(network, *chip.groups[group].pe, layer.layer, layer.w_bits, layer.a_bits));
     }
     return *table;
   }
@@ -806,7 +848,7 @@ struct Analyzer::Impl {
 
   void work_matrix(std::size_t s, const LayerMapping& layer, LayerAnalysis& out) {
     const Stage& stage = stages[s];
-    const Table& table = table_of(stage, layer);
+    const Table& table = table_of(stage.entry, layer);
     Work& work = works[s];
     work.replicas = std::min<std::int64_t>(layer.replicas, stage.positions);
     work.group = chip.group_named(layer.group);
@@ -1068,7 +1110,7 @@ struct Analyzer::Impl {
       std::int64_t lag = 0;
       for (int t = node.begin; t < node.end; ++t) {
         const Graph::Term& term = graph.terms[ix(t)];
-        if (term.last_row && work.replicas > network.layer(stage.layer).out.width) {
+        if (term.last_row && work.replicas > stage.row) {
           continue;
         }
         if (term.lag != lag_of) {
@@ -1168,6 +1210,7 @@ struct Analyzer::Impl {
   }
 
   Analysis pipelined(const Mapping& mapping) {
+    set_blocks(mapping);
     Analysis analysis;
     works.assign(stages.size(), {});
     for (Load* load : {&bus, &vector_unit, &inject, &eject}) {
@@ -1245,7 +1288,12 @@ struct Analyzer::Impl {
     if (!tiles.pe->layout(matrix_op(network, layer.layer, w_bits, a_bits)).ok) {
       return std::nullopt;
     }
-    auto left = static_cast<std::int64_t>(table_of(*found, layer).pieces.size());
+    const Table& table = table_of(found->entry, layer);
+    if (set_block(found->entry, table)) {
+      work_out_stages();
+    }
+    const Stage& stage = stages[s];
+    auto left = static_cast<std::int64_t>(table.pieces.size());
     if (left > tiles.pes()) {
       return std::nullopt;
     }
@@ -1260,22 +1308,23 @@ struct Analyzer::Impl {
     }
     LayerAlone out;
     work_matrix(s, layer, out.analysis);
-    fill(*found, works[s], out.analysis);
+    fill(stage, works[s], out.analysis);
     std::int64_t arriving = 0;
     for (const Part& part : parts) {
       out.array_interval = std::max(out.array_interval, Cycles(part.interval));
       out.in_bits += part.in_bits;
-      out.result_bits += part.elements * table_of(*found, layer).out_bits;
+      out.result_bits += part.elements * table.out_bits;
       out.vector_ops += arch::tile::accumulate_ops(part.elements);
       arriving += &part == &parts.front() ? 0 : part.covered;
     }
-    out.vector_ops += found->final_ops[group] + arch::tile::accumulate_ops(arriving);
+    out.vector_ops += stage.final_ops[group] + arch::tile::accumulate_ops(arriving);
     return out;
   }
 
   /// One operation after the other. Every fragment is written (when the network does not fit),
   /// fires for every position, and makes room for the next.
   Analysis serial(const Mapping& mapping) {
+    set_blocks(mapping);
     Analysis analysis;
     works.assign(stages.size(), {});
     std::vector<int> layer_of(stages.size(), -1);
@@ -1283,7 +1332,7 @@ struct Analyzer::Impl {
     for (const Stage& stage : stages) {
       if (stage.role == Role::matrix) {
         const LayerMapping& layer = mapping.layers[ix(stage.entry)];
-        const auto pieces = static_cast<std::int64_t>(table_of(stage, layer).pieces.size());
+        const auto pieces = static_cast<std::int64_t>(table_of(stage.entry, layer).pieces.size());
         fragments[chip.group_named(layer.group)] += pieces;
         analysis.pes += pieces;
       }
@@ -1304,7 +1353,7 @@ struct Analyzer::Impl {
       std::int64_t last_piece = 0;
       EndpointId last_at = 0;
       if (stage.role == Role::matrix) {
-        const Table& table = table_of(stage, mapping.layers[ix(stage.entry)]);
+        const Table& table = table_of(stage.entry, mapping.layers[ix(stage.entry)]);
         work.group = chip.group_named(mapping.layers[ix(stage.entry)].group);
         const Hardware& hw = hardware[work.group];
         const arch::chip::TileGroup& tiles = *hw.tiles;
@@ -1424,6 +1473,7 @@ struct Analyzer::Impl {
   bool shared_channel = false;
   bool has_ejection = true;
 
+  std::vector<int> block_of;  ///< [matrix layer] Layout::block of the mapping at hand
   std::vector<Stage> stages;  ///< topological: source first, sink last
   std::vector<Edge> edges;
   std::vector<std::vector<int>> consumers_of;

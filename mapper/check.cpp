@@ -142,11 +142,21 @@ class Checker {
         widths_ok = false;
       }
     }
-    if (layer.replicas < 1 || layer.replicas > positions) {
+    const std::size_t group = chip_.find_group(layer.group);
+    const bool known = group < chip_.groups.size();
+    const Layout layout = widths_ok && known
+                              ? chip_.groups[group].pe->layout(matrix_op(
+                                    network_, layer.layer, layer.w_bits, layer.a_bits))
+                              : Layout{};
+    const Blocks blocks = Blocks::of(positions, layout.ok ? layout.block : 1);
+    if (layer.replicas < 1 || layer.replicas > blocks.count()) {
       report("E-MAP-REPLICAS",
              fmt::format("replicas of layer {} is out of range", quote(layer.name)),
              path + ".replicas",
-             fmt::format("1 to {}, one per output position", positions),
+             fmt::format("1 to {}, one per {}",
+                         blocks.count(),
+                         blocks.size == 1 ? std::string("output position")
+                                          : fmt::format("{} output positions", blocks.size)),
              std::to_string(layer.replicas));
     } else if (serial_ && layer.replicas != 1) {
       report("E-MAP-SERIAL-REPLICAS",
@@ -170,8 +180,7 @@ class Checker {
     if (!widths_ok) {
       return;
     }
-    const std::size_t group = chip_.find_group(layer.group);
-    if (group == chip_.groups.size()) {
+    if (!known) {
       report("E-MAP-GROUP",
              fmt::format("layer {} is on tiles of a group that the chip does not have",
                          quote(layer.name)),
@@ -181,8 +190,6 @@ class Checker {
       return;
     }
     const Model& model = *chip_.groups[group].pe;
-    const MatrixOp matrix = matrix_op(network_, layer.layer, layer.w_bits, layer.a_bits);
-    const Layout layout = model.layout(matrix);
     if (!layout.ok) {
       report("E-MAP-LAYOUT",
              fmt::format("layer {} cannot be laid out on PEs of kind {}",

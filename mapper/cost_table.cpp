@@ -47,15 +47,27 @@ double pe_energy(const Model& model, const MatrixOp& matrix) {
   return joules;
 }
 
-/// What one operand of a layer takes in line buffers.
+/// What one operand of a layer takes in line buffers. Positions are blocks where the producer works
+/// on blocks.
 struct Operand {
-  std::int64_t positions = 0;  ///< of the tensor, reshapes seen through
+  Blocks raster;  ///< of the tensor, reshapes seen through
   std::int64_t channels = 0;
   std::int64_t slots = 0;  ///< of the smallest line buffer, positions that are needed
   int given_bits = 0;      ///< of a value, when the network's input sets them; else 0
 };
 
-Operand operand_of(const Network& network, LayerId id, std::size_t index, Granularity granularity) {
+/// At the widths that the network has, where widths change the blocks of a layer.
+Blocks raster_of(const Network& network, const Model& model, LayerId id) {
+  const Layer& layer = network.layer(id);
+  return layer.is_matrix() ? blocks_of(network, model, id, layer.w_bits, layer.a_bits)
+                           : Blocks::of(layer.out.positions(), 1);
+}
+
+Operand operand_of(const Network& network,
+                   const Model& model,
+                   LayerId id,
+                   std::size_t index,
+                   Granularity granularity) {
   const Layer& layer = network.layer(id);
   LayerId producer = layer.inputs[index];
   while (network.layer(producer).kind == LayerKind::flatten) {
@@ -63,10 +75,9 @@ Operand operand_of(const Network& network, LayerId id, std::size_t index, Granul
   }
   const Shape& tensor = network.layer(producer).out;
   const bool given = network.layer(producer).kind == LayerKind::input;
-  Operand out{tensor.positions(),
-              tensor.channels,
-              tensor.positions(),
-              given ? network.layer(producer).out_bits : 0};
+  const Blocks from = raster_of(network, model, producer);
+  const Blocks to = raster_of(network, model, id);
+  Operand out{from, tensor.channels, from.count(), given ? network.layer(producer).out_bits : 0};
   const bool whole = tensor.positions() != network.in_shape(id, index).positions() ||
                      layer.kind == LayerKind::fc || (layer.kind == LayerKind::matmul && index == 1);
   if (whole) {
@@ -74,18 +85,23 @@ Operand operand_of(const Network& network, LayerId id, std::size_t index, Granul
   }
   const ReceptiveField field(network, id, index);
   ProgramPort port;
-  port.needed.resize(static_cast<std::size_t>(tensor.positions()));
-  std::int64_t kept = tensor.positions();  // the first that this firing or a later one needs
+  port.needed.resize(static_cast<std::size_t>(from.count()));
+  std::int64_t kept = from.count();  // the first that this firing or a later one needs
   std::int64_t window = 1;
-  for (std::int64_t p = layer.out.positions(); p-- > 0;) {
-    field.for_each(p, [&](std::int64_t q) { port.needed[static_cast<std::size_t>(q)] = true; });
-    if (field.last_needed(p) >= field.first_needed(p)) {  // else only padding
-      kept = std::min(kept, field.first_needed(p));
-      window = std::max(window, field.last_needed(p) - kept + 1);
+  for (std::int64_t block = to.count(); block-- > 0;) {
+    std::int64_t last = -1;
+    for (std::int64_t p = to.begin(block); p < to.end(block); ++p) {
+      field.for_each(
+          p, [&](std::int64_t q) { port.needed[static_cast<std::size_t>(from.at(q))] = true; });
+      if (field.last_needed(p) >= field.first_needed(p)) {  // else only padding
+        kept = std::min(kept, from.at(field.first_needed(p)));
+        last = std::max(last, from.at(field.last_needed(p)));
+      }
     }
+    window = std::max(window, last < 0 ? 0 : last - kept + 1);
   }
-  out.slots = slots_used(
-      port, tensor.positions(), granularity == Granularity::pixel ? window : tensor.positions());
+  out.slots =
+      slots_used(port, from.count(), granularity == Granularity::pixel ? window : from.count());
   return out;
 }
 
@@ -123,12 +139,13 @@ class Maker {
       ProblemLayer layer;
       layer.layer = matrices[l];
       layer.name = network_.layer(matrices[l]).name;
-      layer.positions = matrix_shape(network_, matrices[l]).positions;
+      const Blocks raster = raster_of(network_, *tiles_.pe, matrices[l]);
+      layer.positions = raster.count();
       layer.max_replicas = granularity_ == Granularity::serial ? 1 : layer.positions;
       operands_.clear();
       if (granularity_ != Granularity::serial) {
         for (std::size_t i = 0; i < network_.layer(matrices[l]).inputs.size(); ++i) {
-          operands_.push_back(operand_of(network_, matrices[l], i, granularity_));
+          operands_.push_back(operand_of(network_, *tiles_.pe, matrices[l], i, granularity_));
         }
       }
       std::string why_not;
@@ -136,7 +153,7 @@ class Maker {
                                : widths(rules.w_min, rules.w_max, rules.w_step)) {
         for (const int a :
              fixed ? std::vector<int>{*rules.first_last} : widths(rules.a_min, rules.a_max, 1)) {
-          add_choice(l, w, a, layer, why_not);
+          add_choice(l, raster, w, a, layer, why_not);
         }
       }
       if (layer.choices.empty()) {
@@ -151,8 +168,12 @@ class Maker {
   }
 
  private:
-  void add_choice(
-      std::size_t index, int w_bits, int a_bits, ProblemLayer& layer, std::string& why_not) {
+  void add_choice(std::size_t index,
+                  const Blocks& raster,
+                  int w_bits,
+                  int a_bits,
+                  ProblemLayer& layer,
+                  std::string& why_not) {
     Choice choice;
     choice.w_bits = w_bits;
     choice.a_bits = a_bits;
@@ -179,7 +200,7 @@ class Maker {
     const Layer& of = network_.layer(layer.layer);
     const auto in = static_cast<double>(alone->in_bits);
     const auto result = static_cast<double>(alone->result_bits);
-    const auto out = static_cast<double>(of.out.channels) * a_bits;
+    const auto out = static_cast<double>(raster.size * of.out.channels) * a_bits;
     choice.energy = positions * (pe_energy(*tiles_.pe, matrix) + (in + result) * bus_ + in * read_ +
                                  out * write_ + static_cast<double>(alone->vector_ops) * vector_);
     choice.uses[static_cast<std::size_t>(Limit::buffer)] = buffer_bits(of, matrix, w_bits, a_bits);
@@ -199,14 +220,14 @@ class Maker {
     for (std::size_t i = 0; i < operands_.size(); ++i) {
       const Operand& operand = operands_[i];
       const int width = i == 0 ? a_bits : w_bits;
-      const std::int64_t position =
-          operand.channels * (operand.given_bits > 0 ? operand.given_bits : width);
+      const std::int64_t slot = operand.raster.size * operand.channels *
+                                (operand.given_bits > 0 ? operand.given_bits : width);
       for (std::int64_t first = 0; first < fragments; first += tiles_.tile.pes) {
         const std::int64_t last = std::min(fragments, first + tiles_.tile.pes);
         const std::int64_t slots = layer.kind == LayerKind::fc
                                        ? positions_of_rows(layout, first, last, operand)
                                        : operand.slots;
-        bits += static_cast<double>(slots * position);
+        bits += static_cast<double>(slots * slot);
       }
     }
     return bits;
@@ -217,13 +238,14 @@ class Maker {
                                         std::int64_t first,
                                         std::int64_t last,
                                         const Operand& operand) {
-    std::vector<bool> read(static_cast<std::size_t>(operand.positions));
+    const Blocks& raster = operand.raster;
+    std::vector<bool> read(static_cast<std::size_t>(raster.count()));
     for (std::int64_t f = first; f < last; ++f) {
       const Fragment& fragment = layout.fragments[static_cast<std::size_t>(f)];
       const std::int64_t end = ceil_div(fragment.row + fragment.rows, operand.channels);
-      for (std::int64_t q = fragment.row / operand.channels; q < std::min(end, operand.positions);
+      for (std::int64_t q = fragment.row / operand.channels; q < std::min(end, raster.positions);
            ++q) {
-        read[static_cast<std::size_t>(q)] = true;
+        read[static_cast<std::size_t>(raster.at(q))] = true;
       }
     }
     return std::count(read.begin(), read.end(), true);

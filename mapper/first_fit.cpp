@@ -258,7 +258,26 @@ MatrixOp matrix_op(const Network& network, LayerId id, int w_bits, int a_bits) {
           .in_bits = a_bits,
           .in_signed = network.layer(id).in_signed,
           .w_codes = network.layer(id).w_codes,
-          .in_codes = operand_codes(network, id)};
+          .in_codes = operand_codes(network, id),
+          .layer = id};
+}
+
+std::vector<ProgramMatrix> program_matrices(const Network& network) {
+  std::vector<ProgramMatrix> all;
+  for (const LayerId id : matrix_layers(network)) {
+    const Layer& layer = network.layer(id);
+    const bool windowed = layer.kind == LayerKind::conv;
+    all.push_back({matrix_op(network, id, layer.w_bits, layer.a_bits),
+                   windowed ? layer.window.kernel_h * layer.window.kernel_w : 1,
+                   layer.out.positions(),
+                   !layer.has_dynamic_weights()});
+  }
+  return all;
+}
+
+Blocks blocks_of(const Network& network, const Model& model, LayerId id, int w_bits, int a_bits) {
+  const Layout layout = model.layout(matrix_op(network, id, w_bits, a_bits));
+  return Blocks::of(network.layer(id).out.positions(), layout.ok ? layout.block : 1);
 }
 
 std::size_t group_for(const arch::chip::Chip& chip,
@@ -325,7 +344,7 @@ Mapping first_fit(const Network& network,
 
   std::vector<Demand> demands;
   for (std::size_t m = 0; m < matrices.size(); ++m) {
-    const LayerRequest& want = request.layers[m];
+    LayerRequest want = request.layers[m];
     const Layer& layer = network.layer(matrices[m]);
     const std::string path = request.path + ".layers." + layer.name;
     const MatrixOp matrix = matrix_op(network, matrices[m], want.w_bits, want.a_bits);
@@ -368,6 +387,10 @@ Mapping first_fit(const Network& network,
            .got = std::to_string(want.replicas),
            .hint = "use granularity: layer or pixel",
            .related = {}});
+    }
+    if (layout.block > 1) {
+      const Blocks blocks = Blocks::of(layer.out.positions(), layout.block);
+      want.replicas = static_cast<int>(std::min<std::int64_t>(want.replicas, blocks.count()));
     }
     demands.push_back({.layer = matrices[m],
                        .group = group,

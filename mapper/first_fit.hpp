@@ -15,6 +15,7 @@
 
 #include "arch/chip/chip.hpp"
 #include "mapper/mapping_yaml.hpp"
+#include "sim/api/blocks.hpp"
 #include "sim/api/mapping.hpp"
 #include "sim/api/model.hpp"
 #include "sim/api/program.hpp"
@@ -35,6 +36,13 @@ std::vector<LayerId> vector_layers(const Network& network);
 
 /// What layer `id` asks of a kind when it is mapped with these widths.
 MatrixOp matrix_op(const Network& network, LayerId id, int w_bits, int a_bits);
+
+/// The matrix layers for Model::programmed, with the widths of the network.
+std::vector<ProgramMatrix> program_matrices(const Network& network);
+
+/// How firings share the output positions of matrix layer `id` when it is mapped with these widths;
+/// one by one when PEs cannot hold it.
+Blocks blocks_of(const Network& network, const Model& model, LayerId id, int w_bits, int a_bits);
 
 /// The layer that computes what `id` hands on: `id` itself, or what is behind a chain of reshapes
 /// (flatten, slice).
@@ -57,8 +65,9 @@ std::string group_choice(const arch::chip::Chip& chip);
 /// Places `request`, which has one entry per matrix layer. Usable only when `diagnostics` is still
 /// empty. Vector layers go to the home tile of their first producer (tile 0 behind the input).
 /// Under `serial` PEs are shared in time: the placement stays empty and vector layers run on tile
-/// 0. `buffer_needs`, when given, is what each layer's line buffers take on every tile that works
-/// on it: layers then share a tile only as far as its buffer goes, while the chip has tiles left.
+/// 0. No layer gets more replicas than its positions make firings. `buffer_needs`, when given, is
+/// what each layer's line buffers take on every tile that works on it: layers then share a tile
+/// only as far as its buffer goes, while the chip has tiles left.
 Mapping first_fit(const Network& network,
                   const arch::chip::Chip& chip,
                   const MappingRequest& request,

@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <map>
 #include <set>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -101,25 +102,24 @@ struct Needs {
   std::vector<std::int32_t> first;
 };
 
-Needs needs_of(const Reach& reach, std::int64_t consumer_positions) {
+Needs needs_of(const Reach& reach, const Blocks& consumer, const Blocks& producer) {
   Needs needs;
-  needs.last.resize(ix(consumer_positions));
-  needs.first.resize(ix(consumer_positions));
+  needs.last.resize(ix(consumer.count()));
+  needs.first.resize(ix(consumer.count()));
   const bool whole = reach.mode == Reach::Mode::whole;
   std::int64_t highest = -1;
-  for (std::int64_t p = 0; p < consumer_positions; ++p) {
+  for (std::int64_t p = 0; p < consumer.positions; ++p) {
     highest = std::max(highest, whole ? reach.positions - 1 : reach.field.last_needed(p));
-    needs.last[ix(p)] = static_cast<std::int32_t>(highest);
+    needs.last[ix(consumer.at(p))] = static_cast<std::int32_t>(producer.at(highest));
   }
-  std::int64_t lowest = reach.positions;
-  for (std::int64_t p = consumer_positions - 1; p >= 0; --p) {
-    if (whole) {
-      lowest = 0;
-    } else if (const std::int64_t first = reach.field.first_needed(p);
-               reach.field.last_needed(p) >= first) {  // else only padding
+  std::int64_t lowest = whole ? 0 : reach.positions;
+  for (std::int64_t p = consumer.positions - 1; p >= 0; --p) {
+    if (const std::int64_t first = reach.field.first_needed(p);
+        !whole && reach.field.last_needed(p) >= first) {  // else only padding
       lowest = std::min(lowest, first);
     }
-    needs.first[ix(p)] = static_cast<std::int32_t>(lowest);
+    needs.first[ix(consumer.at(p))] = static_cast<std::int32_t>(
+        lowest == reach.positions ? producer.count() : producer.at(lowest));
   }
   return needs;
 }
@@ -308,11 +308,15 @@ class Lowering {
       ProgramStage& stage = program_.stages.emplace_back();
       stage.name = layer.name;
       stage.layer = id;
-      stage.positions = layer.out.positions();
-      stage.out_bits = Bits(std::int64_t{layer.out.channels} * layer.message_bits());
+      const bool matrix = layer.is_matrix();
+      stage.raster = Blocks::of(layer.out.positions(),
+                                matrix ? matrices_[ix(matrix_of_[ix(id)])].layout.block : 1);
+      stage.positions = stage.raster.count();
+      stage.out_bits =
+          Bits(stage.raster.size * std::int64_t{layer.out.channels} * layer.message_bits());
       if (layer.kind == LayerKind::input) {
         fill_source(stage);
-      } else if (layer.is_matrix()) {
+      } else if (matrix) {
         fill_matrix(stage, layer, matrices_[ix(matrix_of_[ix(id)])]);
       } else {
         fill_vector(stage, layer, id);
@@ -328,6 +332,7 @@ class Lowering {
     }
     sink.kind = StageKind::sink;
     sink.positions = last.positions;
+    sink.raster = last.raster;
     sink.out_bits = last.out_bits;
     program_.stages.push_back(std::move(sink));
     add_channel_part(program_.stages.back(),
@@ -379,7 +384,7 @@ class Lowering {
       for (std::size_t operand = 0; operand < layer.inputs.size(); ++operand) {
         const ProgramStage& from = program_.stages[ix(stage_of_[ix(layer.inputs[operand])])];
         const std::int64_t taps = std::int64_t{layer.window.kernel_h} * layer.window.kernel_w;
-        part.in_bits += taps * from.out_bits;
+        part.in_bits += Bits(taps * from.out_bits.value / from.raster.size);
       }
     }
     stage.replicas.push_back({part.at, {static_cast<int>(program_.parts.size())}});
@@ -500,8 +505,10 @@ class Lowering {
     const Layer& layer = network_.layer(stage.layer);
     // Rows of a fully connected layer run over the positions of the tensor, whatever flattened it.
     const bool fully_connected = layer.kind == LayerKind::fc;
-    const std::int64_t position_rows =
-        network_.layer(behind_reshapes(network_, layer.inputs.front())).out.channels;
+    const LayerId producer = behind_reshapes(network_, layer.inputs.front());
+    const std::int64_t position_rows = network_.layer(producer).out.channels;
+    const Blocks& from = program_.stages[ix(stage_of_[ix(producer)])].raster;
+    const std::int64_t block = stage.raster.size;
     ProgramPart part;
     part.stage = stage_of_[ix(stage.layer)];
     part.replica = static_cast<int>(stage.replicas.size()) - 1;
@@ -509,17 +516,18 @@ class Lowering {
 
     Bands bands;
     std::vector<std::pair<std::pair<int, std::int64_t>, std::int64_t>> columns;
-    std::set<std::pair<int, std::int64_t>> rows;
+    std::set<std::tuple<int, std::int64_t, int>> rows;
     const Fragment* before = nullptr;
     for (const Holding& holding : held) {
       const Fragment& f = fragments[ix(holding.fragment)];
-      const std::int64_t width = std::int64_t{f.cols} * f.groups;
+      const std::int64_t width = block * f.cols * f.groups;  // results of one firing
       part.elements += width;
-      if (rows.emplace(f.group, f.row).second) {
+      if (rows.emplace(f.group, f.row, f.channel).second) {
         // Column blocks and slices of a row block listen to the same broadcast.
-        part.in_bits += Bits(std::int64_t{f.rows} * f.groups * m.matrix.in_bits);
+        part.in_bits += Bits(block * f.rows_read() * f.groups * m.matrix.in_bits);
         if (fully_connected) {
-          bands.push_back({f.row / position_rows, (f.row + f.rows - 1) / position_rows + 1});
+          bands.push_back(
+              {from.at(f.row / position_rows), from.at((f.row + f.rows - 1) / position_rows) + 1});
         }
       }
       if (before == nullptr || before->group != f.group || before->col != f.col) {
@@ -567,7 +575,7 @@ class Lowering {
     // All tiles of a layer are of one sort.
     const arch::tile::VectorUnitSpec& unit = chip_.groups[m.group].tile.vector_unit;
     const Cycles latency = chip_.clock.ceil_cycles(unit.latency);
-    const std::int64_t end = arch::tile::final_ops(layer, unit);
+    const std::int64_t end = stage.raster.size * arch::tile::final_ops(layer, unit);
     std::int64_t widest_partial = 0;
     std::int64_t most_combining = 0;
     for (const ProgramReplica& replica : stage.replicas) {
@@ -660,7 +668,7 @@ class Lowering {
     ProgramEdge& edge = join(stage_of_[ix(reach.producer)], to, static_cast<int>(operand));
     const int number = static_cast<int>(program_.edges.size()) - 1;
     ProgramStage& stage = program_.stages[ix(to)];
-    Needs needs = needs_of(reach, stage.positions);
+    Needs needs = needs_of(reach, stage.raster, program_.stages[ix(edge.from)].raster);
     edge.last_needed = std::move(needs.last);
     edge.first_needed = std::move(needs.first);
     const bool weights = layer.has_dynamic_weights() && operand == 1;
@@ -682,6 +690,7 @@ class Lowering {
   using Reader = std::pair<int, Bands>;
 
   void add_ports(int edge_number, const Reach& reach, bool weights) {
+    const int from = program_.edges[ix(edge_number)].from;
     const int to = program_.edges[ix(edge_number)].to;
     const ProgramStage& stage = program_.stages[ix(to)];
     std::vector<int> parts;
@@ -708,8 +717,8 @@ class Lowering {
         std::sort(readers.begin(), readers.end());
         readers.erase(std::unique(readers.begin(), readers.end()), readers.end());
         const auto [found, fresh] = known.try_emplace(std::move(readers), program_.ports.size());
-        port.needed =
-            fresh ? filter(stage, reach, found->first) : program_.ports[found->second].needed;
+        port.needed = fresh ? filter(stage, program_.stages[ix(from)].raster, reach, found->first)
+                            : program_.ports[found->second].needed;
       }
       program_.edges[ix(edge_number)].ports.push_back(static_cast<int>(program_.ports.size()));
       program_.ports.push_back(std::move(port));
@@ -718,10 +727,18 @@ class Lowering {
 
   /// Positions that at least one reader needs; empty when that is all of them.
   [[nodiscard]] std::vector<bool> filter(const ProgramStage& stage,
+                                         const Blocks& producer,
                                          const Reach& reach,
                                          const std::vector<Reader>& readers) const {
     const auto replicas = static_cast<std::int64_t>(stage.replicas.size());
-    std::vector<bool> needed(ix(reach.positions), false);
+    std::vector<bool> needed(ix(producer.count()), false);
+    const auto of_replica = [&](std::int64_t replica, const auto& mark) {
+      for (std::int64_t b = replica; b < stage.positions; b += replicas) {
+        for (std::int64_t p = stage.raster.begin(b); p < stage.raster.end(b); ++p) {
+          mark(p);
+        }
+      }
+    };
     for (const auto& [replica, bands] : readers) {
       switch (reach.mode) {
         case Reach::Mode::whole:
@@ -731,19 +748,17 @@ class Lowering {
           for (const Band& band : bands) {
             std::fill(
                 needed.begin() + static_cast<std::ptrdiff_t>(band.begin),
-                needed.begin() + static_cast<std::ptrdiff_t>(std::min(band.end, reach.positions)),
+                needed.begin() + static_cast<std::ptrdiff_t>(std::min(band.end, producer.count())),
                 true);
           }
           break;
         case Reach::Mode::position:
-          for (std::int64_t p = replica; p < stage.positions; p += replicas) {
-            needed[ix(reach.field.first_needed(p))] = true;
-          }
+          of_replica(replica, [&](std::int64_t p) {
+            needed[ix(producer.at(reach.field.first_needed(p)))] = true;
+          });
           break;
         case Reach::Mode::window:
-          for (std::int64_t p = replica; p < stage.positions; p += replicas) {
-            mark_window(stage, p, needed);
-          }
+          of_replica(replica, [&](std::int64_t p) { mark_window(stage, producer, p, needed); });
           break;
       }
     }
@@ -752,7 +767,10 @@ class Lowering {
   }
 
   /// The positions of the window of p that are not padding.
-  void mark_window(const ProgramStage& stage, std::int64_t p, std::vector<bool>& needed) const {
+  void mark_window(const ProgramStage& stage,
+                   const Blocks& producer,
+                   std::int64_t p,
+                   std::vector<bool>& needed) const {
     const Layer& layer = network_.layer(stage.layer);
     const Shape& in = network_.in_shape(stage.layer);
     const Window& w = layer.window;
@@ -766,7 +784,7 @@ class Lowering {
       for (std::int64_t j = 0; j < w.kernel_w; ++j) {
         const std::int64_t column = left + j * w.dilation_w;
         if (column >= 0 && column < in.width) {
-          needed[ix(row * in.width + column)] = true;
+          needed[ix(producer.at(row * in.width + column))] = true;
         }
       }
     }
@@ -858,7 +876,7 @@ class Lowering {
       return edge.min_window;
     }
     const Reach reach = reach_of(network_, to.layer, ix(edge.operand));
-    return widest_field(needs_of(reach, to.positions));
+    return widest_field(needs_of(reach, to.raster, program_.stages[ix(edge.from)].raster));
   }
 
   /// Puts a memory stage into each of `edges`, just before the consumer.
@@ -902,6 +920,7 @@ class Lowering {
     stage.name = fmt::format("memory.{}.{}", consumer.name, program_.edges[ix(out)].operand);
     stage.kind = StageKind::memory;
     stage.positions = producer.positions;
+    stage.raster = producer.raster;
     stage.out_bits = producer.out_bits;
     add_channel_part(stage, program_.memory_endpoint, chip_.spec.memory.width, 2 * stage.out_bits);
     bands_of_.resize(program_.parts.size());
@@ -919,7 +938,7 @@ class Lowering {
     edge.from = number;
     stage.out_edges.push_back(out);
     const Reach reach = reach_of(network_, consumer.layer, ix(edge.operand));
-    edge.last_needed = needs_of(reach, consumer.positions).last;
+    edge.last_needed = needs_of(reach, consumer.raster, stage.raster).last;
   }
 
   void report(const Overflow& overflow) {

@@ -112,7 +112,7 @@ struct RequestText {
     return config::list<RequestText>(
         config::field("file", &RequestText::file).doc("a mapping.yaml that says everything"),
         config::field("default", &RequestText::all)
-            .doc("every matrix layer; no layer gets more replicas than it has positions"),
+            .doc("every matrix layer; no layer gets more replicas than its positions make firings"),
         config::field("first_last", &RequestText::first_last)
             .doc("the first and the last matrix layer; replicas as for default"),
         config::field("w_bits", &RequestText::w_bits).doc("per matrix layer, in network order"),

@@ -328,4 +328,12 @@ ProgramCost program_cost(const Spec& spec, const Clock& clock, const Program& pr
   return cost;
 }
 
+Cost firing_cost(const ProgramCost& cost) {
+  return {cost.lo, cost.lo, cost.did};
+}
+
+Cost write_cost() {
+  return {Cycles(1), Cycles(1), {}};
+}
+
 }  // namespace tessera::arch::rtm_ap

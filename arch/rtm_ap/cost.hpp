@@ -39,4 +39,11 @@ struct ProgramCost {
                                        const Program& program,
                                        int rows);
 
+/// One run of the program as a firing. The array is in use to the last write, so the next one
+/// starts then. Where the cost is a bracket, the least: bounds are made of it.
+[[nodiscard]] Cost firing_cost(const ProgramCost& cost);
+
+/// Another program into the controller: one cycle (README, deviation 9).
+[[nodiscard]] Cost write_cost();
+
 }  // namespace tessera::arch::rtm_ap

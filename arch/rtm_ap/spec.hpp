@@ -73,6 +73,7 @@ struct Parts {
   Part cam{SquareMeters(0), Watts(0), "not published"};
   Part writer{SquareMeters(0), Watts(0), "not published"};
   Part latch{SquareMeters(0), Watts(0), "not published"};
+  Part controller{SquareMeters(0), Watts(0), "not published"};
 
   static constexpr auto fields() {
     return config::list<Parts>(
@@ -80,7 +81,9 @@ struct Parts {
         config::field("cam", &Parts::cam)
             .doc("match line and sense amplifier of one row, key and mask of its share"),
         config::field("writer", &Parts::writer).doc("write driver of one column"),
-        config::field("latch", &Parts::latch).doc("tag latch of one row, with its way in and out"));
+        config::field("latch", &Parts::latch).doc("tag latch of one row, with its way in and out"),
+        config::field("controller", &Parts::controller)
+            .doc("sequencer of one array, with its instruction memory"));
   }
 };
 
@@ -144,7 +147,7 @@ struct Spec {
 };
 
 /// Indices into the resources of a Step.
-enum ResourceIndex : int { kTrack, kCam, kWriter, kLatch, kNumResources };
+enum ResourceIndex : int { kTrack, kCam, kWriter, kLatch, kController, kNumResources };
 
 /// Indices into ActionCounts.
 enum ActionIndex : std::size_t {

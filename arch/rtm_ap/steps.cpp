@@ -211,6 +211,12 @@ Totals totals(const Spec& spec, const Clock& clock, const Program& program, int 
     sum.load += t.load * work.loads;
     sum.read_out += t.read_out * work.read_outs;
     ++sum.beats;
+    const bool in_pairs = work.searches > 0 && work.writes > 0;
+    sum.passes += in_pairs ? work.searches : 0;
+    sum.searches += in_pairs ? 0 : work.searches;
+    sum.writes += in_pairs ? 0 : work.writes;
+    sum.loads += work.loads;
+    sum.read_outs += work.read_outs;
     const ActionCounts did = counts(work, rows, written);
     for (std::size_t a = 0; a < kNumActions; ++a) {
       sum.did[a] += did[a];
@@ -218,6 +224,32 @@ Totals totals(const Spec& spec, const Clock& clock, const Program& program, int 
   };
   walk(spec, program, add_beat, [] {});
   return sum;
+}
+
+std::vector<Step> firing_steps(const Spec& spec, const Clock& clock, const Totals& totals) {
+  const Times t(spec, clock);
+  std::vector<Step> list;
+  const Step apart = step(kTrack, Cycles(0), Cycles(0), 0);
+  const auto add = [&list, &apart](int on, Cycles each, std::int64_t repeat) {
+    list.push_back(step(on, each, each, repeat));
+    list.push_back(apart);
+  };
+  list.push_back(step(kController, totals.latency(), Cycles(0), 1));
+  list.back().did = totals.did;
+  list.push_back(apart);
+  add(kTrack, totals.shift, 1);
+  add(kLatch, t.load, totals.loads);
+  list.push_back(step(kCam, t.search + t.write, t.search, totals.passes));
+  list.push_back(step(kWriter, t.write, t.write, totals.passes));
+  list.push_back(apart);
+  add(kWriter, t.write, totals.writes);
+  add(kCam, t.search, totals.searches);
+  add(kLatch, t.read_out, totals.read_outs);
+  return list;
+}
+
+std::vector<Step> write_steps() {
+  return {step(kController, Cycles(1), Cycles(1), 1)};
 }
 
 }  // namespace tessera::arch::rtm_ap

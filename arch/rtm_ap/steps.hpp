@@ -53,11 +53,26 @@ struct Totals {
   Cycles load{0};
   Cycles read_out{0};
   std::int64_t beats = 0;
+  std::int64_t passes = 0;    ///< a search and the write of what it tagged
+  std::int64_t searches = 0;  ///< beside those of passes: tags are latched or read out
+  std::int64_t writes = 0;    ///< likewise: clears, loads, fills
+  std::int64_t loads = 0;
+  std::int64_t read_outs = 0;
   ActionCounts did{};
 
   [[nodiscard]] Cycles latency() const { return search + write + shift + load + read_out; }
 };
 
 [[nodiscard]] Totals totals(const Spec& spec, const Clock& clock, const Program& program, int rows);
+
+/// A whole program as one firing: its beats sorted by what they do, as they are too many to be
+/// listed. The sum is exact, because beats never overlap; the controller is held from the first to
+/// the last, so that firings do not overlap either.
+[[nodiscard]] std::vector<Step> firing_steps(const Spec& spec,
+                                             const Clock& clock,
+                                             const Totals& totals);
+
+/// Another program into the controller: one cycle.
+[[nodiscard]] std::vector<Step> write_steps();
 
 }  // namespace tessera::arch::rtm_ap

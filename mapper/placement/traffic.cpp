@@ -83,6 +83,7 @@ class FlowFinder {
   /// they are things of their own.
   [[nodiscard]] Readers readers_of(const ProgramEdge& edge) const {
     const ProgramStage& to = program_.stages[ix(edge.to)];
+    const Blocks& from = program_.stages[ix(edge.from)].raster;
     Readers readers;
     readers.groups.resize(ix(edge.positions));
     const bool is_weights =
@@ -90,16 +91,20 @@ class FlowFinder {
     const bool by_replica =
         to.replicas.size() > 1 && to.layer >= 0 && !is_weights &&
         network_.layer(to.layer).kind != LayerKind::fc &&
-        network_.in_shape(to.layer, ix(edge.operand)).positions() == edge.positions;
+        network_.in_shape(to.layer, ix(edge.operand)).positions() == from.positions;
     if (by_replica) {
       for (const ProgramReplica& replica : to.replicas) {
         readers.things.push_back(things(replica.parts));
       }
       const ReceptiveField field(network_, to.layer, ix(edge.operand));
       const auto replicas = static_cast<std::int64_t>(to.replicas.size());
-      for (std::int64_t p = 0; p < to.positions; ++p) {
+      for (std::int64_t p = 0; p < to.raster.positions; ++p) {
+        const auto replica = static_cast<int>(to.raster.at(p) % replicas);
         field.for_each(p, [&](std::int64_t q) {
-          readers.groups[ix(q)].push_back(static_cast<int>(p % replicas));
+          std::vector<int>& groups = readers.groups[ix(from.at(q))];
+          if (groups.empty() || groups.back() != replica) {
+            groups.push_back(replica);
+          }
         });
       }
       for (std::vector<int>& groups : readers.groups) {

@@ -23,6 +23,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -67,6 +68,8 @@ struct Op {
       0;  ///< physical columns that hold the matrix, for kinds that pack slices side by side
   int w_codes = 0;   ///< most different weights, for kinds that hold codes; 0: all of w_bits
   int in_codes = 0;  ///< most different inputs, for kinds that hold codes; 0: all of in_bits
+  int layer = -1;    ///< for kinds that run programs: whose
+  int program = -1;  ///< and which one of the layer's
 
   bool operator==(const Op&) const = default;
   auto operator<=>(const Op&) const = default;
@@ -96,6 +99,12 @@ struct Fragment {
   /// may hold none (cols == 0).
   std::int64_t cell_col = 0;
   int cell_cols = 0;
+  /// For kinds that cut by input channels: only `reads` of the rows are read, those of some
+  /// channels at every kernel position, from `channel` on. 0: all rows.
+  int channel = 0;
+  int reads = 0;
+
+  [[nodiscard]] int rows_read() const { return reads > 0 ? reads : rows; }
 };
 
 /// How a matrix is cut into fragments. Fragments are ordered by (group, col, row, slice):
@@ -106,6 +115,7 @@ struct Layout {
   std::vector<Fragment> fragments;
   int out_bits = 0;  ///< width of one column result as it leaves the PE
   int acc_bits = 0;  ///< width of a column result once all fragments are summed
+  int block = 1;     ///< most output positions that one firing computes side by side
 };
 
 /// What a layer asks of a kind.
@@ -118,7 +128,20 @@ struct MatrixOp {
   bool in_signed = false;
   int w_codes = 0;   ///< most different weights; 0: all of w_bits
   int in_codes = 0;  ///< most different inputs; 0: all of in_bits
+  int layer = -1;    ///< LayerId, for kinds whose programs hold the weights; -1: of no layer
 };
+
+/// A matrix layer as a kind sees it whose programs hold the weights.
+struct ProgramMatrix {
+  MatrixOp matrix;             ///< matrix.layer names it; its widths are those of the weights now
+  int taps = 1;                ///< kernel positions: row = tap * channels of a group + channel
+  std::int64_t positions = 1;  ///< output positions
+  bool constant = true;        ///< false: the weights are made at run time
+};
+
+/// Weights [groups][cols][rows] of a matrix layer with that many bits; empty when nobody knows
+/// them.
+using WeightsOf = std::function<std::vector<std::int32_t>(int layer, int w_bits)>;
 
 /// Closed form of one firing.
 struct Cost {
@@ -198,6 +221,14 @@ class Model {
   [[nodiscard]] virtual const std::string& kind() const = 0;
   [[nodiscard]] virtual const std::vector<Resource>& resources() const = 0;
   [[nodiscard]] virtual const std::vector<Action>& actions() const = 0;
+
+  /// For a kind whose programs are made from the weights: the same model with the programs of these
+  /// layers, made when layout() is first asked for one. `weights` is kept and asked once per layer
+  /// and width, by one thread at a time. Nothing for a kind that holds weights in cells.
+  [[nodiscard]] virtual std::unique_ptr<Model> programmed(
+      const std::vector<ProgramMatrix>& /*layers*/, const WeightsOf& /*weights*/) const {
+    return nullptr;
+  }
 
   /// Cuts a matrix into fragments, or says why it cannot.
   [[nodiscard]] virtual Layout layout(const MatrixOp& matrix) const = 0;

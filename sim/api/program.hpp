@@ -11,12 +11,17 @@
 ///          positions of a tensor from one stage to another; a *port* is an edge's line buffer at
 ///          one endpoint.
 /// Indices  positions are numbered across images: index = image * positions + raster position.
+/// Where
+///          a firing computes a block of raster positions (Layout::block), the positions of its
+///          stage are blocks: what is said of a position here, message and slot included, holds for
+///          a block, and the last block of an image counts as a full one.
 /// Replicas share positions by turns: replica k of r computes the positions p with p mod r == k.
 /// Flow     a line buffer has `window` slots addressed by index; the producer may send index q once
 ///          q < released + window, where `released` is the first index that a later firing still
 ///          needs.
 #pragma once
 
+#include "sim/api/blocks.hpp"
 #include "sim/api/fabric.hpp"
 #include "sim/api/model.hpp"
 #include "sim/api/schedule.hpp"
@@ -87,7 +92,8 @@ struct ProgramStage {
   std::string name;
   StageKind kind = StageKind::vector;
   LayerId layer = -1;
-  std::int64_t positions = 1;  ///< per image
+  std::int64_t positions = 1;  ///< per image: raster.count()
+  Blocks raster;               ///< the positions of the tensor that a position stands for
   std::int64_t burst = 1;      ///< the source: small positions that travel together, at most
   Bits out_bits{0};            ///< one position, as a message
   Bits partial_bits{0};  ///< one partial result, as a message (matrix stages with several parts)

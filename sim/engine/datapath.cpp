@@ -30,6 +30,7 @@ struct DataPath::Impl {
   std::vector<bool> timed;                  ///< by part: what a firing takes depends on its data
   std::vector<std::int32_t> x;              ///< input vectors of all groups, reused
   std::vector<std::vector<Step>> took;      ///< of the last firing, PE by PE
+  std::vector<Stamp> stamps;                ///< of the same firing, reused
 
   LayerParameters& parameters_of(LayerId layer) {
     LayerParameters& p = parameters[at(layer)];
@@ -38,6 +39,35 @@ struct DataPath::Impl {
     }
     return p;
   }
+
+  /// Operands by raster position, from operands by the position of their stage, which may be a
+  /// block.
+  [[nodiscard]] Operand by_raster(const ProgramStage& stage, const Operand& operand) const {
+    const auto raster_of = [this, &stage](int k) -> const Blocks& {
+      return program.stages[at(program.edges[at(stage.in_edges[at(k)])].from)].raster;
+    };
+    bool blocked = false;
+    for (std::size_t k = 0; k < stage.in_edges.size(); ++k) {
+      blocked = blocked || raster_of(static_cast<int>(k)).size > 1;
+    }
+    if (!blocked) {
+      return operand;
+    }
+    return [raster_of, &operand](int k, std::int64_t q) {
+      const Blocks& raster = raster_of(k);
+      const std::int64_t block = raster.at(q);
+      const Row row = operand(k, block);
+      const auto channels =
+          static_cast<std::int64_t>(row.size()) / (raster.end(block) - raster.begin(block));
+      return row.subspan(at((q - raster.begin(block)) * channels), at(channels));
+    };
+  }
+
+  /// Input vectors of all groups at raster position p.
+  void gather_inputs(const ProgramPart& part,
+                     std::int64_t p,
+                     const Operand& operand,
+                     std::span<std::int32_t> to) const;
 
   /// The weights that do not change during the run, before their first use.
   void load_static(int part, std::int64_t image) {
@@ -60,6 +90,7 @@ DataPath::DataPath(const Program& program,
                std::move(data),
                functional::Arrays(program, network, chip, functional::fidelity_of(mode), seed),
                -1,
+               {},
                {},
                {},
                {},
@@ -88,7 +119,9 @@ void DataPath::write(int part, std::int64_t image, const Operand& operand) {
   Impl& d = *impl_;
   const LayerId layer = d.program.stages[at(d.program.parts[at(part)].stage)].layer;
   if (d.network.layer(layer).has_dynamic_weights()) {
-    d.arrays.load(part, functional::dynamic_weights(d.network, layer, operand), image);
+    const Operand by_raster =
+        d.by_raster(d.program.stages[at(d.program.parts[at(part)].stage)], operand);
+    d.arrays.load(part, functional::dynamic_weights(d.network, layer, by_raster), image);
   } else {
     d.load_static(part, image);
   }
@@ -101,41 +134,20 @@ Fired DataPath::fire(int part, std::int64_t image, std::int64_t pos, const Opera
   const LayerId id = stage.layer;
   const MatrixShape m = matrix_shape(d.network, id);
   d.load_static(part, image);
-  d.x.resize(at(m.groups * m.rows));
-  if (d.network.layer(id).kind ==
-      LayerKind::fc) {  // the whole tensor, position by position, whatever flattened it
-    // Only the positions of the rows that this part holds are here.
-    const std::int64_t channels = m.rows / d.program.edges[at(stage.in_edges.front())].positions;
-    std::fill(d.x.begin(), d.x.end(), 0);
-    std::vector<bool> read(at(m.rows / channels), false);
-    for (const LockstepGroup& group : p.groups) {
-      for (int i = 0; i < group.pes; ++i) {
-        const Fragment& f = d.program.residents[at(group.resident + i)].fragment;
-        for (std::int64_t q = f.row / channels; q <= (f.row + f.rows - 1) / channels; ++q) {
-          if (!read[at(q)]) {
-            const Row row = operand(0, q);
-            std::copy(row.begin(), row.end(), d.x.begin() + q * channels);
-            read[at(q)] = true;
-          }
-        }
-      }
-    }
-  } else {
-    for (int g = 0; g < m.groups; ++g) {
-      gather(
-          d.network,
-          id,
-          pos,
-          g,
-          [&](std::int64_t q) { return operand(0, q); },
-          std::span(d.x).subspan(at(g * m.rows), at(m.rows)));
-    }
+  const Operand by_raster = d.by_raster(stage, operand);
+  const std::int64_t in = m.groups * m.rows;
+  d.x.clear();
+  d.stamps.clear();
+  for (std::int64_t q = stage.raster.begin(pos); q < stage.raster.end(pos); ++q) {
+    d.x.resize(at(in) * (d.stamps.size() + 1));
+    d.gather_inputs(p, q, by_raster, std::span(d.x).last(at(in)));
+    d.stamps.push_back({image, q});
   }
   functional::narrow_input(d.network, id, d.x);
-  auto sum = std::make_shared<std::vector<std::int64_t>>(at(m.groups * m.cols), 0);
-  const Stamp stamp{image, pos};
+  auto sum =
+      std::make_shared<std::vector<std::int64_t>>(d.stamps.size() * at(m.groups * m.cols), 0);
   d.took.clear();
-  d.arrays.fire(part, std::span(&stamp, 1), d.x, *sum, d.timed[at(part)] ? &d.took : nullptr);
+  d.arrays.fire(part, d.stamps, d.x, *sum, d.timed[at(part)] ? &d.took : nullptr);
   Fired fired{std::move(sum), {}};
   for (const std::vector<Step>& steps : d.took) {
     fired.took.push_back(make_schedule(steps));
@@ -143,12 +155,56 @@ Fired DataPath::fire(int part, std::int64_t image, std::int64_t pos, const Opera
   return fired;
 }
 
+void DataPath::Impl::gather_inputs(const ProgramPart& part,
+                                   std::int64_t p,
+                                   const Operand& operand,
+                                   std::span<std::int32_t> to) const {
+  const ProgramStage& stage = program.stages[at(part.stage)];
+  const MatrixShape m = matrix_shape(network, stage.layer);
+  if (network.layer(stage.layer).kind == LayerKind::fc) {
+    // The whole tensor, position by position, whatever flattened it. Only the positions of the rows
+    // that this part holds are here.
+    const ProgramEdge& edge = program.edges[at(stage.in_edges.front())];
+    const std::int64_t channels = m.rows / program.stages[at(edge.from)].raster.positions;
+    std::fill(to.begin(), to.end(), 0);
+    std::vector<bool> read(at(m.rows / channels), false);
+    for (const LockstepGroup& group : part.groups) {
+      for (int i = 0; i < group.pes; ++i) {
+        const Fragment& f = program.residents[at(group.resident + i)].fragment;
+        for (std::int64_t q = f.row / channels; q <= (f.row + f.rows - 1) / channels; ++q) {
+          if (!read[at(q)]) {
+            const Row row = operand(0, q);
+            std::copy(row.begin(), row.end(), to.begin() + q * channels);
+            read[at(q)] = true;
+          }
+        }
+      }
+    }
+    return;
+  }
+  for (int g = 0; g < m.groups; ++g) {
+    gather(
+        network,
+        stage.layer,
+        p,
+        g,
+        [&](std::int64_t q) { return operand(0, q); },
+        to.subspan(at(g * m.rows), at(m.rows)));
+  }
+}
+
 Position32 DataPath::finish(int stage, std::int64_t, const std::vector<std::int64_t>& sum) {
   Impl& d = *impl_;
   const LayerId id = d.program.stages[at(stage)].layer;
   std::vector<std::int64_t> acc = sum;
   auto y = std::make_shared<std::vector<std::int32_t>>(acc.size());
-  functional::finish(d.network.layer(id), d.parameters_of(id), acc, *y);
+  const auto channels = at(d.network.layer(id).out.channels);
+  for (std::size_t first = 0; first < acc.size(); first += channels) {
+    functional::finish(d.network.layer(id),
+                       d.parameters_of(id),
+                       std::span(acc).subspan(first, channels),
+                       std::span(*y).subspan(first, channels));
+  }
   return y;
 }
 
@@ -161,7 +217,7 @@ Position32 DataPath::vector(int stage, std::int64_t p, const Operand& operand) {
   }
   auto out =
       std::make_shared<std::vector<std::int32_t>>(at(d.network.layer(program.layer).out.channels));
-  functional::vector_layer(d.network, program.layer, p, operand, *out);
+  functional::vector_layer(d.network, program.layer, p, d.by_raster(program, operand), *out);
   return out;
 }
 

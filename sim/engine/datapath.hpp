@@ -3,7 +3,8 @@
 /// The bits: what a firing computes from the positions that have arrived. Knows no time.
 ///
 /// Shapes   a position is [channels] int32; a partial result is [output channels] int64, exact
-/// weights applied Errors   reading a position that is not in the line buffer is an InternalError:
+/// weights applied; of a blocked stage one after the other for every position of the block
+/// Errors   reading a position that is not in the line buffer is an InternalError:
 /// it means that the timing
 ///          let a firing start too early
 #pragma once
@@ -49,7 +50,7 @@ class DataPath {
   Position32 source(std::int64_t image, std::int64_t p);
   /// Programs the PEs of a part for an image; `operand` is read for dynamic weights only.
   void write(int part, std::int64_t image, const Operand& operand);
-  /// One firing of all PEs of a part.
+  /// One firing of all PEs of a part; `p` numbers the positions of its stage (blocks, if blocked).
   Fired fire(int part, std::int64_t image, std::int64_t p, const Operand& operand);
   /// Bias, rescale, activation of a complete sum.
   Position32 finish(int stage, std::int64_t p, const std::vector<std::int64_t>& sum);

@@ -239,6 +239,7 @@ void Executor::Worker::matrix(LayerId id, std::int64_t image, std::vector<std::i
   const std::int64_t in = m.groups * m.rows;
   const std::int64_t out = m.groups * m.cols;
   const auto replicas = static_cast<std::int64_t>(shared.replicas(stage));
+  const Blocks& raster = shared.program.stages[at(stage.stage)].raster;
   const std::int64_t at_once =
       std::clamp<std::int64_t>(kGathered / in, 16, layer.out.positions() + 16);
   std::vector<std::int32_t> x;
@@ -265,8 +266,9 @@ void Executor::Worker::matrix(LayerId id, std::int64_t image, std::vector<std::i
   };
   const LayerId from = layer.inputs[0];
   for (std::int64_t replica = 0; replica < replicas; ++replica) {
-    // The engine's rule: replica k of r computes the positions p with p mod r == k.
-    for (std::int64_t p = replica; p < layer.out.positions(); p += replicas) {
+    // The engine's rule: replica k of r computes the blocks b of positions with b mod r == k.
+    for (std::int64_t p = raster.begin(replica); p < layer.out.positions();
+         p = raster.at(p + 1) == raster.at(p) ? p + 1 : raster.begin(raster.at(p) + replicas)) {
       x.resize(at(in) * (stamps.size() + 1));
       for (int g = 0; g < m.groups; ++g) {
         gather(

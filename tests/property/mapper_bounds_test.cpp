@@ -65,8 +65,9 @@ std::optional<test::Case> random_case(std::uint64_t seed,
   Rng rng(seed, "mapper bounds");
   test::CaseSpec spec;
   spec.network = rng.chance(0.2) ? attention(rng) : test::random_network(rng);
-  data = rng.chance(0.25);
-  spec.chip = test::random_chip(rng, data ? "lut" : "crossbar");
+  const bool ap = seed % 6 == 1;
+  data = !ap && rng.chance(0.25);
+  spec.chip = test::random_chip(rng, ap ? "rtm_ap" : data ? "lut" : "crossbar");
   if (rng.chance(0.4)) {
     spec.chip = with_small_tiles(spec.chip, rng);
   }
@@ -74,6 +75,8 @@ std::optional<test::Case> random_case(std::uint64_t seed,
   images = rng.uniform(1, 6);
   spec.granularity = granularity;
   spec.images = images;
+  spec.seed = seed;
+  spec.block = seed % 3 == 0 ? static_cast<int>(rng.uniform(2, 12)) : 1;
   for (const LayerId id : matrix_layers(spec.network)) {
     const std::int64_t most =
         granularity == Granularity::serial
@@ -81,7 +84,8 @@ std::optional<test::Case> random_case(std::uint64_t seed,
             : std::min<std::int64_t>(3, spec.network.layer(id).out.positions());
     const auto w_bits = static_cast<int>(rng.uniform(1, 6));
     const auto a_bits = static_cast<int>(rng.uniform(1, 6));
-    spec.layers.push_back({w_bits, a_bits, static_cast<int>(rng.uniform(1, most))});
+    spec.layers.push_back(
+        {ap ? 2 + w_bits / 5 : w_bits, a_bits, static_cast<int>(rng.uniform(1, most))});
   }
   try {
     return test::make_case(spec);
@@ -122,6 +126,8 @@ TEST(Bounds, NoSimulationBeatsThem) {
   int spanning = 0;
   int dynamic = 0;
   int with_data = 0;
+  int blocked = 0;
+  int programs = 0;
   std::vector<double> errors;
   std::vector<double> tightness;
   for (int round = 0; round < kRounds; ++round) {
@@ -135,6 +141,8 @@ TEST(Bounds, NoSimulationBeatsThem) {
       continue;
     }
     ++compared;
+    blocked += seed % 3 == 0 ? 1 : 0;
+    programs += c->chip.groups.front().pe->kind() == "rtm_ap" ? 1 : 0;
     const Analysis analysis = analyze(c->network, c->chip, c->mapping, granularity);
     for (const LayerAnalysis& layer : analysis.layers) {
       spanning += layer.tiles > 1 ? 1 : 0;
@@ -157,6 +165,8 @@ TEST(Bounds, NoSimulationBeatsThem) {
   EXPECT_GT(spanning, 2) << "replicas that span tiles";
   EXPECT_GT(dynamic, 2) << "matrices that are written during the run";
   EXPECT_GT(with_data, 5) << "firings whose time depends on their data";
+  EXPECT_GT(blocked, 5) << "firings of several positions";
+  EXPECT_GT(programs, 3) << "associative processors";
   RecordProperty("median_error_percent", fmt::format("{:.1f}", 100 * median(errors)));
   RecordProperty("median_tightness_percent", fmt::format("{:.1f}", 100 * median(tightness)));
   // Half of the cases within 5 percent; what is far off shares tiles between layers, which the

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The Tessera authors
 #include "tests/support/cases.hpp"
 
+#include "mapper/first_fit.hpp"
 #include "mapper/lower.hpp"
 #include "mapper/mapping_yaml.hpp"
 #include "mapper/place.hpp"
@@ -9,12 +10,14 @@
 #include "sim/engine/simulation.hpp"
 #include "tests/support/child.hpp"
 #include "workloads/builder.hpp"
+#include "workloads/parameters.hpp"
 #include "workloads/quantize.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <cstdlib>
+#include <memory>
 
 namespace tessera::test {
 namespace {
@@ -35,7 +38,71 @@ std::string random_lut(Rng& rng) {
       rng.uniform(1, 1000));
 }
 
+std::string random_ap(Rng& rng) {
+  return fmt::format(
+      "{{kind: rtm_ap, rows: {}, columns: {}, domains: {}, ports: {}, port_choice: {}, t_search: "
+      "{} "
+      "ps, t_write: {} ns, t_shift: {} ns, t_load: {} ns, t_read_out: {} ns}}",
+      rng.uniform(2, 40),
+      rng.uniform(48, 96),
+      rng.uniform(40, 64),
+      rng.uniform(1, 2),
+      rng.chance(0.5) ? "static" : "dynamic",
+      rng.uniform(1, 2000),
+      rng.uniform(1, 5),
+      rng.uniform(0, 3),
+      rng.uniform(0, 2),
+      rng.uniform(0, 2));
+}
+
+class InBlocks : public Model {
+ public:
+  InBlocks(std::unique_ptr<Model> model, int block) : model_(std::move(model)), block_(block) {}
+
+  [[nodiscard]] const std::string& kind() const override { return model_->kind(); }
+
+  [[nodiscard]] const std::vector<Resource>& resources() const override {
+    return model_->resources();
+  }
+
+  [[nodiscard]] const std::vector<Action>& actions() const override { return model_->actions(); }
+
+  [[nodiscard]] Layout layout(const MatrixOp& matrix) const override {
+    Layout layout = model_->layout(matrix);
+    layout.block = block_;
+    return layout;
+  }
+
+  [[nodiscard]] Op op(OpCode code, const MatrixOp& matrix, const Fragment& f) const override {
+    return model_->op(code, matrix, f);
+  }
+
+  [[nodiscard]] std::vector<Step> steps(const Op& op) const override { return model_->steps(op); }
+
+  [[nodiscard]] Cost fire_cost(const Op& op) const override { return model_->fire_cost(op); }
+
+  [[nodiscard]] double endurance() const override { return model_->endurance(); }
+
+  [[nodiscard]] std::unique_ptr<Unit> make_unit(std::uint64_t pe) const override {
+    return model_->make_unit(pe);
+  }
+
+  [[nodiscard]] bool exact(const MatrixOp& matrix, Fidelity fidelity) const override {
+    return model_->exact(matrix, fidelity);
+  }
+
+  [[nodiscard]] bool has_variation() const override { return model_->has_variation(); }
+
+ private:
+  std::unique_ptr<Model> model_;
+  int block_;
+};
+
 }  // namespace
+
+std::unique_ptr<Model> in_blocks(std::unique_ptr<Model> model, int block) {
+  return std::make_unique<InBlocks>(std::move(model), block);
+}
 
 Case make_case(const CaseSpec& spec) {
   Diagnostics diagnostics;
@@ -43,6 +110,11 @@ Case make_case(const CaseSpec& spec) {
   c.network = spec.network;
   c.chip = arch::chip::make_chip(config::parse(spec.chip, "chip", diagnostics), diagnostics);
   diagnostics.throw_if_any();
+  for (arch::chip::TileGroup& group : c.chip.groups) {
+    if (spec.block > 1) {
+      group.pe = in_blocks(std::move(group.pe), spec.block);
+    }
+  }
   mapper::MappingRequest request = mapper::uniform_request(c.network, {});
   for (std::size_t i = 0; i < spec.layers.size() && i < request.layers.size(); ++i) {
     const Bits2& layer = spec.layers[i];
@@ -53,6 +125,15 @@ Case make_case(const CaseSpec& spec) {
     bits.push_back({layer.w_bits, layer.a_bits});
   }
   quantize(c.network, bits);
+  const auto shapes = std::make_shared<const Network>(c.network);
+  const auto weights = [shapes, seed = spec.seed](int layer, int /*w_bits*/) {
+    return synthetic_parameters(*shapes, layer, seed).weights;
+  };
+  for (arch::chip::TileGroup& group : c.chip.groups) {
+    if (auto made = group.pe->programmed(mapper::program_matrices(c.network), weights)) {
+      group.pe = std::move(made);
+    }
+  }
   c.mapping = mapper::place(c.network, c.chip, request, spec.granularity, diagnostics);
   diagnostics.throw_if_any();
   c.program = mapper::lower(
@@ -91,7 +172,9 @@ std::string random_chip(Rng& rng, const std::string& kind) {
       pick({"streamed", "staged"}),
       rng.uniform(1, 2),
       rng.uniform(1, 50));
-  const std::string pe = kind == "lut" ? random_lut(rng) : crossbar;
+  const std::string pe = kind == "lut"      ? random_lut(rng)
+                         : kind == "rtm_ap" ? random_ap(rng)
+                                            : crossbar;
   const std::string fabric =
       pick({"{topology: mesh, flit_bits: 32 b, vc_buffer: 4, num_vcs: 2}",
             "{topology: mesh, flit_bits: 64 b, vc_buffer: 8, num_vcs: 4, link_latency: 2}",
@@ -228,18 +311,24 @@ Case random_case(std::uint64_t seed,
     Rng rng(seed * 1000 + attempt, "engine contract");
     CaseSpec spec;
     spec.network = random_network(rng);
+    const bool ap = seed % 6 == 1 && !edit && !mixed;
     spec.chip = mixed ? random_mixed_chip(rng)
-                      : random_chip(rng, seed % 4 == 0 && !edit ? "lut" : "crossbar");
+                      : random_chip(rng, ap ? "rtm_ap" : seed % 4 == 0 && !edit ? "lut" : "crossbar");
+    spec.seed = seed;
     if (edit) {
       spec.chip = edit(spec.chip);
     }
     spec.granularity = static_cast<Granularity>(rng.uniform(0, 2));
     spec.images = rng.uniform(1, 3);
+    Rng blocks(seed * 1000 + attempt, "blocks");
+    spec.block = seed % 3 == 0 && !ap ? static_cast<int>(blocks.uniform(2, 12)) : 1;
     for (const Layer& layer : spec.network.layers) {
       if (layer.is_matrix()) {
         const auto limit = std::min<std::int64_t>(most_replicas, layer.out.positions());
-        spec.layers.push_back({static_cast<int>(rng.uniform(1, 10)),
-                               static_cast<int>(rng.uniform(1, 10)),
+        const auto w_bits = static_cast<int>(rng.uniform(1, 10));
+        const auto a_bits = static_cast<int>(rng.uniform(1, 10));
+        spec.layers.push_back({ap ? 2 + w_bits / 8 : w_bits,
+                               a_bits,
                                spec.granularity == Granularity::serial
                                    ? 1
                                    : static_cast<int>(rng.uniform(1, limit))});

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,8 @@ struct CaseSpec {
   std::vector<Bits2> layers;  ///< per matrix layer; empty: 8/8/1 for all
   Granularity granularity = Granularity::pixel;
   std::int64_t images = 1;
+  int block = 1;           ///< output positions per firing (in_blocks)
+  std::uint64_t seed = 1;  ///< of the synthetic weights in programs
 };
 
 struct Case {
@@ -43,8 +46,8 @@ struct Case {
 /// Throws InputError when the case does not fit.
 Case make_case(const CaseSpec& spec);
 
-/// A small valid chip with PEs of a kind (crossbar or lut), buses, buffers, vector units and fabric
-/// drawn at random. PEs of the kind lut take 1 to 10 bits.
+/// A small valid chip with PEs of a kind (crossbar, lut or rtm_ap), buses, buffers, vector units
+/// and fabric drawn at random. PEs of the kind lut take 1 to 10 bits.
 std::string random_chip(Rng& rng, const std::string& kind = "crossbar");
 
 /// A chip with two sorts of tiles, groups "a" and "b": those of two random chips, the first of them
@@ -59,8 +62,13 @@ std::string free_chip(const std::string& pe, int tiles, int pes_per_tile);
 /// residuals and concats.
 Network random_network(Rng& rng);
 
+/// The same PEs, but one firing takes up to `block` positions in the time of one: what PEs that
+/// compute side by side are to everybody else.
+std::unique_ptr<Model> in_blocks(std::unique_ptr<Model> model, int block);
+
 /// A random network on a random chip with random widths, replicas and granularity: number `seed`,
-/// or the next one that fits. `edit` may change the chip.
+/// or the next one that fits. `edit` may change the chip. Every third one works on blocks, and
+/// so do associative processors, one in six.
 Case random_case(std::uint64_t seed,
                  std::int64_t most_replicas = 4,
                  const std::function<std::string(std::string)>& edit = {});

@@ -438,6 +438,7 @@ std::optional<std::string> sweep_svg(const std::string& title,
 }
 
 Program program_of(Experiment& experiment) {
+  program_pes(experiment);
   Diagnostics diagnostics;
   const Mapping mapping = mapper::make_mapping(experiment.network,
                                                experiment.chip,

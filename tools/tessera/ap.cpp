@@ -215,12 +215,12 @@ Run play(std::string name, ApHardware hardware, ap::Program program, int rows, s
 /// Rows of the trace: the resources, and what the controller executes.
 void write_trace(const Run& run, const std::string& path) {
   trace::ChromeTrace sink(path, run.hardware.clock);
-  constexpr std::array<const char*, ap::kNumResources> kNames = {"track", "cam", "writer", "latch"};
-  constexpr std::array<const char*, ap::kNumResources> kWork = {
-      "shift", "search", "write", "load or read out"};
+  constexpr std::size_t kRows = ap::kController;  // the controller's work are the instructions
+  constexpr std::array<const char*, kRows> kNames = {"track", "cam", "writer", "latch"};
+  constexpr std::array<const char*, kRows> kWork = {"shift", "search", "write", "load or read out"};
   const TrackId controller = sink.track(TrackKind::pe_group, "ap.controller");
-  std::array<TrackId, ap::kNumResources> tracks{};
-  std::array<Cycles, ap::kNumResources> drawn{};
+  std::array<TrackId, kRows> tracks{};
+  std::array<Cycles, kRows> drawn{};
   for (std::size_t r = 0; r < tracks.size(); ++r) {
     tracks[r] = sink.track(TrackKind::resource, fmt::format("ap.{}", kNames[r]));
   }

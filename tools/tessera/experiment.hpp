@@ -71,6 +71,7 @@ struct ExecutionSpec {
   std::int64_t seed = 1;
   bool spill = false;
   std::int64_t accuracy_images = 0;
+  std::optional<double> sparsity;
 
   static constexpr auto fields() {
     using config::field;
@@ -100,7 +101,11 @@ struct ExecutionSpec {
         field("accuracy_images", &ExecutionSpec::accuracy_images)
             .range(0, 1e12)
             .doc("with given weights: so many images of the test split, all when there are fewer, "
-                 "whose accuracy on the chip is measured after the run, without time; 0: none"));
+                 "whose accuracy on the chip is measured after the run, without time; 0: none"),
+        field("sparsity", &ExecutionSpec::sparsity)
+            .range(0, 1)
+            .doc("share of synthetic ternary weights (w_bits: 2) that are zero; without it one "
+                 "third"));
   }
 };
 

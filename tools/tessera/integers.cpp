@@ -2,12 +2,15 @@
 // SPDX-FileCopyrightText: The Tessera authors
 #include "tools/tessera/integers.hpp"
 
+#include "mapper/first_fit.hpp"
 #include "workloads/quantization/compose.hpp"
+#include "workloads/ternary.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -16,6 +19,7 @@ namespace {
 
 constexpr std::int64_t kSyntheticImages = 4;
 constexpr std::int64_t kSignalImages = 4;
+constexpr int kTernaryBits = 2;
 
 /// The first of these splits that has images.
 const data::Images& first_of(std::initializer_list<const data::Images*> splits) {
@@ -90,6 +94,54 @@ NetworkData network_data(const Experiment& experiment, const IntegerModel& model
   return {model.source(), [&model, images = std::move(images)](std::int64_t image) {
             return model.input(images(image));
           }};
+}
+
+NetworkData synthetic_data(const Experiment& experiment) {
+  const Network& network = experiment.network;
+  const auto seed = static_cast<std::uint64_t>(experiment.execution.seed);
+  NetworkData data = synthetic_data(network, seed);
+  if (experiment.execution.sparsity) {
+    data.parameters = [&network, seed, sparsity = *experiment.execution.sparsity](LayerId id) {
+      return network.layer(id).w_bits == kTernaryBits
+                 ? ternary_parameters(network, id, seed, sparsity)
+                 : synthetic_parameters(network, id, seed);
+    };
+  }
+  return data;
+}
+
+void program_pes(Experiment& experiment) {
+  const std::vector<ProgramMatrix> layers = mapper::program_matrices(experiment.network);
+  std::vector<arch::chip::TileGroup*> groups;
+  for (arch::chip::TileGroup& group : experiment.chip.groups) {
+    if (group.pe->programmed(layers, {}) != nullptr) {
+      groups.push_back(&group);
+    }
+  }
+  if (groups.empty()) {
+    return;
+  }
+  WeightsOf weights;
+  if (experiment.model) {
+    weights = [model = std::make_shared<const IntegerModel>(integer_model(experiment))](
+                  int layer, int w_bits) {
+      return model->network.layer(layer).w_bits == w_bits ? model->source()(layer).weights
+                                                          : std::vector<std::int32_t>{};
+    };
+  } else {
+    const auto own = std::make_shared<Network>(experiment.network);
+    weights = [own,
+               seed = static_cast<std::uint64_t>(experiment.execution.seed),
+               sparsity = experiment.execution.sparsity](int layer, int w_bits) {
+      own->layers[static_cast<std::size_t>(layer)].w_bits = w_bits;
+      return sparsity && w_bits == kTernaryBits
+                 ? ternary_parameters(*own, layer, seed, *sparsity).weights
+                 : synthetic_parameters(*own, layer, seed).weights;
+    };
+  }
+  for (arch::chip::TileGroup* group : groups) {
+    group->pe = group->pe->programmed(layers, weights);
+  }
 }
 
 mapper::SignalSource signal_source(const Experiment& experiment) {

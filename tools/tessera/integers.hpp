@@ -26,6 +26,13 @@ IntegerModel integer_model(const Experiment& experiment);
 /// `experiment`.
 NetworkData network_data(const Experiment& experiment, const IntegerModel& model);
 
+/// Synthetic weights and images of the experiment, which must outlive the result.
+NetworkData synthetic_data(const Experiment& experiment);
+
+/// Gives PEs whose programs hold the weights (Model::programmed) those of the experiment's network,
+/// as it is quantized now. Does nothing on other chips. Before anything is mapped.
+void program_pes(Experiment& experiment);
+
 /// What the layers hold, computed in real numbers on four images; null without given weights.
 /// `experiment` must outlive the result.
 mapper::SignalSource signal_source(const Experiment& experiment);

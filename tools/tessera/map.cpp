@@ -576,6 +576,7 @@ Experiment load(const CommandLine& line, Diagnostics diagnostics) {
     experiment = load_experiment(line.names.front(), line.sets, diagnostics);
   }
   diagnostics.throw_if_any();
+  program_pes(experiment);
   return experiment;
 }
 

@@ -12,6 +12,7 @@
 #include "sim/trace/chrome_trace.hpp"
 #include "tools/tessera/accuracy.hpp"
 #include "tools/tessera/experiment.hpp"
+#include "tools/tessera/integers.hpp"
 #include "tools/tessera/map.hpp"
 #include "tools/tessera/simulate.hpp"
 #include "tools/tessera/training.hpp"
@@ -124,6 +125,7 @@ Prepared prepare(Experiment& experiment, const CommandLine& line) {
   if (experiment.execution.accuracy_images > 0) {
     require_weights(experiment, "test");
   }
+  program_pes(experiment);
   Prepared out;
   if (experiment.maps_first) {
     out.found = search_mapping(experiment, line);
@@ -141,6 +143,7 @@ Prepared prepare(Experiment& experiment, const CommandLine& line) {
   throw_mapping_errors(diagnostics, experiment);
   if (!experiment.weights_file.empty()) {
     tune_weights(experiment, line, out.mapping);
+    program_pes(experiment);  // with the weights that came of it
   }
   out.program = lower_mapping(experiment, out.mapping);
   return out;

@@ -101,7 +101,8 @@ void simulate_program(const Experiment& experiment,
     stats = engine::simulate(
         program, model.network, experiment.chip, options, network_data(experiment, model));
   } else {
-    stats = engine::simulate(program, experiment.network, experiment.chip, options);
+    stats = engine::simulate(
+        program, experiment.network, experiment.chip, options, synthetic_data(experiment));
   }
   const report::PriceList prices = arch::chip::prices(experiment.chip);
   use(report::make_report(

@@ -223,7 +223,8 @@ class Compiler {
         part.group = group;
         part.range = tile_of(cut, tile, group);
         std::vector<Incoming> incoming;
-        for (int step = 1; group % (2 * step) == 0 && group + step < cut.groups; step *= 2) {
+        for (int step = 1; options_.reduce && group % (2 * step) == 0 && group + step < cut.groups;
+             step *= 2) {
           incoming.push_back(
               {tile * cut.groups + group + step, &formats[static_cast<std::size_t>(group + step)]});
         }
@@ -306,7 +307,7 @@ class Compiler {
                     blocks,
                     order_statements(blocks, part.range.first_output, places, how),
                     incoming,
-                    part.group == 0,
+                    part.group == 0 || !options_.reduce,
                     options_);
     };
     // The same partial sums for all parts: the first one tells what costs least.

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// The kind: what a model with programs says of a matrix, and what it refuses.
+#include "arch/rtm_ap/programs.hpp"
+#include "arch/rtm_ap/rtm_ap.hpp"
+#include "sim/api/schedule.hpp"
+#include "sim/base/diagnostics.hpp"
+#include "sim/base/rng.hpp"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <set>
+
+namespace tessera::arch::rtm_ap {
+namespace {
+
+constexpr Clock kClock{Hertz(1e9)};
+
+std::vector<std::int32_t> ternary(std::int64_t count) {
+  Rng rng(3, "kind_test");
+  std::vector<std::int32_t> weights;
+  for (std::int64_t i = 0; i < count; ++i) {
+    weights.push_back(static_cast<std::int32_t>(rng.uniform(-1, 1)));
+  }
+  return weights;
+}
+
+ProgramMatrix convolution(std::int64_t channels, std::int64_t outputs, int groups = 1) {
+  ProgramMatrix layer;
+  layer.taps = 9;
+  layer.positions = 3136;
+  layer.matrix.rows = 9 * channels;
+  layer.matrix.cols = outputs;
+  layer.matrix.groups = groups;
+  layer.matrix.w_bits = 2;
+  layer.matrix.in_bits = 4;
+  layer.matrix.layer = 5;
+  return layer;
+}
+
+std::unique_ptr<Model> with_program(const Spec& spec, const ProgramMatrix& layer) {
+  const MatrixOp& m = layer.matrix;
+  return make_model(spec, kClock)->programmed({layer}, [m](int, int) {
+    return ternary(m.rows * m.cols * m.groups);
+  });
+}
+
+/// Every weight lies in one fragment.
+void expect_cover(const Layout& layout, const ProgramMatrix& layer) {
+  const MatrixOp& m = layer.matrix;
+  std::vector<int> held(static_cast<std::size_t>(m.rows * m.cols * m.groups), 0);
+  const std::int64_t in_group = m.rows / layer.taps;
+  for (const Fragment& f : layout.fragments) {
+    for (std::int64_t g = f.group; g < f.group + f.groups; ++g) {
+      for (std::int64_t c = f.col; c < f.col + f.cols; ++c) {
+        for (std::int64_t r = f.row; r < f.row + f.rows; ++r) {
+          const std::int64_t channel = r % in_group;
+          if (f.reads == 0 ||
+              (channel >= f.channel && channel < f.channel + f.reads / layer.taps)) {
+            ++held[static_cast<std::size_t>((g * m.cols + c) * m.rows + r)];
+          }
+        }
+      }
+    }
+  }
+  EXPECT_EQ(std::set<int>(held.begin(), held.end()), std::set<int>{1});
+}
+
+TEST(RtmApKind, OneArrayHoldsASmallConvolution) {
+  const ProgramMatrix layer = convolution(16, 16);
+  const auto model = with_program(Spec{}, layer);
+  const Layout layout = model->layout(layer.matrix);
+  ASSERT_TRUE(layout.ok) << layout.why_not;
+  ASSERT_EQ(layout.fragments.size(), 1U);
+  EXPECT_EQ(layout.block, 256);
+  expect_cover(layout, layer);
+  // A sum of 144 ternary products of 4-bit inputs: at most 2160 to either side.
+  EXPECT_LE(layout.acc_bits, 13);
+  EXPECT_LE(layout.out_bits, 13);
+}
+
+TEST(RtmApKind, NarrowArraysCutOutputsAndChannels) {
+  Spec spec;
+  spec.columns = 40;
+  spec.domains = 32;
+  for (const int groups : {1, 6}) {
+    const ProgramMatrix layer = convolution(32, 24, groups);
+    const auto model = with_program(spec, layer);
+    const Layout layout = model->layout(layer.matrix);
+    ASSERT_TRUE(layout.ok) << layout.why_not;
+    EXPECT_GT(layout.fragments.size(), 1U);
+    EXPECT_TRUE(std::any_of(layout.fragments.begin(),
+                            layout.fragments.end(),
+                            [](const Fragment& f) { return f.reads > 0; }));
+    expect_cover(layout, layer);
+  }
+}
+
+TEST(RtmApKind, SeveralGroupsShareAnArray) {
+  const ProgramMatrix layer = convolution(1, 1, 32);
+  const auto model = with_program(Spec{}, layer);
+  const Layout layout = model->layout(layer.matrix);
+  ASSERT_TRUE(layout.ok) << layout.why_not;
+  EXPECT_EQ(layout.fragments.size(), 1U);
+  EXPECT_EQ(layout.fragments.front().groups, 32);
+  expect_cover(layout, layer);
+}
+
+TEST(RtmApKind, AFiringIsTheWholeProgram) {
+  const ProgramMatrix layer = convolution(3, 8);
+  const auto model = with_program(Spec{}, layer);
+  const Fragment f = model->layout(layer.matrix).fragments.front();
+  const Op op = model->op(OpCode::mvm, layer.matrix, f);
+  const Schedule schedule = make_schedule(model->steps(op));
+  // 27 inputs of 4 bits are loaded, 8 sums read out, in each of 242 rows.
+  EXPECT_EQ(schedule.did[kLoadBit], 27 * 4 * 242);
+  EXPECT_EQ(schedule.did[kReadBit] % 242, 0);
+  EXPECT_GT(schedule.did[kReadBit], 8 * 242 * 4) << "a sum is wider than an input";
+  EXPECT_EQ(schedule.interval, schedule.latency) << "the next block waits for the array";
+}
+
+/// Several ports: the closed form is a bracket, and the kind gives its lower end.
+TEST(RtmApKind, CostOfSeveralPortsIsALowerBound) {
+  Spec spec;
+  spec.ports = 4;
+  for (const PortChoice choice : {PortChoice::fixed, PortChoice::nearest}) {
+    for (const PortPolicy policy : {PortPolicy::lazy, PortPolicy::eager}) {
+      spec.port_choice = choice;
+      spec.port_policy = policy;
+      const ProgramMatrix layer = convolution(3, 8);
+      const auto model = with_program(spec, layer);
+      const Fragment f = model->layout(layer.matrix).fragments.front();
+      const Op op = model->op(OpCode::mvm, layer.matrix, f);
+      const Schedule schedule = make_schedule(model->steps(op));
+      EXPECT_LE(model->fire_cost(op).latency, schedule.latency);
+      EXPECT_GT(model->fire_cost(op).latency.value * 2, schedule.latency.value);
+    }
+  }
+}
+
+TEST(RtmApKind, SaysWhyNot) {
+  const ProgramMatrix layer = convolution(3, 8);
+  const auto none = make_model(Spec{}, kClock);
+  EXPECT_EQ(none->layout(layer.matrix).why_not, "programs hold weights, and nobody gave them");
+  ProgramMatrix product = layer;
+  product.constant = false;
+  EXPECT_NE(with_program(Spec{}, product)->layout(layer.matrix).why_not.find("run time"),
+            std::string::npos);
+  MatrixOp other = layer.matrix;
+  const auto model = make_model(Spec{}, kClock)->programmed({layer}, [](int, int) {
+    return std::vector<std::int32_t>{};
+  });
+  EXPECT_EQ(model->layout(other).why_not, "its weights are not known with 2 bits");
+  Spec narrow;
+  narrow.columns = 4;
+  EXPECT_NE(with_program(narrow, layer)->layout(layer.matrix).why_not.find("does not fit"),
+            std::string::npos);
+}
+
+TEST(RtmApKind, RefusesOtherWeightsThanItsPrograms) {
+  const ProgramMatrix layer = convolution(3, 8);
+  const auto model = with_program(Spec{}, layer);
+  const Fragment f = model->layout(layer.matrix).fragments.front();
+  const Op op = model->op(OpCode::mvm, layer.matrix, f);
+  std::vector<std::int32_t> weights = ternary(27 * 8);
+  const auto unit = model->make_unit(0);
+  unit->load(op, f, weights, 0);
+  weights[5] = weights[5] == 1 ? 0 : 1;
+  EXPECT_THROW(unit->load(op, f, weights, 0), InternalError);
+}
+
+}  // namespace
+}  // namespace tessera::arch::rtm_ap

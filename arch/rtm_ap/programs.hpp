@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// The programs of a network's matrix layers, compiled when they are first asked for: what one AP
+/// runs for a block of output positions.
+///
+/// Shapes   a fragment is a tile of output channels and a range of input channels, as the compiler
+///          cuts them. Of a grouped convolution an AP takes as many whole groups as fit; where not
+///          even one does, that group is cut
+/// Sums     programs have no epilogue and no bias: they read out the sums of their own channels,
+///          stored as sum - Slot::offset. Adding and finishing them is the vector unit's
+/// Threads  of() may be called by several threads at once; a layer is compiled by one
+/// Errors   a layer that cannot be compiled has a reason instead of programs
+#pragma once
+
+#include "arch/rtm_ap/compiler/compile.hpp"
+#include "arch/rtm_ap/cost.hpp"
+#include "arch/rtm_ap/spec.hpp"
+#include "arch/rtm_ap/steps.hpp"
+#include "sim/api/model.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <tuple>
+#include <vector>
+
+namespace tessera::arch::rtm_ap {
+
+/// A read-out of a program: where it goes and what is missing from it.
+struct ReadOut {
+  std::size_t y = 0;  ///< column of the fragment
+  std::int64_t offset = 0;
+};
+
+struct FragmentProgram {
+  Fragment fragment;
+  int taps = 1;  ///< kernel positions of the fragment's rows
+  Program program;
+  /// By slot: the row of the fragment that is loaded, and what is added to it.
+  std::vector<std::size_t> load_x;
+  std::vector<std::int64_t> load_offset;
+  std::vector<ReadOut> reads;  ///< by slot
+  Totals totals;               ///< of one block
+  ProgramCost cost;            ///< of one block
+  std::uint64_t weights = 0;   ///< digest of the fragment's weights
+};
+
+struct LayerPrograms {
+  std::string why_not;  ///< empty: there are programs
+  int block = 1;        ///< positions of a firing, at most
+  int out_bits = 0;     ///< of the widest sum that is read out
+  int acc_bits = 0;     ///< of a sum over all channels
+  std::vector<FragmentProgram> parts;
+};
+
+class Programs {
+ public:
+  Programs(const Spec& spec,
+           const Clock& clock,
+           const std::vector<ProgramMatrix>& layers,
+           WeightsOf weights);
+
+  /// The layers as they were given.
+  [[nodiscard]] std::vector<MatrixOp> matrices() const;
+
+  /// What runs `matrix`, or why nothing can.
+  [[nodiscard]] const LayerPrograms& of(const MatrixOp& matrix) const;
+
+  /// The program that an Op of this model runs.
+  [[nodiscard]] const FragmentProgram& at(const Op& op) const;
+
+ private:
+  using Key = std::tuple<int, int, bool, int>;  ///< layer, width and sign of inputs, w_bits
+
+  [[nodiscard]] LayerPrograms make(const ProgramMatrix& layer, const MatrixOp& matrix) const;
+
+  Spec spec_;
+  Clock clock_;
+  std::map<int, ProgramMatrix> layers_;
+  WeightsOf weights_;
+  mutable std::mutex making_;
+  mutable std::map<Key, std::unique_ptr<const LayerPrograms>> made_;
+};
+
+/// Of weights [groups][cols][rows] as Unit::load gets them.
+[[nodiscard]] std::uint64_t digest(std::span<const std::int32_t> weights);
+
+/// The sums of a block on an array of its own: y += what the passes produced. At most spec.rows
+/// positions.
+void run_block(const Spec& spec, const FragmentProgram& program, const Batch& batch);
+
+}  // namespace tessera::arch::rtm_ap

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The Tessera authors
+/// Whole networks on the chip of associative processors, with the searches and writes of every
+/// program: what leaves the engine equals the golden executor.
+#include "tests/support/cases.hpp"
+#include "tests/support/child.hpp"
+#include "workloads/golden.hpp"
+#include "workloads/parameters.hpp"
+#include "workloads/zoo.hpp"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+
+namespace tessera::test {
+namespace {
+
+Case on_the_chip(const std::string& network, const Bits2& bits, Granularity granularity) {
+  Diagnostics diagnostics;
+  const config::Node root =
+      config::load(std::string(TESSERA_SOURCE_DIR) + "/configs/chips/rtm_ap.yaml", diagnostics);
+  diagnostics.throw_if_any();
+  CaseSpec spec;
+  spec.network = zoo(network);
+  spec.chip = config::dump(root.get("chip"));
+  spec.layers.assign(matrix_layers(spec.network).size(), bits);
+  spec.granularity = granularity;
+  return make_case(spec);
+}
+
+/// Difference of the first image from the reference, or nothing.
+std::string difference(const Case& c) {
+  return in_child([&] {
+    RunOptions options;
+    options.functional = Functional::bit_accurate;
+    const RunStats stats = simulate(c, options);
+    Golden golden(c.network, options.seed);
+    const std::vector<std::int32_t>& expected =
+        golden.run(synthetic_input(c.network, options.seed, 0));
+    const bool varied = std::any_of(
+        expected.begin(), expected.end(), [&](std::int32_t v) { return v != expected.front(); });
+    return !varied                        ? std::string("the reference is constant")
+           : stats.outputs[0] == expected ? std::string{}
+                                          : std::string("outputs differ");
+  });
+}
+
+TEST(RtmApEngine, LeNetIsExact) {
+  const Case c = on_the_chip("lenet5", {2, 4, 4}, Granularity::pixel);
+  const auto conv =
+      std::find_if(c.program.stages.begin(), c.program.stages.end(), [](const ProgramStage& stage) {
+        return stage.kind == StageKind::matrix;
+      });
+  EXPECT_EQ(conv->positions, 4) << "784 positions, 256 at once";
+  EXPECT_EQ(conv->raster.size, 196);
+  EXPECT_EQ(conv->replicas.size(), 4U);
+  EXPECT_EQ(difference(c), "");
+}
+
+TEST(RtmApEngine, WiderWeightsAreExactUnderEveryGranularity) {
+  for (const Granularity granularity :
+       {Granularity::pixel, Granularity::layer, Granularity::serial}) {
+    const int replicas = granularity == Granularity::serial ? 1 : 2;
+    EXPECT_EQ(difference(on_the_chip("tiny_cnn", {3, 5, replicas}, granularity)), "")
+        << static_cast<int>(granularity);
+  }
+}
+
+}  // namespace
+}  // namespace tessera::test
