@@ -81,7 +81,7 @@ void DataPath::write(int part, std::int64_t image, const Operand& operand) {
   Impl& d = *impl_;
   const LayerId layer = d.program.stages[at(d.program.parts[at(part)].stage)].layer;
   if (d.network.layer(layer).has_dynamic_weights()) {
-    d.arrays.load(part, functional::dynamic_weights(d.network, layer, operand), image);
+    d.arrays.load(part, dynamic_weights(d.network, layer, operand), image);
   } else {
     d.load_static(part, image);
   }
@@ -124,7 +124,7 @@ Partial64 DataPath::fire(int part, std::int64_t image, std::int64_t pos, const O
           std::span(d.x).subspan(at(g * m.rows), at(m.rows)));
     }
   }
-  functional::narrow_input(d.network, id, d.x);
+  narrow_input(d.network, id, d.x);
   auto sum = std::make_shared<std::vector<std::int64_t>>(at(m.groups * m.cols), 0);
   const Stamp stamp{image, pos};
   d.arrays.fire(part, std::span(&stamp, 1), d.x, *sum);
@@ -136,7 +136,7 @@ Position32 DataPath::finish(int stage, std::int64_t, const std::vector<std::int6
   const LayerId id = d.program.stages[at(stage)].layer;
   std::vector<std::int64_t> acc = sum;
   auto y = std::make_shared<std::vector<std::int32_t>>(acc.size());
-  functional::finish(d.network.layer(id), d.parameters_of(id), acc, *y);
+  tessera::finish(d.network.layer(id), d.parameters_of(id), acc, *y);
   return y;
 }
 
@@ -149,7 +149,7 @@ Position32 DataPath::vector(int stage, std::int64_t p, const Operand& operand) {
   }
   auto out =
       std::make_shared<std::vector<std::int32_t>>(at(d.network.layer(program.layer).out.channels));
-  functional::vector_layer(d.network, program.layer, p, operand, *out);
+  vector_layer(d.network, program.layer, p, operand, *out);
   return out;
 }
 

@@ -156,6 +156,13 @@ class Training {
     }
     const std::size_t before = spec.epochs > 0 ? 1 : 0;
     const ModelFile real = line_.real.empty() ? content_ : read_stage(line_.real);
+    if (std::any_of(spec.stages.begin(), spec.stages.end(), [](const train::StageSpec& stage) {
+          return stage.target.has_value();
+        })) {
+      real_accuracy_ =
+          train::accuracy_of(train::outputs_of(model_in(real), nullptr, session_.data.validation),
+                             session_.data.validation.labels);
+    }
     for (std::size_t k = 0; k < spec.stages.size(); ++k) {
       const train::StageSpec& stage = spec.stages[k];
       if (finished_.size() > before + k) {
@@ -192,16 +199,22 @@ class Training {
   }
 
   void integer_stage(const train::StageSpec& stage) {
-    const train::StageOptions options = train::integer_stage(session_.train(), stage);
+    train::StageOptions options = train::integer_stage(session_.train(), stage);
+    if (stage.target) {
+      options.target = real_accuracy_ - *stage.target / 100;
+    }
     const FloatModel start = model_in(content_);
     const std::vector<LayerBits> bits =
         train::bits_of(stage, session_.experiment.network, widths_of(session_.experiment.network));
-    const train::IntegerStage integers = train::integer_plan(start,
-                                                             bits,
-                                                             session_.experiment.quantization,
-                                                             session_.data,
-                                                             stage.noise,
-                                                             session_.train().tree_codebooks);
+    const train::IntegerStage integers =
+        train::integer_plan(start,
+                            bits,
+                            train::quantization_of(stage, session_.experiment.quantization),
+                            session_.data,
+                            stage.noise);
+    options.compose = [&](const FloatModel& model, const train::QuantPlan& learned) {
+      return train::composed_plan(model, integers.integers, learned, session_.data);
+    };
     Diagnostics diagnostics;
     report_format_problems(integers.integers, session_.experiment, diagnostics);
     diagnostics.throw_if_any();
@@ -236,14 +249,14 @@ class Training {
       trainer.epoch(session_.data, [&](double share) {
         bar_->show([&](double elapsed) {
           const double done =
-              (static_cast<double>(epoch - 1) + share) / static_cast<double>(options.epochs);
+              (static_cast<double>(epoch - 1) + share) / static_cast<double>(options.all_epochs());
           return fmt::format("{}  {}{}{}  epoch {}/{}{}{}",
                              report::progress_bar(done),
                              name,
                              widths.empty() ? "" : " ",
                              widths,
                              epoch,
-                             options.epochs,
+                             options.all_epochs(),
                              seen,
                              report::time_left(done, elapsed));
         });
@@ -423,6 +436,7 @@ class Training {
   std::vector<Finished> finished_;
   std::optional<data::Arrays> resumed_;  ///< state of the stage that was interrupted
   ModelFile content_;                    ///< after the last stage
+  double real_accuracy_ = 0;             ///< in real numbers on the validation images, a share
   report::ProgressBar* bar_ = nullptr;
 };
 
