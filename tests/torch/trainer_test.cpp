@@ -280,22 +280,29 @@ TEST_F(TrainerTest, RoundsFindCodebooksAnew) {
 /// What training writes, read back, is the same network to the last integer.
 TEST_F(TrainerTest, ModelFilesKeepTheIntegers) {
   const FloatModel start = trained(3);
-  const QuantizationSpec spec;
-  const IntegerStage integer = integers(start, {4, 3}, spec);
-  Trainer trainer(start, &integer.plan, options(Optimizer::adam, 2));
-  while (!trainer.done()) {
-    trainer.epoch(data_);
-  }
-  const QuantPlan learned = trainer.plan();
-  const FloatModel model = trainer.model();
-  const IntegerStage again =
-      integer_plan(model, {{4, 3}, {4, 3}}, spec, data_, {}, scales_in(learned));
-  const IntegerModel expected = integer_model(model, integer.integers, learned);
-  const IntegerModel got = integer_model(model, again.integers, again.plan);
-  for (std::size_t id = 0; id < expected.parameters.size(); ++id) {
-    EXPECT_EQ(got.parameters[id].weights, expected.parameters[id].weights);
-    EXPECT_EQ(got.parameters[id].bias, expected.parameters[id].bias);
-    EXPECT_EQ(got.parameters[id].multiplier, expected.parameters[id].multiplier);
+  QuantizationSpec with_codebooks;
+  with_codebooks.codebook = 6;
+  with_codebooks.input_codebook = 5;
+  for (const QuantizationSpec& spec : {QuantizationSpec{}, with_codebooks}) {
+    const IntegerStage integer = integers(start, {4, 3}, spec);
+    Trainer trainer(start, &integer.plan, options(Optimizer::adam, 2));
+    while (!trainer.done()) {
+      trainer.epoch(data_);
+    }
+    const QuantPlan learned = trainer.plan();
+    const FloatModel model = trainer.model();
+    // The file brings its codebooks: the section need not name them.
+    const IntegerStage again =
+        integer_plan(model, {{4, 3}, {4, 3}}, QuantizationSpec{}, data_, {}, scales_in(learned));
+    const IntegerModel expected = integer_model(model, integer.integers, learned);
+    const IntegerModel got = integer_model(model, again.integers, again.plan);
+    for (std::size_t id = 0; id < expected.parameters.size(); ++id) {
+      EXPECT_EQ(got.parameters[id].weights, expected.parameters[id].weights);
+      EXPECT_EQ(got.parameters[id].bias, expected.parameters[id].bias);
+      EXPECT_EQ(got.parameters[id].multiplier, expected.parameters[id].multiplier);
+      EXPECT_EQ(got.network.layers[id].codebook, expected.network.layers[id].codebook);
+    }
+    EXPECT_EQ(got.network.layers[0].codebook.empty(), spec.input_codebook == 0);
   }
 }
 

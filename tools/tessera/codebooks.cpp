@@ -100,13 +100,14 @@ std::map<std::string, LayerCodebooks> named(const Network& network,
 }
 
 [[noreturn]] void refuse(const Experiment& experiment,
-                         const char* key,
                          std::string sentence,
                          std::string expected,
                          std::string got) {
   Diagnostics diagnostics;
-  Diagnostic d = config::diagnose(
-      experiment.root.get(key), "E-QUANT-CHOOSE", std::move(sentence), std::move(expected));
+  Diagnostic d = config::diagnose(experiment.root.get("quantization").get("choose"),
+                                  "E-QUANT-CHOOSE",
+                                  std::move(sentence),
+                                  std::move(expected));
   d.got = std::move(got);
   diagnostics.error(std::move(d));
   throw InputError(std::move(diagnostics), 2);
@@ -121,7 +122,6 @@ std::string choose_codebooks(Experiment& experiment) {
   const ChooseSpec& wanted = *experiment.quantization.choose;
   if (!experiment.images || experiment.images->validation.count == 0) {
     refuse(experiment,
-           experiment.images ? "data" : "quantization",
            "there are no images to measure codebooks with",
            "data: with validation images",
            "none");
@@ -144,7 +144,6 @@ std::string choose_codebooks(Experiment& experiment) {
       100.0 * reference.accuracy());
   if (choice.error.accuracy < least) {
     refuse(experiment,
-           "quantization",
            "the largest codebooks lose more accuracy than the budget",
            fmt::format("at most {} points", wanted.budget),
            measured);

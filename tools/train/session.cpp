@@ -115,6 +115,13 @@ std::string widths_text(const std::vector<LayerBits>& bits) {
   return out;
 }
 
+/// "4/16 codes", when a stage has codebooks.
+std::string codes_text(const QuantizationSpec& spec) {
+  return spec.codebook == 0 && spec.input_codebook == 0
+             ? std::string()
+             : fmt::format(", {}/{} codes", spec.codebook, spec.input_codebook);
+}
+
 std::string log_rows(const std::string& stage, const std::vector<train::EpochResult>& log) {
   std::string out;
   for (const train::EpochResult& row : log) {
@@ -203,15 +210,21 @@ class Training {
     if (stage.target) {
       options.target = real_accuracy_ - *stage.target / 100;
     }
-    const FloatModel start = model_in(content_);
+    FloatModel start = model_in(content_);
+    for (FloatParameters& p : start.parameters) {  // those of a stage before, found anew
+      if (stage.codebook) {
+        p.codebook.clear();
+      }
+      if (stage.input_codebook) {
+        p.output_codebook.clear();
+      }
+    }
     const std::vector<LayerBits> bits =
         train::bits_of(stage, session_.experiment.network, widths_of(session_.experiment.network));
+    const QuantizationSpec spec = train::quantization_of(stage, session_.experiment.quantization);
+    const std::string widths = widths_text(bits) + codes_text(spec);
     const train::IntegerStage integers =
-        train::integer_plan(start,
-                            bits,
-                            train::quantization_of(stage, session_.experiment.quantization),
-                            session_.data,
-                            stage.noise);
+        train::integer_plan(start, bits, spec, session_.data, stage.noise);
     options.compose = [&](const FloatModel& model, const train::QuantPlan& learned) {
       return train::composed_plan(model, integers.integers, learned, session_.data);
     };
@@ -219,13 +232,13 @@ class Training {
     report_format_problems(integers.integers, session_.experiment, diagnostics);
     diagnostics.throw_if_any();
     train::Trainer trainer(start, &integers.plan, options);
-    train_with(trainer, options, stage.name, widths_text(bits));
+    train_with(trainer, options, stage.name, widths);
     const train::QuantPlan learned = trainer.plan();
     content_ = {trainer.model().parameters, train::scales_in(learned), {}};
     note_widths(content_, session_.experiment.network, bits);
     close_stage(trainer,
                 stage.name,
-                widths_text(bits),
+                widths,
                 train::outputs_of(trainer.model(), &learned, session_.data.test));
   }
 
