@@ -15,7 +15,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <numeric>
+#include <map>
 #include <span>
 #include <utility>
 #include <vector>
