@@ -259,7 +259,8 @@ MatrixOp matrix_op(const Network& network, LayerId id, int w_bits, int a_bits) {
           .in_signed = network.layer(id).in_signed,
           .w_codes = network.layer(id).w_codes,
           .in_codes = operand_codes(network, id),
-          .layer = id};
+          .layer = id,
+          .activation_rows = static_cast<int>(network.layer(id).activation_table.size())};
 }
 
 std::vector<ProgramMatrix> program_matrices(const Network& network) {

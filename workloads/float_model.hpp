@@ -16,6 +16,9 @@ struct FloatParameters {
   std::vector<float> bias;     ///< [groups * cols]; empty without bias
   /// When not empty: the values, ascending, that the weights may take; they lie on the nearest.
   std::vector<float> codebook;
+  /// Of any layer, the input too. When not empty: the values, ascending, that its output may take,
+  /// as matrices with codes for inputs read it.
+  std::vector<float> output_codebook;
   /// Of the integers that the weights came as, `step_bits` wide: one step, or one per column.
   /// Empty: quantization chooses.
   std::vector<float> steps;

@@ -57,6 +57,8 @@ Dims weight_shape(const Network& network, LayerId id) {
   return {m.groups, m.cols, m.rows};
 }
 
+constexpr std::size_t kMostEntries = 256;  ///< of a codebook
+
 /// The first of `values` that is not finite.
 std::optional<std::string> bad_value(const std::string& name, std::span<const float> values) {
   const auto bad = static_cast<std::size_t>(
@@ -128,6 +130,20 @@ class Reader {
     return floats(name, *array);
   }
 
+  std::vector<float> codebook(const std::string& name) {
+    const Array* array = find(name);
+    if (array == nullptr) {
+      return {};
+    }
+    std::vector<float> entries = floats(name, *array);
+    if (entries.size() > kMostEntries) {
+      others_.push_back(fmt::format(
+          "'{}' has {} entries and not at most {}", name, entries.size(), kMostEntries));
+    }
+    std::sort(entries.begin(), entries.end());
+    return entries;
+  }
+
   std::optional<double> scalar(const std::string& name, double low, double high) {
     const Array* array = find(name);
     if (array == nullptr) {
@@ -151,10 +167,7 @@ class Reader {
     if (!shape.empty()) {
       p.weights = shaped(name + "/weights", shape, true);
       p.bias = shaped(name + "/bias", {shape[0] * shape[1]}, network_.layer(id).has_bias);
-      if (const Array* codebook = find(name + "/codebook")) {
-        p.codebook = floats(name + "/codebook", *codebook);
-        std::sort(p.codebook.begin(), p.codebook.end());
-      }
+      p.codebook = codebook(name + "/codebook");
       if (const Array* steps = find(name + "/steps")) {
         p.steps = steps->count() == 1 ? floats(name + "/steps", *steps)
                                       : shaped(name + "/steps", {shape[0] * shape[1]}, true);
@@ -164,6 +177,7 @@ class Reader {
         p.step_bits = static_cast<int>(scalar(name + "/step_bits", 1, 16).value_or(0.0));
       }
     }
+    p.output_codebook = codebook(name + "/output_codebook");
     constexpr double kSmallest = 1e-60;
     constexpr double kLargest = 1e60;
     if (network_.layer(id).kind == LayerKind::softmax) {
@@ -275,6 +289,10 @@ std::string model_file_bytes(const Network& network, const ModelFile& content) {
             data::make_array({std::ssize(p.steps)}, std::span<const float>(p.steps));
         arrays[name + "/step_bits"] = data::make_array({}, std::span(&bits, 1));
       }
+    }
+    if (!p.output_codebook.empty()) {
+      arrays[name + "/output_codebook"] = data::make_array(
+          {std::ssize(p.output_codebook)}, std::span<const float>(p.output_codebook));
     }
     if (network.layer(id).kind == LayerKind::softmax) {
       arrays[name + "/factor"] = data::make_array({}, std::span(&p.factor, 1));

@@ -36,6 +36,8 @@ ModelFile content() {
   ModelFile file;
   file.parameters = test::float_model(network(), 1).parameters;
   file.parameters[1].codebook = {-0.5F, 0.25F};
+  file.parameters[0].output_codebook = {0.0F, 0.5F, 1.0F};
+  file.parameters[2].output_codebook = {-1.0F, 1.0F};
   file.parameters[2].epsilon = 1e-5F;
   file.parameters[3].factor = 0.125F;
   file.scales.resize(5);
@@ -66,6 +68,7 @@ TEST_F(Files, WhatWasWrittenIsRead) {
     EXPECT_EQ(got->parameters[id].weights, want.parameters[id].weights);
     EXPECT_EQ(got->parameters[id].bias, want.parameters[id].bias);
     EXPECT_EQ(got->parameters[id].codebook, want.parameters[id].codebook);
+    EXPECT_EQ(got->parameters[id].output_codebook, want.parameters[id].output_codebook);
     EXPECT_EQ(got->parameters[id].factor, want.parameters[id].factor);
     EXPECT_EQ(got->parameters[id].epsilon, want.parameters[id].epsilon);
     ASSERT_EQ(got->scales[id].has_value(), want.scales[id].has_value());

@@ -104,6 +104,15 @@ struct Window {
   }
 };
 
+/// A row of a sampled activation: the activation of every argument that is nearest to its own, the
+/// lower row of two. Arguments ascend.
+struct ActivationRow {
+  std::int32_t argument = 0;  ///< fixed point, as activate() reads it (scalar_ops.hpp)
+  std::int32_t value = 0;     ///< of out_bits
+
+  bool operator==(const ActivationRow&) const = default;
+};
+
 struct Layer {
   std::string name;
   LayerKind kind = LayerKind::input;
@@ -144,6 +153,8 @@ struct Layer {
   /// Which these are, ascending: the output becomes the nearest, the lower of two. Empty while only
   /// out_codes is known, for timing.
   std::vector<std::int32_t> codebook;
+  /// GELU, sigmoid and tanh when they are sampled; empty: they are computed.
+  std::vector<ActivationRow> activation_table;
 
   /// Bits of one output integer on its way: of its code, when there are few.
   [[nodiscard]] int message_bits() const {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <vector>
 
 namespace tessera {
@@ -147,6 +148,58 @@ std::int64_t activate(std::int64_t t, Activation f, int out_bits) {
   return t;
 }
 
+std::vector<ActivationRow> sample_activation(Activation f,
+                                             int out_bits,
+                                             bool out_signed,
+                                             std::int64_t rows) {
+  if (rows < 1 || (f != Activation::gelu && f != Activation::sigmoid && f != Activation::tanh)) {
+    return {};
+  }
+  // GELU's output spans -8 to 8 and so does what it reads; the others are flat beyond.
+  const std::int64_t end = std::int64_t{f == Activation::gelu ? 8 : 12}
+                           << activation_fraction(f, out_bits);
+  const auto at = [&](std::int64_t t) {
+    return clamp_to(activate(t, f, out_bits), out_bits, out_signed);
+  };
+  std::int64_t variation = 0;
+  for (std::int64_t t = -end; t < end; ++t) {
+    variation += std::abs(at(t + 1) - at(t));
+  }
+  std::vector<ActivationRow> table;
+  std::int64_t seen = 0;  // of the variation, up to t
+  std::int64_t row = 0;
+  for (std::int64_t t = -end; t <= end && row < rows; ++t) {
+    const std::int64_t value = at(t);
+    seen += t > -end ? std::abs(value - at(t - 1)) : 0;
+    bool is_here = false;
+    while (row < rows && 2 * rows * seen >= (2 * row + 1) * variation) {
+      is_here = true;
+      ++row;
+    }
+    if (is_here) {
+      table.push_back({static_cast<std::int32_t>(t), static_cast<std::int32_t>(value)});
+    }
+  }
+  return table;
+}
+
+std::int64_t activated(std::int64_t t, const Layer& layer) {
+  const std::vector<ActivationRow>& table = layer.activation_table;
+  if (table.empty()) {
+    return activate(t, layer.activation, layer.out_bits);
+  }
+  const auto above =
+      std::lower_bound(table.begin(), table.end(), t, [](const ActivationRow& row, std::int64_t x) {
+        return row.argument < x;
+      });
+  if (above == table.begin()) {
+    return above->value;
+  }
+  const auto below = above - 1;
+  return above == table.end() || t - below->argument <= above->argument - t ? below->value
+                                                                            : above->value;
+}
+
 std::int64_t rescale(std::int64_t acc, std::int32_t multiplier, int shift) {
   constexpr std::int64_t kLimit = std::int64_t{1} << 62;
   std::int64_t product = 0;
@@ -162,7 +215,7 @@ void rescale_activate(const Layer& layer,
                       std::span<std::int32_t> y) {
   for (std::size_t c = 0; c < acc.size(); ++c) {
     const std::int64_t t = rescale(acc[c], multiplier[c], layer.shift);
-    y[c] = to_output(activate(t, layer.activation, layer.out_bits), layer);
+    y[c] = to_output(activated(t, layer), layer);
   }
 }
 
@@ -171,7 +224,7 @@ void activation_row(const Layer& layer,
                     std::span<std::int32_t> y) {
   for (std::size_t c = 0; c < x.size(); ++c) {
     const std::int64_t t = rescale(x[c], layer.multiplier, layer.shift);
-    y[c] = to_output(activate(t, layer.activation, layer.out_bits), layer);
+    y[c] = to_output(activated(t, layer), layer);
   }
 }
 
@@ -183,7 +236,7 @@ void add_row(const Layer& layer,
     const std::int64_t sum =
         std::int64_t{a[c]} * layer.a_multiplier + std::int64_t{b[c]} * layer.b_multiplier;
     const std::int64_t t = round_shift(sum, layer.shift);
-    y[c] = to_output(activate(t, layer.activation, layer.out_bits), layer);
+    y[c] = to_output(activated(t, layer), layer);
   }
 }
 

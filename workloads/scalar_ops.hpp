@@ -19,6 +19,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 namespace tessera {
 
@@ -38,6 +39,17 @@ int activation_fraction(Activation f, int out_bits);
 
 /// Activation of t, not yet clamped.
 std::int64_t activate(std::int64_t t, Activation f, int out_bits);
+
+/// Rows of a table for GELU, sigmoid or tanh, closer where the curve is steep: the variation of the
+/// clamped curve between its ends is cut into `rows` equal parts, and a row stands in the middle of
+/// each. Fewer when arguments coincide. None for the other activations.
+std::vector<ActivationRow> sample_activation(Activation f,
+                                             int out_bits,
+                                             bool out_signed,
+                                             std::int64_t rows);
+
+/// activate(), or what the layer's table says.
+std::int64_t activated(std::int64_t t, const Layer& layer);
 
 /// round_shift(acc * multiplier, shift); the product saturates at +-2^62.
 std::int64_t rescale(std::int64_t acc, std::int32_t multiplier, int shift);

@@ -61,6 +61,10 @@ std::string check(const Spec& spec, const MatrixOp& matrix) {
     return "inputs have " + text(inputs) +
            " codes, each with a counter for one weight code; there are " + text(spec.counters);
   }
+  if (matrix.activation_rows > spec.activation_rows) {
+    return "the activation is a table of " + text(matrix.activation_rows) +
+           " rows; the activation memory has " + text(spec.activation_rows);
+  }
   const int code = code_bits(weight_codes(matrix));
   if (table_cells(spec, matrix) + code > all_cells(spec)) {
     return "a table of " + text(weight_codes(matrix)) + " x " + text(inputs) + " products takes " +

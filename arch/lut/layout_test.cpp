@@ -90,6 +90,10 @@ TEST(LutLayout, SaysWhatIsMissing) {
   EXPECT_EQ(why(Spec{}, matrix(10, 10, 12, 6)),
             "a table of 4096 x 64 products takes 4718592 cells and a code 12; the crossbar has "
             "983040 beside its adder");
+  MatrixOp sampled = matrix(10, 10, 4, 4);
+  sampled.activation_rows = 65;
+  EXPECT_EQ(why(Spec{}, sampled),
+            "the activation is a table of 65 rows; the activation memory has 64");
   spec = Spec{};
   spec.adder_columns = 12;
   EXPECT_EQ(why(spec, matrix(32, 10, 4, 4)),

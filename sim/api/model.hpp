@@ -126,9 +126,10 @@ struct MatrixOp {
   int w_bits = 8;
   int in_bits = 8;
   bool in_signed = false;
-  int w_codes = 0;   ///< most different weights; 0: all of w_bits
-  int in_codes = 0;  ///< most different inputs; 0: all of in_bits
-  int layer = -1;    ///< LayerId, for kinds whose programs hold the weights; -1: of no layer
+  int w_codes = 0;          ///< most different weights; 0: all of w_bits
+  int in_codes = 0;         ///< most different inputs; 0: all of in_bits
+  int layer = -1;           ///< LayerId, for kinds whose programs hold the weights; -1: of no layer
+  int activation_rows = 0;  ///< of a sampled activation behind it; 0: there is none
 };
 
 /// A matrix layer as a kind sees it whose programs hold the weights.

@@ -121,7 +121,7 @@ void DataPath::write(int part, std::int64_t image, const Operand& operand) {
   if (d.network.layer(layer).has_dynamic_weights()) {
     const Operand by_raster =
         d.by_raster(d.program.stages[at(d.program.parts[at(part)].stage)], operand);
-    d.arrays.load(part, functional::dynamic_weights(d.network, layer, by_raster), image);
+    d.arrays.load(part, dynamic_weights(d.network, layer, by_raster), image);
   } else {
     d.load_static(part, image);
   }
@@ -143,7 +143,7 @@ Fired DataPath::fire(int part, std::int64_t image, std::int64_t pos, const Opera
     d.gather_inputs(p, q, by_raster, std::span(d.x).last(at(in)));
     d.stamps.push_back({image, q});
   }
-  functional::narrow_input(d.network, id, d.x);
+  narrow_input(d.network, id, d.x);
   auto sum =
       std::make_shared<std::vector<std::int64_t>>(d.stamps.size() * at(m.groups * m.cols), 0);
   d.took.clear();
@@ -200,10 +200,10 @@ Position32 DataPath::finish(int stage, std::int64_t, const std::vector<std::int6
   auto y = std::make_shared<std::vector<std::int32_t>>(acc.size());
   const auto channels = at(d.network.layer(id).out.channels);
   for (std::size_t first = 0; first < acc.size(); first += channels) {
-    functional::finish(d.network.layer(id),
-                       d.parameters_of(id),
-                       std::span(acc).subspan(first, channels),
-                       std::span(*y).subspan(first, channels));
+    tessera::finish(d.network.layer(id),
+                    d.parameters_of(id),
+                    std::span(acc).subspan(first, channels),
+                    std::span(*y).subspan(first, channels));
   }
   return y;
 }
@@ -217,7 +217,7 @@ Position32 DataPath::vector(int stage, std::int64_t p, const Operand& operand) {
   }
   auto out =
       std::make_shared<std::vector<std::int32_t>>(at(d.network.layer(program.layer).out.channels));
-  functional::vector_layer(d.network, program.layer, p, d.by_raster(program, operand), *out);
+  vector_layer(d.network, program.layer, p, d.by_raster(program, operand), *out);
   return out;
 }
 

@@ -12,7 +12,7 @@
 #include "arch/chip/chip.hpp"
 #include "sim/api/program.hpp"
 #include "sim/api/run.hpp"
-#include "sim/functional/layer_ops.hpp"
+#include "workloads/layer_ops.hpp"
 #include "workloads/network.hpp"
 #include "workloads/parameters.hpp"
 
@@ -25,7 +25,7 @@ namespace tessera::engine {
 using Position32 = std::shared_ptr<const std::vector<std::int32_t>>;
 using Partial64 = std::shared_ptr<std::vector<std::int64_t>>;
 
-using Operand = functional::Operand;
+using Operand = OperandSource;
 
 /// One firing of a part.
 struct Fired {

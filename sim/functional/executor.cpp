@@ -3,9 +3,8 @@
 #include "sim/functional/executor.hpp"
 
 #include "sim/base/diagnostics.hpp"
-#include "sim/base/product.hpp"
 #include "sim/functional/arrays.hpp"
-#include "sim/functional/layer_ops.hpp"
+#include "workloads/layer_ops.hpp"
 #include "workloads/receptive.hpp"
 
 #include <algorithm>
@@ -23,64 +22,6 @@ constexpr std::int64_t kGathered = std::int64_t{1} << 16;
 
 std::size_t at(std::int64_t i) {
   return static_cast<std::size_t>(i);
-}
-
-/// The weights of a whole layer as the exact product reads them.
-struct ProductWeights {
-  std::vector<std::int32_t> weights;  ///< [groups][rows][cols]
-  bool fits_32 = false;               ///< no sum needs more than 32 bits
-};
-
-ProductWeights product_weights(std::span<const std::int32_t> weights,
-                               const MatrixShape& m,
-                               int in_bits) {
-  ProductWeights out;
-  out.weights.resize(weights.size());
-  std::int64_t most = 0;
-  for (std::int64_t g = 0; g < m.groups; ++g) {
-    for (std::int64_t c = 0; c < m.cols; ++c) {
-      std::int64_t sum = 0;
-      const auto column = weights.subspan(at((g * m.cols + c) * m.rows), at(m.rows));
-      for (std::int64_t r = 0; r < m.rows; ++r) {
-        out.weights[at((g * m.rows + r) * m.cols + c)] = column[at(r)];
-        sum += std::abs(std::int64_t{column[at(r)]});
-      }
-      most = std::max(most, sum);
-    }
-  }
-  out.fits_32 = most <= INT32_MAX >> in_bits;
-  return out;
-}
-
-/// sum [n][groups * cols] of x [n][groups * rows].
-void multiply(const ProductWeights& w,
-              const MatrixShape& m,
-              std::int64_t n,
-              std::span<const std::int32_t> x,
-              std::span<std::int64_t> sum) {
-  const std::int64_t in = m.groups * m.rows;
-  const std::int64_t out = m.groups * m.cols;
-  std::vector<std::int32_t> narrow(w.fits_32 ? at(n * m.cols) : 0);
-  for (std::int64_t g = 0; g < m.groups; ++g) {
-    const std::int32_t* weights = w.weights.data() + g * m.rows * m.cols;
-    if (w.fits_32) {
-      product<std::int32_t>(
-          m.cols, n, m.rows, weights, {x.data() + g * m.rows, 1, in}, narrow.data());
-    }
-    for (std::int64_t i = 0; i < n; ++i) {
-      const auto to = sum.subspan(at(i * out + g * m.cols), at(m.cols));
-      if (w.fits_32) {
-        std::copy_n(narrow.begin() + i * m.cols, m.cols, to.begin());
-        continue;
-      }
-      for (std::int64_t r = 0; r < m.rows; ++r) {
-        const std::int64_t v = x[at(i * in + g * m.rows + r)];
-        for (std::int64_t c = 0; c < m.cols; ++c) {
-          to[at(c)] += v * weights[r * m.cols + c];
-        }
-      }
-    }
-  }
 }
 
 /// A matrix layer at work.
@@ -199,7 +140,7 @@ std::vector<std::int32_t> Executor::Worker::run(std::span<const std::int32_t> in
       matrix(id, image, y);
     } else {
       y.resize(at(layer.out.elements()));
-      const Operand operand = [&](int k, std::int64_t q) {
+      const OperandSource operand = [&](int k, std::int64_t q) {
         return position(layer.inputs[static_cast<std::size_t>(k)], q);
       };
       const auto channels = at(layer.out.channels);

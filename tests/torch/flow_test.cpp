@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cstdint>
 #include <map>
 #include <sstream>
 #include <string>
@@ -128,6 +129,72 @@ TEST(Flow, AccuracyFallsWithConvertersAndDevices) {
   const std::string answers = read_text(folder / "a/answers.csv");
   EXPECT_EQ(std::count(answers.begin(), answers.end(), '\n'), 201);
   EXPECT_EQ(answers.rfind("image,label,real,fake,integer,ideal,clipping,physical\n", 0), 0U);
+}
+
+/// On look-up blocks: composed with retraining on the way; then sizes of codebooks chosen for the
+/// same weights, which the fake-quantized network, the integers and the chip agree on.
+TEST(Flow, ComposesForLookUpBlocks) {
+  const TempFolder folder;
+  const auto write = [&](const std::string& name, const std::string& rest) {
+    std::ofstream(folder / name) << "include: " << TESSERA_SOURCE_DIR
+                                 << R"(/configs/chips/rapidnn.yaml
+experiment: {name: small}
+data: {set: digits}
+network:
+  name: small
+  input: {height: 8, width: 8, channels: 1}
+  layers:
+    - {name: conv, kind: conv, channels: 8, kernel: 3, stride: 2, activation: relu}
+    - {name: fc, kind: fc, channels: 10}
+)" << rest;
+    return folder / name;
+  };
+  const Outcome run = run_program({"run",
+                                   write("composed.yaml", R"(
+train:
+  epochs: 12
+  learning_rate: 0.01
+  stages:
+    - {name: composed, w_bits: 8, a_bits: 8, codebook: 8, input_codebook: 16, rounds: 2, epochs: 1, target: 0}
+execution: {functional: bit_accurate, accuracy_images: 1000}
+)"),
+                                   "--out",
+                                   folder / "out"});
+  ASSERT_EQ(run.status, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("bytes per neuron"));
+  const Json accuracy = Json::parse(read_text(folder / "out/accuracy.json"));
+  auto rows = rows_of(accuracy);
+  EXPECT_GT(rows.at("real").at("mean"), 85.0);
+  EXPECT_GT(rows.at("clipping").at("mean"), rows.at("real").at("mean").get<double>() - 5.0);
+  EXPECT_EQ(rows.at("ideal").at("mean"), rows.at("integer").at("mean"));
+
+  const Outcome chosen = run_program({"accuracy",
+                                      write("chosen.yaml",
+                                            "  parameters: " + (folder / "out_start/real.npz") +
+                                                "\nquantization: {choose: {budget: 1}}\n"),
+                                      "--out",
+                                      folder / "chosen"});
+  ASSERT_EQ(chosen.status, 0) << chosen.err;
+  EXPECT_THAT(chosen.err, HasSubstr("codebooks of weights/inputs: conv "));
+  const Json sizes = Json::parse(read_text(folder / "chosen/accuracy.json"));
+  std::int64_t smallest = 64;
+  for (const Json& layer : sizes.at("codebooks")) {
+    const std::int64_t w = layer.at("weights");
+    const std::int64_t u = layer.at("inputs");
+    const std::int64_t inputs = layer.at("layer") == "conv" ? 9 : 8 * 9;
+    const std::int64_t bits = w * u * 16 + inputs * (w == 4    ? 2
+                                                     : w == 8  ? 3
+                                                     : w == 16 ? 4
+                                                     : w == 32 ? 5
+                                                               : 6);
+    EXPECT_EQ(layer.at("bytes_per_neuron").get<double>(), static_cast<double>(bits) / 8.0);
+    smallest = std::min({smallest, w, u});
+  }
+  EXPECT_LT(smallest, 64) << "the budget bought nothing";
+  rows = rows_of(sizes);
+  EXPECT_NEAR(rows.at("fake").at("mean").get<double>(),
+              rows.at("integer").at("mean").get<double>(),
+              0.6);
 }
 
 TEST(Flow, SensitivitiesAreTablesThatASearchReads) {

@@ -132,10 +132,17 @@ TEST_F(TrainerTest, GoesOnToTheSameBytes) {
   const FloatModel start = trained(3);
   QuantizationSpec spec;
   spec.codebook = 4;
+  spec.input_codebook = 5;
   const IntegerStage integer = integers(start, {4, 4}, spec, {0.05, 3, 4, 1});
   for (const Optimizer optimizer : {Optimizer::adam, Optimizer::sgd}) {
     for (const bool with_integers : {false, true}) {
-      const StageOptions stage = options(optimizer, 4);
+      StageOptions stage = options(optimizer, with_integers ? 2 : 4);
+      if (with_integers) {
+        stage.rounds = 2;
+        stage.compose = [&](const FloatModel& model, const QuantPlan& learned) {
+          return composed_plan(model, integer.integers, learned, data_);
+        };
+      }
       const auto make = [&] {
         return with_integers ? Trainer(start, &integer.plan, stage)
                              : Trainer(small_network(), stage);
@@ -232,25 +239,70 @@ TEST_F(TrainerTest, TernaryAndCodebookWeightsTakeFewValues) {
   }
 }
 
+/// A round begins with codebooks of the weights and tensors as they are then; none begins once the
+/// target is met.
+TEST_F(TrainerTest, RoundsFindCodebooksAnew) {
+  const FloatModel start = trained(3);
+  QuantizationSpec spec;
+  spec.codebook = 4;
+  spec.input_codebook = 4;
+  const IntegerStage integer = integers(start, {8, 8}, spec);
+  StageOptions stage = options(Optimizer::adam, 2);
+  stage.rounds = 3;
+  int composed = 0;
+  stage.compose = [&](const FloatModel& model, const QuantPlan& learned) {
+    ++composed;
+    for (const FloatParameters& p : model.parameters) {
+      EXPECT_TRUE(p.codebook.empty() && p.output_codebook.empty());
+    }
+    return composed_plan(model, integer.integers, learned, data_);
+  };
+  Trainer trainer(start, &integer.plan, stage);
+  std::vector<std::vector<std::int32_t>> books;  // of the first layer's tensor, after each epoch
+  while (!trainer.done()) {
+    trainer.epoch(data_);
+    books.push_back(trainer.plan(false).network.layers[1].codebook);
+  }
+  ASSERT_EQ(books.size(), 6U);
+  EXPECT_EQ(composed, 2);
+  EXPECT_EQ(books[0], books[1]);
+  EXPECT_EQ(books[2], books[3]);
+  EXPECT_TRUE(books[1] != books[2] || books[3] != books[4]) << "no round found other entries";
+
+  stage.target = 0.4;  // met by chance alone
+  Trainer satisfied(start, &integer.plan, stage);
+  while (!satisfied.done()) {
+    satisfied.epoch(data_);
+  }
+  EXPECT_EQ(satisfied.log().back().epoch, 2);
+}
+
 /// What training writes, read back, is the same network to the last integer.
 TEST_F(TrainerTest, ModelFilesKeepTheIntegers) {
   const FloatModel start = trained(3);
-  const QuantizationSpec spec;
-  const IntegerStage integer = integers(start, {4, 3}, spec);
-  Trainer trainer(start, &integer.plan, options(Optimizer::adam, 2));
-  while (!trainer.done()) {
-    trainer.epoch(data_);
-  }
-  const QuantPlan learned = trainer.plan();
-  const FloatModel model = trainer.model();
-  const IntegerStage again =
-      integer_plan(model, {{4, 3}, {4, 3}}, spec, data_, {}, false, scales_in(learned));
-  const IntegerModel expected = integer_model(model, integer.integers, learned);
-  const IntegerModel got = integer_model(model, again.integers, again.plan);
-  for (std::size_t id = 0; id < expected.parameters.size(); ++id) {
-    EXPECT_EQ(got.parameters[id].weights, expected.parameters[id].weights);
-    EXPECT_EQ(got.parameters[id].bias, expected.parameters[id].bias);
-    EXPECT_EQ(got.parameters[id].multiplier, expected.parameters[id].multiplier);
+  QuantizationSpec with_codebooks;
+  with_codebooks.codebook = 6;
+  with_codebooks.input_codebook = 5;
+  for (const QuantizationSpec& spec : {QuantizationSpec{}, with_codebooks}) {
+    const IntegerStage integer = integers(start, {4, 3}, spec);
+    Trainer trainer(start, &integer.plan, options(Optimizer::adam, 2));
+    while (!trainer.done()) {
+      trainer.epoch(data_);
+    }
+    const QuantPlan learned = trainer.plan();
+    const FloatModel model = trainer.model();
+    // The file brings its codebooks: the section need not name them.
+    const IntegerStage again =
+        integer_plan(model, {{4, 3}, {4, 3}}, QuantizationSpec{}, data_, {}, scales_in(learned));
+    const IntegerModel expected = integer_model(model, integer.integers, learned);
+    const IntegerModel got = integer_model(model, again.integers, again.plan);
+    for (std::size_t id = 0; id < expected.parameters.size(); ++id) {
+      EXPECT_EQ(got.parameters[id].weights, expected.parameters[id].weights);
+      EXPECT_EQ(got.parameters[id].bias, expected.parameters[id].bias);
+      EXPECT_EQ(got.parameters[id].multiplier, expected.parameters[id].multiplier);
+      EXPECT_EQ(got.network.layers[id].codebook, expected.network.layers[id].codebook);
+    }
+    EXPECT_EQ(got.network.layers[0].codebook.empty(), spec.input_codebook == 0);
   }
 }
 

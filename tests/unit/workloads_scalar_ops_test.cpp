@@ -95,6 +95,48 @@ TEST(ScalarOps, CurvesSurviveExtremeArguments) {
   EXPECT_EQ(activate(0, Activation::tanh, 8), 0);
 }
 
+/// Rows stand closer where the curve is steep, a row answers all arguments nearest to it, and the
+/// error falls with their number.
+TEST(ScalarOps, SampledActivations) {
+  for (const Activation f : {Activation::gelu, Activation::sigmoid, Activation::tanh}) {
+    SCOPED_TRACE(static_cast<int>(f));
+    Layer layer;
+    layer.activation = f;
+    layer.out_bits = 8;
+    layer.out_signed = f != Activation::sigmoid;
+    const std::int64_t end = std::int64_t{8} << activation_fraction(f, 8);
+    double last = 1e9;
+    for (const std::int64_t rows : {4, 16, 64}) {
+      layer.activation_table = sample_activation(f, 8, layer.out_signed, rows);
+      const std::vector<ActivationRow>& table = layer.activation_table;
+      ASSERT_LE(std::ssize(table), rows);
+      ASSERT_GE(std::ssize(table), rows / 2);
+      double error = 0;
+      for (std::int64_t t = -end; t <= end; ++t) {
+        // The first of the rows at the least distance.
+        const auto row =
+            std::min_element(table.begin(), table.end(), [t](const auto& a, const auto& b) {
+              return std::abs(a.argument - t) < std::abs(b.argument - t);
+            });
+        ASSERT_EQ(activated(t, layer), row->value) << t;
+        const std::int64_t exact = clamp_to(activate(t, f, 8), 8, layer.out_signed);
+        error = std::max(error, static_cast<double>(std::abs(row->value - exact)));
+      }
+      EXPECT_LT(error, last);
+      // Half a part of the variation, or some more where two flanks of GELU meet.
+      EXPECT_LE(error, 280.0 / static_cast<double>(rows) + 2.0);
+      last = error;
+    }
+    if (f != Activation::gelu) {
+      const std::vector<ActivationRow>& t = layer.activation_table;
+      const std::size_t middle = t.size() / 2;
+      EXPECT_LT(t[middle].argument - t[middle - 1].argument, t[1].argument - t[0].argument);
+    }
+  }
+  EXPECT_TRUE(sample_activation(Activation::relu, 8, false, 64).empty());
+  EXPECT_TRUE(sample_activation(Activation::tanh, 8, true, 0).empty());
+}
+
 TEST(ScalarOps, RescaleRoundsAndSaturates) {
   EXPECT_EQ(rescale(5, 3, 1), 8);  // 7.5
   EXPECT_EQ(rescale(-5, 3, 1), -8);

@@ -8,6 +8,7 @@
 #include "sim/report/output_folder.hpp"
 #include "sim/report/progress.hpp"
 #include "sim/report/table.hpp"
+#include "tools/tessera/codebooks.hpp"
 #include "tools/tessera/integers.hpp"
 #include "tools/tessera/plot.hpp"
 #include "tools/tessera/simulate.hpp"
@@ -118,6 +119,17 @@ std::vector<float> fake_quantized(const Experiment& experiment,
   words.insert(words.end(), {"--model", weights.string(), "--out", answers.string()});
   for (const std::string& set : options.sets) {
     words.insert(words.end(), {"--set", set});
+  }
+  if (experiment.quantization.choose) {  // what was chosen
+    for (const auto& [name, sizes] : experiment.quantization.layers) {
+      words.insert(
+          words.end(),
+          {"--set",
+           fmt::format("quantization.layers={{\"{}\": {{codebook: {}, input_codebook: {}}}}}",
+                       name,
+                       *sizes.codebook,
+                       *sizes.input_codebook)});
+    }
   }
   if (const int status = call_train_program(words, true); status != 0) {
     throw InputError({}, status);  // it said why
@@ -343,9 +355,21 @@ std::optional<std::int64_t> whole_number(std::string_view text) {
 
 /// `path=1,2,3` or `path=1:10`.
 struct Sweep {
-  std::string path;
+  std::string path;                ///< as written
+  std::vector<std::string> paths;  ///< that all take each value
   std::vector<std::string> values;
 };
+
+/// What commas separate.
+std::vector<std::string> parts_of(const std::string& text) {
+  std::vector<std::string> parts;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    parts.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return parts;
+}
 
 std::optional<Sweep> read_sweep(const std::string& text, Diagnostics& diagnostics) {
   const auto fail = [&](const std::string& got) {
@@ -353,8 +377,8 @@ std::optional<Sweep> read_sweep(const std::string& text, Diagnostics& diagnostic
     d.code = "E-ACCURACY-SWEEP";
     d.sentence = "cannot read the sweep " + quote(text);
     d.path = "--sweep";
-    d.expected =
-        fmt::format("PATH=V1,V2,... or PATH=FIRST:LAST, at most {} values", kMostSweepValues);
+    d.expected = fmt::format("PATH,...=V1,V2,... or PATH,...=FIRST:LAST, at most {} values",
+                             kMostSweepValues);
     d.got = got;
     d.hint = "--sweep chip.tile.pe.adc_bits=3:10";
     diagnostics.error(std::move(d));
@@ -363,7 +387,10 @@ std::optional<Sweep> read_sweep(const std::string& text, Diagnostics& diagnostic
   Sweep sweep;
   const std::size_t equals = text.find('=');
   sweep.path = text.substr(0, equals);
-  if (equals == std::string::npos || sweep.path.empty() || equals + 1 == text.size()) {
+  sweep.paths = parts_of(sweep.path);
+  if (equals == std::string::npos ||
+      std::find(sweep.paths.begin(), sweep.paths.end(), "") != sweep.paths.end() ||
+      equals + 1 == text.size()) {
     return fail("no value");
   }
   const std::string values = text.substr(equals + 1);
@@ -381,11 +408,7 @@ std::optional<Sweep> read_sweep(const std::string& text, Diagnostics& diagnostic
     }
     return sweep;
   }
-  for (std::size_t begin = 0; begin <= values.size();) {
-    const std::size_t end = std::min(values.find(',', begin), values.size());
-    sweep.values.push_back(values.substr(begin, end - begin));
-    begin = end + 1;
-  }
+  sweep.values = parts_of(values);
   if (sweep.values.size() > kMostSweepValues ||
       std::find(sweep.values.begin(), sweep.values.end(), "") != sweep.values.end()) {
     return fail(quote(values));
@@ -435,6 +458,12 @@ std::optional<std::string> sweep_svg(const std::string& title,
       tics,
       integer);
   return plot_svg(script, 640, 420);
+}
+
+void note_codebooks(const std::string& chosen, const CommandLine& line) {
+  if (!chosen.empty() && !line.quiet) {
+    std::fputs(fmt::format("note: {}\n", chosen).c_str(), stderr);
+  }
 }
 
 Program program_of(Experiment& experiment) {
@@ -557,6 +586,7 @@ int accuracy_experiment(const CommandLine& line, Diagnostics diagnostics) {
   options.seeds = line.seeds;
   options.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   options.sets = line.sets;
+  note_codebooks(choose_codebooks(experiment), line);
   const Program program = program_of(experiment);
   const Accuracy accuracy = measure_accuracy(experiment, program, options);
 
@@ -565,7 +595,9 @@ int accuracy_experiment(const CommandLine& line, Diagnostics diagnostics) {
     // All values are checked before any is measured; one at a time is held.
     const auto with = [&](const std::string& value) {
       std::vector<std::string> sets = line.sets;
-      sets.push_back(sweep->path + "=" + value);
+      for (const std::string& path : sweep->paths) {
+        sets.push_back(path + "=" + value);
+      }
       Diagnostics problems;
       Experiment one = load_experiment(line.names.front(), sets, problems);
       problems.throw_if_any();
@@ -575,6 +607,7 @@ int accuracy_experiment(const CommandLine& line, Diagnostics diagnostics) {
     std::for_each(sweep->values.begin(), sweep->values.end(), with);
     for (const std::string& value : sweep->values) {
       Experiment changed = with(value);
+      note_codebooks(choose_codebooks(changed), line);
       const Program its = program_of(changed);
       Accuracy of = Measurement(changed, its, options).run_chip();
       points.push_back({value, std::move(of.rows.back())});
@@ -582,6 +615,13 @@ int accuracy_experiment(const CommandLine& line, Diagnostics diagnostics) {
   }
 
   nlohmann::json json = json_of(accuracy);
+  for (const NeuronStorage& row : neuron_storage(experiment)) {
+    json["codebooks"].push_back({{"layer", row.layer},
+                                 {"weights", row.sizes.w},
+                                 {"inputs", row.sizes.u},
+                                 {"neurons", row.neurons},
+                                 {"bytes_per_neuron", row.bytes}});
+  }
   const std::string title = fmt::format("{} on {}: {} images of {}",
                                         experiment.network.name,
                                         experiment.chip.spec.name,
@@ -607,6 +647,9 @@ int accuracy_experiment(const CommandLine& line, Diagnostics diagnostics) {
     fmt::print("{}\n", json.dump(2));
   } else if (!line.quiet) {
     fmt::print("{}\n\n{}", title, accuracy_text(accuracy));
+    if (const std::string storage = storage_text(neuron_storage(experiment)); !storage.empty()) {
+      fmt::print("\n{}", storage);
+    }
     if (sweep) {
       report::Table table(
           {sweep->path, "accuracy %", "lowest", "highest"},

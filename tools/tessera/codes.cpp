@@ -40,9 +40,11 @@ constexpr std::array kCodes{
     CodeInfo{"E-ACC-VALUE",
              "A value in a table of losses is no number, or none that can be.",
              "conv1,nan"},
-    CodeInfo{"E-ACCURACY-SWEEP",
-             "A sweep names one key and its values, listed or as a range of whole numbers.",
-             "--sweep chip.tile.pe.adc_bits=10:3"},
+    CodeInfo{
+        "E-ACCURACY-SWEEP",
+        "A sweep names a key, or several that change together, and values, listed or as a range of "
+        "whole numbers.",
+        "--sweep chip.tile.pe.adc_bits=10:3"},
     CodeInfo{"E-ACCURACY-WEIGHTS",
              "Accuracy is that of weights, and the network has none: network.parameters names a "
              "model file, an ONNX file brings its own, and `tessera train` makes them.",
@@ -349,11 +351,24 @@ constexpr std::array kCodes{
              "A file with the weights of a network holds numbers that no network can have: not "
              "finite, or scales that are not positive.",
              "conv1/weights with a NaN in it"},
+    CodeInfo{"E-QUANT-CHOOSE",
+             "Sizes of codebooks are chosen by the accuracy on validation images: there are none, "
+             "or the largest sizes already cost more than quantization.choose.budget. Wider "
+             "layers, a larger budget or retraining (train.stages) help.",
+             "choose: {budget: 0} with sizes: [2]"},
+    CodeInfo{"E-QUANT-CODEBOOK",
+             "A codebook has at most as many entries as the layer's width has integers, and as a "
+             "tree a power of two of them.",
+             "codebook: 64 for weights of 4 bits"},
     CodeInfo{"E-QUANT-FORMAT",
              "A network with given weights cannot be computed in integers, because the formats of "
              "activations contradict each other: what concat joins shares one scale, what softmax "
              "reads has a power of two. Each place is listed.",
              "concat of a sigmoid (1.0 = largest value) and a GELU (8.0 = largest value)"},
+    CodeInfo{"E-QUANT-LAYER",
+             "quantization.layers names a layer that the network does not have, or one without "
+             "weights.",
+             "layers: {pool: {codebook: 16}}"},
     CodeInfo{"E-RTM-AP-SPEC",
              "Values of an associative processor contradict each other.",
              "domains: 64\nports: 65"},

@@ -228,7 +228,10 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
   accuracy->add_option("--seeds", result.seeds, "draws of devices that vary")
       ->check(CLI::Range(1, 100'000))
       ->type_name("N");
-  accuracy->add_option("--sweep", result.sweep, "the chip's accuracy for several values of one key")
+  accuracy
+      ->add_option("--sweep",
+                   result.sweep,
+                   "the chip's accuracy for several values of one key, or of some together")
       ->type_name("PATH=V1,V2,...|PATH=FIRST:LAST");
   accuracy->footer(
       "Writes accuracy.json, answers.csv and the sweep's table and plot into\n"

@@ -7,6 +7,7 @@
 #include "workloads/model_file.hpp"
 #include "workloads/network_yaml.hpp"
 #include "workloads/onnx/convert.hpp"
+#include "workloads/quantization/choose.hpp"
 #include "workloads/quantize.hpp"
 
 #include <fmt/format.h>
@@ -187,6 +188,133 @@ void quantize_as_requested(Experiment& experiment, Diagnostics& diagnostics) {
   }
   set_bits(experiment, bits);
 }
+
+bool is_power_of_two(std::int64_t n) {
+  return n > 0 && (n & (n - 1)) == 0;
+}
+
+/// Sizes that no codebook can have: more entries than integers, or no tree.
+class CodebookCheck {
+ public:
+  CodebookCheck(const Experiment& experiment, Diagnostics& diagnostics)
+      : experiment_(experiment), diagnostics_(diagnostics) {}
+
+  void run() {
+    const QuantizationSpec& spec = experiment_.quantization;
+    const config::Node section = experiment_.root.get("quantization");
+    const Network& network = experiment_.network;
+    names(section.get("layers"));
+    const std::vector<LayerBits> bits = widths_of(network);
+    sizes(section, spec.codebook, spec.input_codebook, bits, spec.layers);
+    for (const auto& [name, own] : spec.layers) {
+      const std::vector<LayerId> ids = matrix_layers(network);
+      for (std::size_t k = 0; k < ids.size(); ++k) {
+        if (network.layer(ids[k]).name == name) {
+          sizes(section.get("layers").get(name),
+                own.codebook.value_or(0),
+                own.input_codebook.value_or(0),
+                {bits[k]},
+                {});
+        }
+      }
+    }
+    if (spec.choose) {
+      const config::Node choose = section.get("choose");
+      if (spec.choose->sizes.empty()) {
+        report(choose.get("sizes"), "there are no sizes to choose from", "at least one", "none");
+      }
+      for (const std::int64_t size : spec.choose->sizes) {
+        tree(choose.get("sizes"), size);
+      }
+    }
+    const std::vector<config::Node> stages = experiment_.root.get("train").get("stages").items();
+    for (std::size_t k = 0; experiment_.train && k < stages.size(); ++k) {
+      const train::StageSpec& stage = experiment_.train->stages[k];
+      sizes(stages[k],
+            stage.codebook.value_or(0),
+            stage.input_codebook.value_or(0),
+            train::bits_of(stage, network, bits),
+            spec.layers);
+    }
+  }
+
+ private:
+  void names(const config::Node& layers) {
+    std::vector<std::string> known;
+    for (const LayerId id : codebook_layers(experiment_.network)) {
+      known.push_back(experiment_.network.layer(id).name);
+    }
+    for (const auto& [name, at] : layers.keys()) {
+      if (std::find(known.begin(), known.end(), name) == known.end()) {
+        const std::string near = did_you_mean(name, known);
+        Diagnostic d =
+            config::diagnose(layers.get(name),
+                             "E-QUANT-LAYER",
+                             "the network has no such layer with weights",
+                             "the name of a conv, fc or linear layer",
+                             near.empty() ? "" : fmt::format("did you mean '{}'?", near));
+        d.at = at;
+        d.got = quote(name);
+        diagnostics_.error(std::move(d));
+      }
+    }
+  }
+
+  /// `codebook` and `input_codebook` of `node`; 0: not there. `except` have their own sizes.
+  void sizes(const config::Node& node,
+             std::int64_t w,
+             std::int64_t u,
+             const std::vector<LayerBits>& bits,
+             const std::map<std::string, LayerCodebooks>& except) {
+    int w_bits = 16;
+    int a_bits = 16;
+    const std::vector<LayerId> ids = matrix_layers(experiment_.network);
+    for (std::size_t k = 0; k < bits.size(); ++k) {
+      const auto own = except.find(experiment_.network.layer(ids[k]).name);
+      w_bits =
+          own != except.end() && own->second.codebook ? w_bits : std::min(w_bits, bits[k].w_bits);
+      a_bits = own != except.end() && own->second.input_codebook ? a_bits
+                                                                 : std::min(a_bits, bits[k].a_bits);
+    }
+    size(node.get("codebook"), w, "weights", w_bits);
+    size(node.get("input_codebook"), u, "inputs", a_bits);
+  }
+
+  void size(const config::Node& node, std::int64_t entries, const char* of, int bits) {
+    if (entries == 0) {
+      return;
+    }
+    if (entries > std::int64_t{1} << bits) {
+      report(node,
+             "a codebook has more entries than there are integers to choose from",
+             fmt::format("at most {} for {} of {} bits", std::int64_t{1} << bits, of, bits),
+             std::to_string(entries));
+    }
+    tree(node, entries);
+  }
+
+  void tree(const config::Node& node, std::int64_t entries) {
+    if (experiment_.quantization.tree && !is_power_of_two(entries)) {
+      report(node,
+             "the codes of a tree are packed bits: its size is no power of two",
+             "2, 4, 8, ... 256",
+             std::to_string(entries));
+    }
+  }
+
+  void report(const config::Node& node,
+              std::string sentence,
+              std::string expected,
+              std::string got) {
+    Diagnostic d =
+        config::diagnose(node, "E-QUANT-CODEBOOK", std::move(sentence), std::move(expected));
+    d.got = std::move(got);
+    diagnostics_.error(std::move(d));
+  }
+
+  const Experiment& experiment_;
+  Diagnostics& diagnostics_;
+};
 
 /// Widths that the network's file brings hold as long as there is no `mapping`.
 void use_bits_from_file(Experiment& experiment, const config::Node& mapping) {
@@ -448,6 +576,9 @@ Experiment load_experiment(const std::string& path,
     experiment.train =
         train::read_train(file.train, network_ok ? &experiment.network : nullptr, diagnostics);
   }
+  if (network_ok && diagnostics.errors().size() == errors_before) {
+    CodebookCheck(experiment, diagnostics).run();
+  }
   experiment.maps_first = !file.search.is_null() && file.mapping.is_null();
   if (!file.chip.is_null()) {
     experiment.image_interval = interval_of(
@@ -522,6 +653,7 @@ void set_bits(Experiment& experiment, const std::vector<LayerBits>& bits) {
       experiment.network.layers[id].out_signed = plan.network.layers[id].out_signed;
       experiment.network.layers[id].w_codes = plan.network.layers[id].w_codes;
       experiment.network.layers[id].out_codes = plan.network.layers[id].out_codes;
+      experiment.network.layers[id].activation_table = plan.network.layers[id].activation_table;
     }
   }
 }
@@ -543,8 +675,13 @@ void report_format_problems(const IntegerPlan& plan,
 }
 
 bool needs_model(const Experiment& experiment) {
-  return experiment.model &&
-         (experiment.execution.functional != Functional::off || experiment.quantization.asymmetric);
+  const std::vector<Layer>& layers = experiment.network.layers;
+  return experiment.model && (experiment.execution.functional != Functional::off ||
+                              experiment.quantization.asymmetric ||
+                              std::any_of(layers.begin(), layers.end(), [](const Layer& layer) {
+                                return layer.w_codes > 0 || layer.out_codes > 0 ||
+                                       !layer.activation_table.empty();
+                              }));
 }
 
 std::string resolved_yaml(const Experiment& experiment) {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -64,24 +65,31 @@ std::pair<FloatImageSource, std::int64_t> calibration_images(const Experiment& e
 }  // namespace
 
 IntegerModel integer_model(const Experiment& experiment) {
-  const Network& network = experiment.network;
-  const std::vector<LayerBits> bits = widths_of(network);
-  const QuantizationSpec& spec = experiment.quantization;
-  const IntegerPlan plan = plan_integers(*experiment.model, bits, spec, experiment.input_signed);
+  return IntegerSource(experiment).model(experiment.quantization);
+}
+
+IntegerSource::IntegerSource(const Experiment& experiment) : experiment_(experiment) {
   Diagnostics diagnostics;
-  report_format_problems(plan, experiment, diagnostics);
+  report_format_problems(plan_integers(*experiment.model,
+                                       widths_of(experiment.network),
+                                       experiment.quantization,
+                                       experiment.input_signed),
+                         experiment,
+                         diagnostics);
   diagnostics.throw_if_any();
-  const auto [images, count] = calibration_images(experiment);
-  const Calibration calibration =
-      calibrate(*experiment.model, images, std::min(spec.calibration_images, count));
-  const std::vector<TensorScale> scales =
-      choose_scales(plan, calibration, spec, experiment.given_scales);
-  IntegerModel model = quantize_model(*experiment.model, plan, scales, spec);
+  std::tie(images_, count_) = calibration_images(experiment);
+  count_ = std::min(experiment.quantization.calibration_images, count_);
+  calibration_ = calibrate(*experiment.model, images_, count_);
+}
+
+IntegerModel IntegerSource::model(const QuantizationSpec& spec) const {
+  const FloatModel& real = *experiment_.model;
+  const IntegerPlan plan =
+      plan_integers(real, widths_of(experiment_.network), spec, experiment_.input_signed);
+  IntegerModel model = quantize_model(
+      real, plan, choose_scales(plan, calibration_, spec, experiment_.given_scales), spec);
   compose(
-      model,
-      [&model, &source = images](std::int64_t image) { return model.input(source(image)); },
-      std::min(spec.calibration_images, count),
-      static_cast<std::uint64_t>(spec.seed));
+      model, [&](std::int64_t image) { return model.input(images_(image)); }, count_, spec);
   return model;
 }
 

@@ -14,6 +14,7 @@
 #include "workloads/parameters.hpp"
 #include "workloads/quantization/integer_model.hpp"
 
+#include <cstdint>
 #include <vector>
 
 namespace tessera::tools {
@@ -21,6 +22,21 @@ namespace tessera::tools {
 /// The network of an experiment with given weights, in the widths it has, calibrated on its images.
 /// Synthetic ones are all alike: then four at most.
 IntegerModel integer_model(const Experiment& experiment);
+
+/// The same with several ways to quantize, calibrated once. `experiment` must outlive the object.
+class IntegerSource {
+ public:
+  explicit IntegerSource(const Experiment& experiment);
+
+  /// `spec` differs from the experiment's in codebooks at most.
+  [[nodiscard]] IntegerModel model(const QuantizationSpec& spec) const;
+
+ private:
+  const Experiment& experiment_;
+  FloatImageSource images_;
+  std::int64_t count_ = 0;
+  Calibration calibration_;
+};
 
 /// Parameters and images for the network of `model`, which must outlive the result like
 /// `experiment`.

@@ -11,6 +11,7 @@
 #include "sim/report/text.hpp"
 #include "sim/trace/chrome_trace.hpp"
 #include "tools/tessera/accuracy.hpp"
+#include "tools/tessera/codebooks.hpp"
 #include "tools/tessera/experiment.hpp"
 #include "tools/tessera/integers.hpp"
 #include "tools/tessera/map.hpp"
@@ -125,6 +126,9 @@ Prepared prepare(Experiment& experiment, const CommandLine& line) {
   if (experiment.execution.accuracy_images > 0) {
     require_weights(experiment, "test");
   }
+  if (const std::string chosen = choose_codebooks(experiment); !chosen.empty() && !line.quiet) {
+    std::fputs(fmt::format("note: {}\n", chosen).c_str(), stderr);
+  }
   program_pes(experiment);
   Prepared out;
   if (experiment.maps_first) {
@@ -229,6 +233,9 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
           print(result);
         } else if (!line.quiet) {
           print(is_run ? report::run_text(report) : report::validate_text(report));
+          if (const std::string storage = storage_text(neuron_storage(experiment)); is_run) {
+            print(storage.empty() ? storage : "\n" + storage);
+          }
           if (accuracy) {
             print(fmt::format("\n{} images of {}\n\n{}",
                               accuracy->labels.size(),

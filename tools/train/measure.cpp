@@ -219,7 +219,6 @@ int predict(const TrainLine& line) {
                                                         session.experiment.quantization,
                                                         session.data,
                                                         {},
-                                                        false,
                                                         session.weights->scales);
   Diagnostics diagnostics;
   report_format_problems(stage.integers, session.experiment, diagnostics);

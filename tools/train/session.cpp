@@ -115,6 +115,13 @@ std::string widths_text(const std::vector<LayerBits>& bits) {
   return out;
 }
 
+/// "4/16 codes", when a stage has codebooks.
+std::string codes_text(const QuantizationSpec& spec) {
+  return spec.codebook == 0 && spec.input_codebook == 0
+             ? std::string()
+             : fmt::format(", {}/{} codes", spec.codebook, spec.input_codebook);
+}
+
 std::string log_rows(const std::string& stage, const std::vector<train::EpochResult>& log) {
   std::string out;
   for (const train::EpochResult& row : log) {
@@ -156,6 +163,13 @@ class Training {
     }
     const std::size_t before = spec.epochs > 0 ? 1 : 0;
     const ModelFile real = line_.real.empty() ? content_ : read_stage(line_.real);
+    if (std::any_of(spec.stages.begin(), spec.stages.end(), [](const train::StageSpec& stage) {
+          return stage.target.has_value();
+        })) {
+      real_accuracy_ =
+          train::accuracy_of(train::outputs_of(model_in(real), nullptr, session_.data.validation),
+                             session_.data.validation.labels);
+    }
     for (std::size_t k = 0; k < spec.stages.size(); ++k) {
       const train::StageSpec& stage = spec.stages[k];
       if (finished_.size() > before + k) {
@@ -192,27 +206,39 @@ class Training {
   }
 
   void integer_stage(const train::StageSpec& stage) {
-    const train::StageOptions options = train::integer_stage(session_.train(), stage);
-    const FloatModel start = model_in(content_);
+    train::StageOptions options = train::integer_stage(session_.train(), stage);
+    if (stage.target) {
+      options.target = real_accuracy_ - *stage.target / 100;
+    }
+    FloatModel start = model_in(content_);
+    for (FloatParameters& p : start.parameters) {  // those of a stage before, found anew
+      if (stage.codebook) {
+        p.codebook.clear();
+      }
+      if (stage.input_codebook) {
+        p.output_codebook.clear();
+      }
+    }
     const std::vector<LayerBits> bits =
         train::bits_of(stage, session_.experiment.network, widths_of(session_.experiment.network));
-    const train::IntegerStage integers = train::integer_plan(start,
-                                                             bits,
-                                                             session_.experiment.quantization,
-                                                             session_.data,
-                                                             stage.noise,
-                                                             session_.train().tree_codebooks);
+    const QuantizationSpec spec = train::quantization_of(stage, session_.experiment.quantization);
+    const std::string widths = widths_text(bits) + codes_text(spec);
+    const train::IntegerStage integers =
+        train::integer_plan(start, bits, spec, session_.data, stage.noise);
+    options.compose = [&](const FloatModel& model, const train::QuantPlan& learned) {
+      return train::composed_plan(model, integers.integers, learned, session_.data);
+    };
     Diagnostics diagnostics;
     report_format_problems(integers.integers, session_.experiment, diagnostics);
     diagnostics.throw_if_any();
     train::Trainer trainer(start, &integers.plan, options);
-    train_with(trainer, options, stage.name, widths_text(bits));
+    train_with(trainer, options, stage.name, widths);
     const train::QuantPlan learned = trainer.plan();
     content_ = {trainer.model().parameters, train::scales_in(learned), {}};
     note_widths(content_, session_.experiment.network, bits);
     close_stage(trainer,
                 stage.name,
-                widths_text(bits),
+                widths,
                 train::outputs_of(trainer.model(), &learned, session_.data.test));
   }
 
@@ -236,14 +262,14 @@ class Training {
       trainer.epoch(session_.data, [&](double share) {
         bar_->show([&](double elapsed) {
           const double done =
-              (static_cast<double>(epoch - 1) + share) / static_cast<double>(options.epochs);
+              (static_cast<double>(epoch - 1) + share) / static_cast<double>(options.all_epochs());
           return fmt::format("{}  {}{}{}  epoch {}/{}{}{}",
                              report::progress_bar(done),
                              name,
                              widths.empty() ? "" : " ",
                              widths,
                              epoch,
-                             options.epochs,
+                             options.all_epochs(),
                              seen,
                              report::time_left(done, elapsed));
         });
@@ -423,6 +449,7 @@ class Training {
   std::vector<Finished> finished_;
   std::optional<data::Arrays> resumed_;  ///< state of the stage that was interrupted
   ModelFile content_;                    ///< after the last stage
+  double real_accuracy_ = 0;             ///< in real numbers on the validation images, a share
   report::ProgressBar* bar_ = nullptr;
 };
 

@@ -2,12 +2,14 @@
 // SPDX-FileCopyrightText: The Tessera authors
 #include "workloads/quantization/calibration.hpp"
 
+#include "sim/base/parallel.hpp"
 #include "workloads/float_executor.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <mutex>
 
 namespace tessera {
 
@@ -81,13 +83,20 @@ double squared_error(const Histogram& h, const Range& range, int bits, IntegerFo
 Calibration calibrate(const FloatModel& model, const FloatImageSource& images, std::int64_t count) {
   Calibration out;
   out.tensors.resize(model.network.layers.size());
-  FloatExecutor executor(model);
-  for (std::int64_t image = 0; image < count; ++image) {
-    executor.run(images(image));
+  std::mutex one;  // of the images and of the histograms, which do not depend on the order
+  for_each_index(count, machine_threads(), [&](std::int64_t image) {
+    FloatExecutor executor(model);
+    std::vector<float> x;
+    {
+      const std::scoped_lock lock(one);
+      x = images(image);
+    }
+    executor.run(x);
+    const std::scoped_lock lock(one);
     for (LayerId id = 0; id <= model.network.output(); ++id) {
       out.tensors[static_cast<std::size_t>(id)].add(executor.tensor(id));
     }
-  }
+  });
   return out;
 }
 

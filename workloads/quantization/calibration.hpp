@@ -41,7 +41,8 @@ struct Calibration {
   std::vector<Histogram> tensors;
 };
 
-/// Runs `images` images through the float network.
+/// Runs `count` images through the float network, several at once; `images` is called by one thread
+/// at a time.
 Calibration calibrate(const FloatModel& model, const FloatImageSource& images, std::int64_t count);
 
 enum class IntegerFormat { is_unsigned, is_signed, asymmetric };

@@ -7,6 +7,8 @@
 ///          different values. Equal values of one number count as often as they occur.
 /// Tree     every cluster of a level is split in two by k-means, so that a code of d bits is the
 ///          prefix of the finer code; a node that holds one value only has two equal children
+/// Many     more than 2^20 values are first put into 2^16 bins of equal width between the least and
+///          the largest; a bin counts as its mean, so entries are means of values all the same
 /// Ties     a value as far from two entries belongs to the lower one
 /// Streams  Rng(seed, stream)
 /// Source   k-means++: D. Arthur, S. Vassilvitskii, SODA 2007; trees: M. Imani et al., "RAPIDNN"
@@ -21,8 +23,23 @@
 
 namespace tessera {
 
+/// How often a value occurs.
+struct ValueCount {
+  double value = 0.0;
+  std::int64_t count = 0;  ///< > 0
+};
+
 /// Entries of a flat codebook with at most `entries` of them, ascending. `values` are finite.
 std::vector<double> cluster(std::span<const double> values,
+                            std::size_t entries,
+                            std::uint64_t seed,
+                            std::string_view stream);
+std::vector<double> cluster(std::span<const float> values,
+                            std::size_t entries,
+                            std::uint64_t seed,
+                            std::string_view stream);
+/// The same of `counts`, whose values ascend.
+std::vector<double> cluster(std::span<const ValueCount> counts,
                             std::size_t entries,
                             std::uint64_t seed,
                             std::string_view stream);
@@ -32,8 +49,16 @@ std::size_t nearest(std::span<const double> entries, double x);
 
 class TreeCodebook {
  public:
-  /// `levels` bits: 2^levels entries at the finest level.
+  /// `levels` bits: 2^levels entries at the finest level. Values as for cluster().
   TreeCodebook(std::span<const double> values,
+               int levels,
+               std::uint64_t seed,
+               std::string_view stream);
+  TreeCodebook(std::span<const float> values,
+               int levels,
+               std::uint64_t seed,
+               std::string_view stream);
+  TreeCodebook(std::span<const ValueCount> counts,
                int levels,
                std::uint64_t seed,
                std::string_view stream);
@@ -49,7 +74,7 @@ class TreeCodebook {
 
  private:
   int levels_;
-  std::vector<double> nodes_;  ///< node 1 is the root, those below n are 2n and 2n + 1
+  std::vector<double> nodes_;  ///< 1 is the root, those below n are 2n and 2n + 1
 };
 
 }  // namespace tessera

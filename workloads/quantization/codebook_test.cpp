@@ -69,6 +69,38 @@ TEST(Codebook, FewerValuesThanEntries) {
   EXPECT_EQ(cluster(Doubles{2, 2}, 4, 1, "test"), (Doubles{2}));
 }
 
+/// More values than are sorted: bins of them, whose entries are as good, and exact where few values
+/// occur.
+TEST(Codebook, ManyValuesAreCountedInBins) {
+  const Doubles x = values(3000, 5);
+  Doubles many;
+  for (std::size_t k = 0; k < (std::size_t{1} << 20) / 3000 + 1; ++k) {
+    many.insert(many.end(), x.begin(), x.end());
+  }
+  ASSERT_GT(many.size(), std::size_t{1} << 20);
+  const Doubles entries = cluster(many, 8, 7, "test");
+  ASSERT_EQ(entries.size(), 8U);
+  EXPECT_NEAR(squared_error(x, entries),
+              squared_error(x, cluster(x, 8, 7, "test")),
+              0.02 * squared_error(x, entries));
+  std::vector<float> few((std::size_t{1} << 20) + 1, 0.1F);
+  few[0] = -0.3F;
+  EXPECT_EQ(cluster(few, 4, 1, "test"),
+            (Doubles{static_cast<double>(-0.3F), static_cast<double>(0.1F)}));
+}
+
+/// A value that occurs n times counts like n values.
+TEST(Codebook, CountsAreValuesThatOccurOften) {
+  const std::vector<ValueCount> counts{{-2, 5}, {0, 1}, {1, 7}, {6, 2}, {7, 2}};
+  Doubles all;
+  for (const ValueCount& c : counts) {
+    all.insert(all.end(), static_cast<std::size_t>(c.count), c.value);
+  }
+  for (const std::size_t entries : {1U, 2U, 3U, 8U}) {
+    EXPECT_EQ(cluster(counts, entries, 3, "test"), cluster(all, entries, 3, "test"));
+  }
+}
+
 TEST(Codebook, NearestBreaksTiesDownwards) {
   const Doubles entries{-1, 1, 4};
   EXPECT_EQ(nearest(entries, -5), 0U);

@@ -2,80 +2,84 @@
 // SPDX-FileCopyrightText: The Tessera authors
 #include "workloads/quantization/compose.hpp"
 
-#include "workloads/golden.hpp"
+#include "sim/base/parallel.hpp"
+#include "workloads/integer_executor.hpp"
 #include "workloads/quantization/codebook.hpp"
 #include "workloads/quantization/scale.hpp"
+#include "workloads/scalar_ops.hpp"
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdlib>
-#include <map>
+#include <functional>
+#include <mutex>
 #include <vector>
 
 namespace tessera {
 namespace {
 
-/// At most so many values of a tensor enter its clustering, evenly spread over them all.
-constexpr std::size_t kMostValues = 1 << 20;
+constexpr std::int64_t kMostValues = std::int64_t{1} << 26;  ///< of all sampled images
+constexpr std::int64_t kFewestImages = 4;
 
-/// How often each integer occurs.
-using Counts = std::map<std::int32_t, std::int64_t>;
-
-bool computes_codes(const Layer& layer) {
-  return layer.out_codes > 0 && !keeps_format(layer.kind);
+bool wants_codebook(const Layer& layer) {
+  return layer.out_codes > 0 && layer.codebook.empty() && !keeps_format(layer.kind);
 }
 
-/// What padding reads of a tensor, if anything pads it.
-std::vector<std::int32_t> pads_of(const Network& network, LayerId tensor) {
-  std::vector<std::int32_t> pads;
-  for (const Layer& reader : network.layers) {
-    if (reader.kind != LayerKind::conv || !reader.window.pads()) {
-      continue;
-    }
-    LayerId from = reader.inputs[0];
-    while (keeps_format(network.layer(from).kind)) {
-      from = network.layer(from).inputs[0];
-    }
-    if (from == tensor) {
-      pads.push_back(reader.pad_value);
-    }
+std::int64_t sampled_images(const Network& network, std::int64_t images) {
+  std::int64_t values = 0;
+  for (const Layer& layer : network.layers) {
+    values += layer.out.elements();
   }
-  return pads;
+  return std::min(images, std::max(kFewestImages, kMostValues / values));
 }
 
-std::vector<std::int32_t> codebook(const Counts& counts,
-                                   const Layer& layer,
-                                   const std::vector<std::int32_t>& pads,
-                                   std::uint64_t seed) {
-  std::int64_t total = 0;
-  for (const auto& [value, count] : counts) {
-    total += count;
+/// How often each integer of a tensor occurs in the images.
+std::vector<ValueCount> counts_of(const Layer& layer,
+                                  std::size_t index,
+                                  const std::vector<Tensors>& images) {
+  const std::int64_t low = min_value(layer.out_bits, layer.out_signed);
+  std::vector<std::int64_t> counts(
+      static_cast<std::size_t>(max_value(layer.out_bits, layer.out_signed) - low + 1));
+  std::mutex adding;
+  for_each_index(std::ssize(images), machine_threads(), [&](std::int64_t i) {
+    std::vector<std::int64_t> own(counts.size());
+    for (const std::int32_t v : images[static_cast<std::size_t>(i)][index]) {
+      ++own[static_cast<std::size_t>(v - low)];
+    }
+    const std::scoped_lock lock(adding);
+    std::transform(own.begin(), own.end(), counts.begin(), counts.begin(), std::plus<>());
+  });
+  std::vector<ValueCount> out;
+  for (std::size_t k = 0; k < counts.size(); ++k) {
+    if (counts[k] > 0) {
+      out.push_back({static_cast<double>(low + static_cast<std::int64_t>(k)), counts[k]});
+    }
   }
-  // Every value keeps its share, and at least one.
-  const std::int64_t every =
-      std::max<std::int64_t>(1, total / static_cast<std::int64_t>(kMostValues));
-  std::vector<double> values;
-  for (const auto& [value, count] : counts) {
-    values.insert(values.end(),
-                  static_cast<std::size_t>(std::max<std::int64_t>(1, count / every)),
-                  static_cast<double>(value));
+  return out;
+}
+
+std::vector<std::int32_t> book_of(const Network& network,
+                                  LayerId id,
+                                  const std::vector<ValueCount>& counts,
+                                  const QuantizationSpec& spec) {
+  const Layer& layer = network.layer(id);
+  const auto codes = static_cast<std::uint64_t>(layer.out_codes);
+  const auto seed = static_cast<std::uint64_t>(spec.seed);
+  const std::string stream = "input_codebook/" + layer.name;
+  const std::span<const ValueCount> values(counts);
+  std::vector<double> entries;
+  if (spec.tree) {
+    const int levels = ceil_log2(codes);
+    const TreeCodebook tree(values, levels, seed, stream);
+    const std::span<const double> leaves = tree.entries(levels);
+    entries.assign(leaves.begin(), leaves.end());
+  } else {
+    entries = cluster(values, codes, seed, stream);
   }
-  std::vector<std::int32_t> book;
-  for (const double entry : cluster(values,
-                                    static_cast<std::size_t>(layer.out_codes),
-                                    seed,
-                                    "input_codebook/" + layer.name)) {
-    book.push_back(static_cast<std::int32_t>(round_away(entry)));
+  std::vector<std::int32_t> integers;
+  for (const double entry : entries) {
+    integers.push_back(static_cast<std::int32_t>(round_away(entry)));
   }
-  for (const std::int32_t pad : pads) {
-    const auto nearest = std::min_element(book.begin(), book.end(), [&](auto a, auto b) {
-      return std::abs(std::int64_t{a} - pad) < std::abs(std::int64_t{b} - pad);
-    });
-    *nearest = pad;
-  }
-  std::sort(book.begin(), book.end());
-  book.erase(std::unique(book.begin(), book.end()), book.end());
-  return book;
+  return tensor_codebook(network, id, std::move(integers), spec.tree);
 }
 
 }  // namespace
@@ -83,31 +87,37 @@ std::vector<std::int32_t> codebook(const Counts& counts,
 void compose(IntegerModel& model,
              const InputSource& input,
              std::int64_t images,
-             std::uint64_t seed) {
-  std::vector<Layer>& layers = model.network.layers;
-  if (std::none_of(layers.begin(), layers.end(), computes_codes)) {
+             const QuantizationSpec& spec) {
+  Network& network = model.network;
+  const auto last = std::find_if(network.layers.rbegin(), network.layers.rend(), wants_codebook);
+  if (last == network.layers.rend() || images < 1) {
     return;
   }
-  for (Layer& layer : layers) {
-    layer.codebook.clear();
+  std::vector<Tensors> samples(static_cast<std::size_t>(sampled_images(network, images)));
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    samples[i].resize(network.layers.size());
+    samples[i].front() = input(static_cast<std::int64_t>(i));
   }
-  std::vector<Counts> counts(layers.size());
-  Golden golden(model.network, model.source());
-  for (std::int64_t image = 0; image < images; ++image) {
-    golden.run(input(image));
-    for (std::size_t id = 0; id < layers.size(); ++id) {
-      if (computes_codes(layers[id])) {
-        for (const std::int32_t v : golden.tensor(static_cast<LayerId>(id))) {
-          ++counts[id][v];
-        }
+  const auto count = std::ssize(samples);
+  for (auto layer = network.layers.begin(); layer != last.base(); ++layer) {
+    const auto index = static_cast<std::size_t>(layer - network.layers.begin());
+    const auto id = static_cast<LayerId>(index);
+    if (id > 0) {
+      const LayerWeights weights =
+          layer->is_matrix() ? layer_weights(network, id, model.parameters[index]) : LayerWeights{};
+      for_each_index(count, machine_threads(), [&](std::int64_t i) {
+        compute_layer(network, id, &weights, samples[static_cast<std::size_t>(i)]);
+      });
+    }
+    if (!wants_codebook(*layer)) {
+      continue;
+    }
+    layer->codebook = book_of(network, id, counts_of(*layer, index, samples), spec);
+    for_each_index(count, machine_threads(), [&](std::int64_t i) {
+      for (std::int32_t& v : samples[static_cast<std::size_t>(i)][index]) {
+        v = encoded(v, *layer);
       }
-    }
-  }
-  for (std::size_t id = 0; id < layers.size(); ++id) {
-    if (computes_codes(layers[id])) {
-      layers[id].codebook =
-          codebook(counts[id], layers[id], pads_of(model.network, static_cast<LayerId>(id)), seed);
-    }
+    });
   }
 }
 

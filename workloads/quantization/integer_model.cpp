@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdlib>
 
 namespace tessera {
 
@@ -59,6 +60,9 @@ class Quantization {
           break;  // moves integers, or has a fixed format
       }
     }
+    for (LayerId id = 0; id <= out_.network.output(); ++id) {
+      given_codebook(id);
+    }
     return std::move(out_);
   }
 
@@ -95,16 +99,17 @@ class Quantization {
 
     LayerParameters& p = out_.parameters[index];
     std::vector<WeightScale> scales;
+    const std::int64_t codes = spec_.weight_codes(layer.name);
     const bool keeps_steps = from.step_bits == layer.w_bits &&
                              (from.steps.size() == 1 || (from.steps.size() == columns && !is_raw));
-    if (keeps_steps && from.codebook.empty() && spec_.codebook == 0) {
+    if (keeps_steps && from.codebook.empty() && codes == 0) {
       // As weight_scales(): a multiplier keeps 8 bits.
       const float most = *std::max_element(from.steps.begin(), from.steps.end());
       for (const float step : from.steps) {
         scales.push_back({std::max(step, most / 256.0F), -1.0});
       }
       p.weights = quantize_weights(from.weights, scales, layer.w_bits);
-    } else if (from.codebook.empty() && spec_.codebook == 0) {
+    } else if (from.codebook.empty() && codes == 0) {
       scales = weight_scales(from.weights,
                              m.groups * m.cols,
                              layer.w_bits,
@@ -156,17 +161,25 @@ class Quantization {
     }
   }
 
+  /// The tensor's codebook when the model brings one.
+  void given_codebook(LayerId id) {
+    Layer& layer = out_.network.layers[static_cast<std::size_t>(id)];
+    const std::vector<float>& given =
+        model_.parameters[static_cast<std::size_t>(id)].output_codebook;
+    if (layer.out_codes > 0 && !given.empty() && !keeps_format(layer.kind)) {
+      const std::vector<std::int32_t> integers =
+          quantize_tensor(given, scale(id), layer.out_bits, layer.out_signed);
+      layer.codebook = tensor_codebook(out_.network, id, integers, spec_.tree);
+    }
+  }
+
   /// Weights on the integers of a codebook's entries; returns their scale.
   WeightScale codebook_weights(const FloatParameters& from,
                                const Layer& layer,
                                LayerParameters& p) const {
     std::vector<double> entries(from.codebook.begin(), from.codebook.end());
     if (entries.empty()) {
-      const std::vector<double> values(from.weights.begin(), from.weights.end());
-      entries = cluster(values,
-                        static_cast<std::size_t>(spec_.codebook),
-                        static_cast<std::uint64_t>(spec_.seed),
-                        "codebook/" + layer.name);
+      entries = weight_codebook(from.weights, layer.name, spec_);
     }
     std::vector<float> rounded(entries.begin(), entries.end());
     const WeightScale s = weight_scale(rounded, layer.w_bits, WeightMethod::max);
@@ -218,6 +231,47 @@ class Quantization {
 };
 
 }  // namespace
+
+std::vector<double> weight_codebook(std::span<const float> weights,
+                                    const std::string& layer,
+                                    const QuantizationSpec& spec) {
+  const auto seed = static_cast<std::uint64_t>(spec.seed);
+  const std::string stream = "codebook/" + layer;
+  const auto codes = static_cast<std::uint64_t>(spec.weight_codes(layer));
+  if (!spec.tree) {
+    return cluster(weights, codes, seed, stream);
+  }
+  const int levels = ceil_log2(codes);
+  const TreeCodebook tree(weights, levels, seed, stream);
+  const std::span<const double> leaves = tree.entries(levels);
+  return {leaves.begin(), leaves.end()};
+}
+
+std::vector<std::int32_t> tensor_codebook(const Network& network,
+                                          LayerId tensor,
+                                          std::vector<std::int32_t> entries,
+                                          bool tree) {
+  for (const Layer& reader : network.layers) {
+    if (reader.kind != LayerKind::conv || !reader.window.pads()) {
+      continue;
+    }
+    LayerId from = reader.inputs[0];
+    while (keeps_format(network.layer(from).kind)) {
+      from = network.layer(from).inputs[0];
+    }
+    if (from == tensor) {
+      *std::min_element(entries.begin(), entries.end(), [&](auto a, auto b) {
+        return std::abs(std::int64_t{a} - reader.pad_value) <
+               std::abs(std::int64_t{b} - reader.pad_value);
+      }) = reader.pad_value;
+    }
+  }
+  std::sort(entries.begin(), entries.end());
+  if (!tree) {
+    entries.erase(std::unique(entries.begin(), entries.end()), entries.end());
+  }
+  return entries;
+}
 
 ParameterSource IntegerModel::source() const {
   return [this](LayerId id) { return parameters[static_cast<std::size_t>(id)]; };

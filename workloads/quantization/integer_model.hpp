@@ -31,7 +31,8 @@
 ///   activation  multiplier / 2^shift = scale_in / T
 ///   last layer, a matrix with no activation or ReLU: its sums are the output, 32 bit; one scale of
 ///               weights; multiplier 1, shift as small as 32 bit allow; scale in * s * 2^shift
-/// Codebook (spec.codebook, or FloatParameters::codebook): weights lie on the nearest entry; scale
+/// Codebook (spec.weight_codes(), or FloatParameters::codebook): weights lie on the nearest entry;
+/// scale
 ///          max |entry| / (2^(w_bits - 1) - 1) of the layer; entries are rounded to integers
 /// Asymmetric (spec.asymmetric): the input when it is signed, and conv, fc, linear without
 ///          activation, when only conv, fc and linear read it, through max_pool, flatten and slice
@@ -48,6 +49,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -105,6 +107,18 @@ struct IntegerModel {
   /// Real values of a layer's integers.
   [[nodiscard]] std::vector<double> real(LayerId layer, std::span<const std::int32_t> y) const;
 };
+
+/// Real entries of a weight codebook as `spec` wants it: flat, or the leaves of a tree.
+std::vector<double> weight_codebook(std::span<const float> weights,
+                                    const std::string& layer,
+                                    const QuantizationSpec& spec);
+
+/// Integers of a tensor's codebook as Layer::codebook has them: the entry nearest to what padding
+/// reads becomes that; equal ones are one, but in a tree, where places are codes.
+std::vector<std::int32_t> tensor_codebook(const Network& network,
+                                          LayerId tensor,
+                                          std::vector<std::int32_t> entries,
+                                          bool tree);
 
 /// `scales` from choose_scales(). InternalError when the plan has problems.
 IntegerModel quantize_model(const FloatModel& model,

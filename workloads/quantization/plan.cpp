@@ -82,6 +82,10 @@ class Planner {
       }
     }
     declare_codebooks();
+    for (Layer& layer : plan_.network.layers) {
+      layer.activation_table = sample_activation(
+          layer.activation, layer.out_bits, layer.out_signed, spec_.activation_rows);
+    }
     return std::move(plan_);
   }
 
@@ -135,14 +139,16 @@ class Planner {
       if (!is_weighted(at(id))) {
         continue;
       }
-      const std::size_t own = model_.parameters[static_cast<std::size_t>(id)].codebook.size();
-      at(id).w_codes = static_cast<int>(own > 0 ? static_cast<std::int64_t>(own) : spec_.codebook);
+      const auto own = std::ssize(parameters(id).codebook);
+      at(id).w_codes = static_cast<int>(own > 0 ? own : spec_.weight_codes(at(id).name));
       LayerId from = at(id).inputs[0];
       while (keeps_format(at(from).kind)) {
         from = at(from).inputs[0];
       }
       if (may_have_codebook(at(from).kind)) {
-        at(from).out_codes = static_cast<int>(spec_.input_codebook);
+        const auto given = std::ssize(parameters(from).output_codebook);
+        const auto codes = static_cast<int>(given > 0 ? given : spec_.input_codes(at(id).name));
+        at(from).out_codes = std::max(at(from).out_codes, codes);
       }
     }
     for (LayerId id = 1; id <= plan_.network.output(); ++id) {
@@ -150,6 +156,10 @@ class Planner {
         at(id).out_codes = at(at(id).inputs[0]).out_codes;
       }
     }
+  }
+
+  [[nodiscard]] const FloatParameters& parameters(LayerId id) const {
+    return model_.parameters[static_cast<std::size_t>(id)];
   }
 
   LayerId root(LayerId id) {

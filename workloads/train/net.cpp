@@ -35,8 +35,49 @@ std::vector<float> values_of(const at::Tensor& tensor) {
   return {first, first + flat.numel()};
 }
 
+/// Repeats the last entry: codebooks keep their size from round to round.
+template <class T>
+at::Tensor book_of(const std::vector<T>& entries, int size) {
+  std::vector<float> out(entries.begin(), entries.end());
+  out.resize(std::max(out.size(), static_cast<std::size_t>(size)), out.back());
+  return copy_of(out, {std::ssize(out)});
+}
+
+std::vector<std::int32_t> entries_of(const at::Tensor& book) {
+  const std::vector<float> values = values_of(book);
+  return {values.begin(), values.end()};
+}
+
 at::Tensor scalar(double value) {
   return at::scalar_tensor(value, at::kFloat);
+}
+
+/// The `answers` to the `keys`, ascending, that are nearest to x, the lower of two; no gradient.
+at::Tensor nearest_in(const at::Tensor& keys, const at::Tensor& answers, const at::Tensor& x) {
+  const at::NoGradGuard no_gradient;
+  const std::int64_t size = keys.size(0);
+  // A value between two keys belongs to the upper one when it lies above their middle.
+  const at::Tensor middles = (keys.narrow(0, 0, size - 1) + keys.narrow(0, 1, size - 1)) / 2;
+  const at::Tensor row = at::bucketize(x.detach(), middles);
+  return answers.index_select(0, row.flatten()).reshape(x.sizes());
+}
+
+at::Tensor curve(Activation f, const at::Tensor& t) {
+  switch (f) {
+    case Activation::none:
+      break;
+    case Activation::relu:
+      return t.relu();
+    case Activation::relu6:
+      return t.clamp(0, 6);
+    case Activation::gelu:
+      return at::gelu(t);
+    case Activation::sigmoid:
+      return t.sigmoid();
+    case Activation::tanh:
+      return t.tanh();
+  }
+  return t;
 }
 
 /// [image][height][width][channels] seen as torch's [image][channels][height][width].
@@ -150,16 +191,17 @@ void Net::quantize(const QuantPlan& plan) {
   plan_ = plan;
   for (std::size_t index = 0; index < tensors_.size(); ++index) {
     LayerTensors& t = tensors_[index];
-    if (!t.weights.defined()) {
-      continue;
+    const Layer& layer = plan.network.layers[index];
+    if (t.weights.defined()) {
+      const std::vector<float> entries = first_codebook(static_cast<LayerId>(index));
+      if (!entries.empty()) {
+        t.codebook = book_of(entries, layer.w_codes);
+        buffers_.push_back({layer.name + "/codebook", t.codebook});
+      }
     }
-    FloatParameters from;
-    from.weights = values_of(t.weights);
-    from.codebook = t.codebook.defined() ? values_of(t.codebook) : std::vector<float>{};
-    const auto id = static_cast<LayerId>(index);
-    if (const std::vector<float> entries = plan.first_codebook(id, from); !entries.empty()) {
-      t.codebook = copy_of(entries, {static_cast<std::int64_t>(entries.size())});
-      buffers_.push_back({network_.layer(id).name + "/codebook", t.codebook});
+    if (!layer.codebook.empty()) {
+      t.output_codebook = book_of(layer.codebook, layer.out_codes);
+      buffers_.push_back({layer.name + "/output_codebook", t.output_codebook});
     }
   }
   ranges_.clear();
@@ -167,6 +209,33 @@ void Net::quantize(const QuantPlan& plan) {
     at::Tensor t = scalar(std::log2(range.value));
     t.requires_grad_(true);
     ranges_.push_back({range.name + "/log2_range", t});
+  }
+}
+
+std::vector<float> Net::first_codebook(LayerId id) const {
+  const LayerTensors& t = tensors_[static_cast<std::size_t>(id)];
+  FloatParameters from;
+  from.weights = values_of(t.weights);
+  from.codebook = t.codebook.defined() ? values_of(t.codebook) : std::vector<float>{};
+  return plan_->first_codebook(id, from);
+}
+
+void Net::set_codebooks(const QuantPlan& plan) {
+  const at::NoGradGuard no_gradient;
+  for (std::size_t index = 0; index < tensors_.size(); ++index) {
+    LayerTensors& t = tensors_[index];
+    const Layer& layer = plan.network.layers[index];
+    if (t.codebook.defined()) {
+      const at::Tensor own = std::exchange(t.codebook, {});
+      if (const std::vector<float> entries = first_codebook(static_cast<LayerId>(index));
+          !entries.empty()) {
+        own.copy_(book_of(entries, static_cast<int>(own.size(0))));
+      }
+      t.codebook = own;
+    }
+    if (t.output_codebook.defined()) {
+      t.output_codebook.copy_(book_of(layer.codebook, static_cast<int>(t.output_codebook.size(0))));
+    }
   }
 }
 
@@ -183,10 +252,18 @@ std::vector<at::Tensor> Net::weights() const {
 FloatModel Net::to_model() const {
   const at::NoGradGuard no_gradient;
   FloatModel model{network_, std::vector<FloatParameters>(network_.layers.size())};
+  const std::vector<TensorPlan> tensors = plan_ ? plan().tensors : std::vector<TensorPlan>{};
   for (std::size_t index = 0; index < tensors_.size(); ++index) {
     const LayerTensors& t = tensors_[index];
     model.parameters[index].factor = t.factor;
     model.parameters[index].epsilon = t.epsilon;
+    if (t.output_codebook.defined()) {
+      const TensorPlan& format = tensors[index];
+      for (const std::int32_t entry : entries_of(t.output_codebook)) {
+        model.parameters[index].output_codebook.push_back(
+            static_cast<float>(format.scale * static_cast<double>(entry - format.zero)));
+      }
+    }
     if (!t.weights.defined()) {
       continue;
     }
@@ -208,8 +285,22 @@ FloatModel Net::to_model() const {
   return model;
 }
 
+FloatModel Net::without_codebooks() const {
+  FloatModel model = to_model();
+  for (FloatParameters& p : model.parameters) {
+    p.codebook.clear();
+    p.output_codebook.clear();
+  }
+  return model;
+}
+
 QuantPlan Net::plan() const {
   QuantPlan out = *plan_;
+  for (std::size_t index = 0; index < tensors_.size(); ++index) {
+    if (tensors_[index].output_codebook.defined()) {
+      out.network.layers[index].codebook = entries_of(tensors_[index].output_codebook);
+    }
+  }
   for (std::size_t k = 0; k < ranges_.size(); ++k) {
     out.ranges[k].value = static_cast<double>(at::exp2(ranges_[k].tensor.detach()).item<float>());
   }
@@ -289,24 +380,24 @@ at::Tensor Net::activated(LayerId id, const at::Tensor& real) const {
                           layer.activation == Activation::tanh;
     if (is_curve) {
       const double one = std::ldexp(1.0, activation_fraction(layer.activation, integers.out_bits));
-      t = round_through(real * one) * (1 / one);
+      const at::Tensor steps = round_through(real * one);
+      t = steps * (1 / one);
+      if (const auto& table = integers.activation_table; !table.empty()) {
+        std::vector<float> arguments;
+        std::vector<float> values;
+        for (const ActivationRow& row : table) {
+          arguments.push_back(static_cast<float>(row.argument));
+          values.push_back(static_cast<float>(row.value));
+        }
+        const at::Tensor answer = nearest_in(copy_of(arguments, {std::ssize(arguments)}),
+                                             copy_of(values, {std::ssize(values)}),
+                                             steps);
+        return replace_through(curve(layer.activation, t),
+                               answer * plan_->tensors[static_cast<std::size_t>(id)].scale);
+      }
     }
   }
-  switch (layer.activation) {
-    case Activation::none:
-      break;
-    case Activation::relu:
-      return t.relu();
-    case Activation::relu6:
-      return t.clamp(0, 6);
-    case Activation::gelu:
-      return at::gelu(t);
-    case Activation::sigmoid:
-      return t.sigmoid();
-    case Activation::tanh:
-      return t.tanh();
-  }
-  return t;
+  return curve(layer.activation, t);
 }
 
 Net::Value Net::finish(LayerId id, const at::Tensor& real) const {
@@ -336,7 +427,13 @@ Net::Value Net::finish(LayerId id, const at::Tensor& values, const at::Tensor& s
   } else {
     out.values = quantize_through(steps + t.zero, low, high);  // the bias brings the zero point
   }
+  out.values = encoded(id, out.values);
   return out;
+}
+
+at::Tensor Net::encoded(LayerId id, const at::Tensor& values) const {
+  const at::Tensor& book = tensors_[static_cast<std::size_t>(id)].output_codebook;
+  return book.defined() ? replace_through(values, nearest_in(book, book, values)) : values;
 }
 
 Net::Value Net::passed(const Value& x, at::Tensor values) {

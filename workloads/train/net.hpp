@@ -62,6 +62,10 @@ class Net {
   /// folded.
   void quantize(const QuantPlan& plan);
 
+  /// Takes the tensors' codebooks of `plan`, and finds those of weights in the weights as they are.
+  /// Both exist already.
+  void set_codebooks(const QuantPlan& plan);
+
   /// Real values of the output, [image][height * width * channels].
   at::Tensor forward(const at::Tensor& images, const ForwardOptions& options = {});
 
@@ -79,15 +83,17 @@ class Net {
 
   /// The network in real numbers, batch norms folded.
   [[nodiscard]] FloatModel to_model() const;
+  [[nodiscard]] FloatModel without_codebooks() const;
 
-  /// The plan with the scales learned so far.
+  /// The plan with scales and codebooks of tensors as they are.
   [[nodiscard]] QuantPlan plan() const;
 
  private:
   struct LayerTensors {
     at::Tensor weights, bias;                ///< [groups * cols][rows]; [groups * cols]
     at::Tensor gamma, beta, mean, variance;  ///< batch norm
-    at::Tensor codebook;                     ///< its entries, ascending
+    at::Tensor codebook;                     ///< of weights: its entries, ascending
+    at::Tensor output_codebook;              ///< of the tensor: integers, ascending
     float factor = 1;                        ///< softmax
     float epsilon = 0;                       ///< layer_norm
   };
@@ -112,6 +118,7 @@ class Net {
     std::int64_t zero = 0;
   };
 
+  [[nodiscard]] std::vector<float> first_codebook(LayerId id) const;
   void add_parameter(const std::string& name, at::Tensor& tensor);
   [[nodiscard]] at::Tensor scale_of(const TensorPlan& plan) const;
   [[nodiscard]] Operand narrowed(const Value& x, int bits) const;
@@ -119,6 +126,8 @@ class Net {
   /// A layer's real values, rounded to the format of its tensor; or values * scale, likewise.
   [[nodiscard]] Value finish(LayerId id, const at::Tensor& real) const;
   [[nodiscard]] Value finish(LayerId id, const at::Tensor& values, const at::Tensor& scale) const;
+  /// The entries of the tensor's codebook that are nearest to `values`.
+  [[nodiscard]] at::Tensor encoded(LayerId id, const at::Tensor& values) const;
   [[nodiscard]] at::Tensor activated(LayerId id, const at::Tensor& real) const;
   [[nodiscard]] at::Tensor conv(const Layer& layer,
                                 const at::Tensor& x,

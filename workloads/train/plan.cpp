@@ -34,11 +34,9 @@ QuantPlan make_plan(const FloatModel& model,
                     const IntegerPlan& integers,
                     const std::vector<TensorScale>& scales,
                     const QuantizationSpec& spec,
-                    const NoisePlan& noise,
-                    bool tree_codebooks) {
+                    const NoisePlan& noise) {
   QuantPlan plan;
   plan.spec = spec;
-  plan.tree_codebooks = tree_codebooks;
   plan.network = integers.network;
   plan.noise = noise;
   std::vector<int> range_of(scales.size(), -1);
@@ -110,23 +108,12 @@ QuantizedWeights QuantPlan::weights(LayerId id,
 }
 
 std::vector<float> QuantPlan::first_codebook(LayerId id, const FloatParameters& from) const {
-  if (!from.codebook.empty() || spec.codebook == 0) {
+  const std::string& name = network.layer(id).name;
+  if (!from.codebook.empty() || spec.weight_codes(name) == 0) {
     return from.codebook;
   }
-  const std::string stream = "codebook/" + network.layer(id).name;
-  const auto seed = static_cast<std::uint64_t>(spec.seed);
-  const std::vector<double> values(from.weights.begin(), from.weights.end());
-  const auto entries = static_cast<std::size_t>(spec.codebook);
-  if (!tree_codebooks) {
-    const std::vector<double> flat = cluster(values, entries, seed, stream);
-    return {flat.begin(), flat.end()};
-  }
-  const int levels = ceil_log2(entries);
-  const TreeCodebook tree(values, levels, seed, stream);
-  const std::span<const double> leaves = tree.entries(levels);
-  std::vector<float> out(leaves.begin(), leaves.end());
-  std::sort(out.begin(), out.end());
-  return out;
+  const std::vector<double> entries = weight_codebook(from.weights, name, spec);
+  return {entries.begin(), entries.end()};
 }
 
 std::vector<float> moved_codebook(std::span<const float> codebook, std::span<const float> weights) {

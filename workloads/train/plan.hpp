@@ -54,11 +54,10 @@ struct NoisePlan {
 };
 
 struct QuantPlan {
-  Network network;  ///< quantized: widths, signs
+  Network network;  ///< quantized: widths, signs, codebooks of tensors
   std::vector<TensorPlan> tensors;
   std::vector<RangePlan> ranges;
-  QuantizationSpec spec;        ///< how weights are quantized
-  bool tree_codebooks = false;  ///< codebooks start as trees (codebook.hpp)
+  QuantizationSpec spec;  ///< how weights are quantized
   NoisePlan noise;
 
   /// Of a layer with weights: [groups * cols][rows] real numbers; the codebook's entries,
@@ -67,7 +66,7 @@ struct QuantPlan {
                                          std::span<const float> weights,
                                          std::span<const float> codebook) const;
 
-  /// The codebook that a layer starts with; empty without one.
+  /// The codebook of weights that a layer starts with; empty without one.
   [[nodiscard]] std::vector<float> first_codebook(LayerId id, const FloatParameters& from) const;
 };
 
@@ -81,8 +80,7 @@ QuantPlan make_plan(const FloatModel& model,
                     const IntegerPlan& integers,
                     const std::vector<TensorScale>& scales,
                     const QuantizationSpec& spec,
-                    const NoisePlan& noise = {},
-                    bool tree_codebooks = false);
+                    const NoisePlan& noise = {});
 
 /// The learned scales as choose_scales() takes them.
 std::vector<std::optional<GivenScale>> scales_in(const QuantPlan& plan);

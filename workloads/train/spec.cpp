@@ -69,6 +69,12 @@ bool takes_mapping(const StageSpec& stage) {
   return !stage.w_bits || !stage.a_bits;
 }
 
+QuantizationSpec quantization_of(const StageSpec& stage, QuantizationSpec section) {
+  section.codebook = stage.codebook.value_or(section.codebook);
+  section.input_codebook = stage.input_codebook.value_or(section.input_codebook);
+  return section;
+}
+
 std::vector<LayerBits> bits_of(const StageSpec& stage,
                                const Network& network,
                                const std::vector<LayerBits>& mapped) {

@@ -10,6 +10,7 @@
 ///       - {name: w8a8, w_bits: 8, a_bits: 8, epochs: 5}
 ///       - {name: w4a4, w_bits: 4, a_bits: 4, epochs: 10, noise: {weight_sigma: 0.02}}
 ///       - {name: mapped}                      # the widths of the experiment's mapping
+///       - {name: composed, codebook: 16, input_codebook: 16, rounds: 5, target: 0.5}
 ///
 /// How weights and ranges are quantized says the section `quantization:`.
 ///
@@ -19,6 +20,7 @@
 
 #include "sim/base/config.hpp"
 #include "workloads/network.hpp"
+#include "workloads/quantization/spec.hpp"
 #include "workloads/quantize.hpp"
 
 #include <array>
@@ -105,6 +107,10 @@ struct StageSpec {
   std::optional<int> a_bits;
   std::map<std::string, StageLayer> layers;
   StageStart from = StageStart::previous;
+  std::optional<std::int64_t> codebook;
+  std::optional<std::int64_t> input_codebook;
+  std::int64_t rounds = 1;
+  std::optional<double> target;
   std::int64_t epochs = 5;
   double learning_rate = 0.0005;
   NoiseSpec noise;
@@ -120,8 +126,26 @@ struct StageSpec {
         field("layers", &StageSpec::layers).doc("layers with other widths, by name"),
         field("from", &StageSpec::from)
             .doc("previous: starts from the stage before; real: from the network in real numbers"),
-        field("epochs", &StageSpec::epochs).range(0, 1e5).doc("passes over the training images"),
-        field("learning_rate", &StageSpec::learning_rate).range(0, 1e3).doc("at its start"),
+        field("codebook", &StageSpec::codebook)
+            .range(0, 256)
+            .doc("of weights, instead of quantization.codebook"),
+        field("input_codebook", &StageSpec::input_codebook)
+            .range(0, 256)
+            .doc("of inputs, instead of quantization.input_codebook"),
+        field("rounds", &StageSpec::rounds)
+            .range(1, 1000)
+            .doc("how often codebooks are found anew, each time with `epochs` of fine-tuning")
+            .source("RAPIDNN: cluster and retrain until the error is small enough"),
+        field("target", &StageSpec::target)
+            .range(0, 100)
+            .doc("points of accuracy on the validation images, below that of the network in real "
+                 "numbers, with which no further round begins"),
+        field("epochs", &StageSpec::epochs)
+            .range(0, 1e5)
+            .doc("passes over the training images, of each round"),
+        field("learning_rate", &StageSpec::learning_rate)
+            .range(0, 1e3)
+            .doc("at its start, and at that of each round"),
         field("noise", &StageSpec::noise).doc("drawn while training, never while measuring"));
   }
 };
@@ -158,7 +182,6 @@ struct TrainSpec {
   int shift = 0;
   std::int64_t patience = 0;
   std::int64_t seed = 1;
-  bool tree_codebooks = false;
   std::vector<StageSpec> stages;
   EvaluateSpec evaluate;
 
@@ -194,10 +217,6 @@ struct TrainSpec {
         field("seed", &TrainSpec::seed)
             .range(0, 9e15)
             .doc("of first weights, order of images, shifts and noise"),
-        field("tree_codebooks", &TrainSpec::tree_codebooks)
-            .doc("codebooks (quantization.codebook) start as trees of two-way splits, so that the "
-                 "first bits of a code are a coarser code")
-            .source("RAPIDNN, multi-level codebooks"),
         field("stages", &TrainSpec::stages).doc("fine-tuning with integers, one after the other"),
         field("evaluate", &TrainSpec::evaluate)
             .doc("how the accuracy of a search's widths is measured"));
@@ -206,6 +225,9 @@ struct TrainSpec {
 
 /// Whether a stage takes the widths of the experiment's mapping.
 bool takes_mapping(const StageSpec& stage);
+
+/// The section `quantization:` with the codebooks of a stage.
+QuantizationSpec quantization_of(const StageSpec& stage, QuantizationSpec section);
 
 /// Widths of a stage's matrix layers; `mapped` where it names none.
 std::vector<LayerBits> bits_of(const StageSpec& stage,

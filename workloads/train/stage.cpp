@@ -4,10 +4,12 @@
 
 #include "sim/base/diagnostics.hpp"
 #include "workloads/quantization/calibration.hpp"
+#include "workloads/quantization/compose.hpp"
 #include "workloads/train/trainer.hpp"
 
 #include <algorithm>
 #include <cstddef>
+#include <utility>
 
 namespace tessera::train {
 
@@ -16,6 +18,12 @@ std::vector<float> image_of(const data::Images& images, std::int64_t image) {
   const auto first = images.values.begin() + static_cast<std::ptrdiff_t>(image % images.count) *
                                                  static_cast<std::ptrdiff_t>(size);
   return {first, first + static_cast<std::ptrdiff_t>(size)};
+}
+
+const data::Images& images_of(const data::DataSet& data) {
+  return data.train.count > 0        ? data.train
+         : data.validation.count > 0 ? data.validation
+                                     : data.test;
 }
 
 bool is_signed(const data::DataSet& data) {
@@ -30,25 +38,43 @@ IntegerStage integer_plan(const FloatModel& model,
                           const QuantizationSpec& quantization,
                           const data::DataSet& data,
                           const NoiseSpec& noise,
-                          bool tree_codebooks,
                           const std::vector<std::optional<GivenScale>>& given) {
   IntegerStage out{plan_integers(model, bits, quantization, is_signed(data)), {}};
   if (!out.integers.problems.empty()) {
     return out;
   }
-  const data::Images& images = data.train.count > 0        ? data.train
-                               : data.validation.count > 0 ? data.validation
-                                                           : data.test;
-  const std::int64_t count = std::min(quantization.calibration_images, images.count);
   const Calibration calibration = calibrate(
-      model, [&](std::int64_t image) { return image_of(images, image); }, count);
+      model,
+      [&](std::int64_t image) { return image_of(images_of(data), image); },
+      std::min(quantization.calibration_images, images_of(data).count));
   out.plan = make_plan(model,
                        out.integers,
                        choose_scales(out.integers, calibration, quantization, given),
                        quantization,
-                       {noise.weight_sigma, noise.adc_bits, noise.adc_rows, noise.cell_bits},
-                       tree_codebooks);
+                       {noise.weight_sigma, noise.adc_bits, noise.adc_rows, noise.cell_bits});
+  out.plan = composed_plan(model, out.integers, std::move(out.plan), data);
   return out;
+}
+
+QuantPlan composed_plan(const FloatModel& model,
+                        const IntegerPlan& integers,
+                        QuantPlan learned,
+                        const data::DataSet& data) {
+  if (std::none_of(integers.network.layers.begin(),
+                   integers.network.layers.end(),
+                   [](const Layer& layer) { return layer.out_codes > 0; })) {
+    return learned;
+  }
+  IntegerModel composed = integer_model(model, integers, learned);
+  compose(
+      composed,
+      [&](std::int64_t image) { return composed.input(image_of(images_of(data), image)); },
+      std::min(learned.spec.calibration_images, images_of(data).count),
+      learned.spec);
+  for (std::size_t id = 0; id < composed.network.layers.size(); ++id) {
+    learned.network.layers[id].codebook = std::move(composed.network.layers[id].codebook);
+  }
+  return learned;
 }
 
 IntegerModel integer_model(const FloatModel& model,

@@ -27,6 +27,9 @@ namespace tessera::train {
 /// Image number `image` of a split; the index wraps around.
 std::vector<float> image_of(const data::Images& images, std::int64_t image);
 
+/// The images that ranges and codebooks are taken from: of the first split that has any.
+const data::Images& images_of(const data::DataSet& data);
+
 /// The images have negative values.
 bool is_signed(const data::DataSet& data);
 
@@ -42,8 +45,14 @@ IntegerStage integer_plan(const FloatModel& model,
                           const QuantizationSpec& quantization,
                           const data::DataSet& data,
                           const NoiseSpec& noise = {},
-                          bool tree_codebooks = false,
                           const std::vector<std::optional<GivenScale>>& given = {});
+
+/// `learned` with codebooks of tensors (compose.hpp) for the weights of `model`, which has none or
+/// brings them.
+QuantPlan composed_plan(const FloatModel& model,
+                        const IntegerPlan& integers,
+                        QuantPlan learned,
+                        const data::DataSet& data);
 
 /// The integers of a trained stage: what the golden executor and the chip compute.
 IntegerModel integer_model(const FloatModel& model,

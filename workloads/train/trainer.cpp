@@ -162,13 +162,17 @@ StageOptions real_stage(const TrainSpec& spec) {
           spec.range_rate,
           spec.shift,
           spec.patience,
-          static_cast<std::uint64_t>(spec.seed)};
+          static_cast<std::uint64_t>(spec.seed),
+          1,
+          2,
+          {}};
 }
 
 StageOptions integer_stage(const TrainSpec& spec, const StageSpec& stage) {
   StageOptions out = real_stage(spec);
   out.name = stage.name;
   out.epochs = stage.epochs;
+  out.rounds = stage.rounds;
   out.learning_rate = stage.learning_rate;
   return out;
 }
@@ -193,7 +197,8 @@ class Trainer::Impl {
   [[nodiscard]] bool diverged() const { return diverged_; }
 
   [[nodiscard]] bool done() const {
-    return diverged_ || epoch_ >= options_.epochs ||
+    return diverged_ || epoch_ >= options_.all_epochs() ||
+           (begins_round() && best_accuracy_ >= options_.target) ||
            (options_.patience > 0 && epoch_ - best_epoch_ >= options_.patience);
   }
 
@@ -201,6 +206,9 @@ class Trainer::Impl {
     if (epoch_ == 0 && is_integer_ && log_.empty()) {
       log_.push_back(measured(data, {}));
       judge(log_.back(), data);
+    }
+    if (begins_round() && options_.compose) {
+      net_.set_codebooks(options_.compose(net_.without_codebooks(), net_.plan()));
     }
     ++epoch_;
     EpochResult result;
@@ -435,6 +443,10 @@ class Trainer::Impl {
     }
   }
 
+  /// A round is over, and it is not the first one's beginning.
+  [[nodiscard]] bool begins_round() const { return epoch_ > 0 && epoch_ % options_.epochs == 0; }
+
+  /// `epochs_done` of the round.
   [[nodiscard]] double rate_at(double epochs_done) const {
     switch (options_.schedule) {
       case Schedule::constant:
@@ -487,7 +499,7 @@ class Trainer::Impl {
             images.shape, images.values.data() + image * size, dy, dx, values.data() + k * size);
         labels[k] = images.labels[image];
       }
-      result.learning_rate = rate_at(static_cast<double>(epoch_ - 1) +
+      result.learning_rate = rate_at(static_cast<double>((epoch_ - 1) % options_.epochs) +
                                      static_cast<double>(b) / static_cast<double>(batches));
       set_rate(result.learning_rate);
       const at::Tensor x =

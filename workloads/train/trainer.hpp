@@ -55,6 +55,13 @@ struct StageOptions {
   int shift = 0;
   std::int64_t patience = 0;
   std::uint64_t seed = 1;
+  std::int64_t rounds = 1;  ///< of `epochs` each; the learning rate starts anew with each
+  double target = 2;        ///< accuracy on validation, a share, with which no round begins
+  /// The plan with codebooks found anew for a network (which has none) and ranges as learned;
+  /// called between two rounds. Empty: codebooks stay.
+  std::function<QuantPlan(const FloatModel&, const QuantPlan&)> compose;
+
+  [[nodiscard]] std::int64_t all_epochs() const { return rounds * epochs; }
 };
 
 StageOptions real_stage(const TrainSpec& spec);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
 /// What a layer computes around the PEs: the input vector of a firing, the matrix that a second
-/// operand becomes, the end of a sum, and the work of the vector unit.
+/// operand becomes, the end of a sum, and the work of the vector unit; and the exact sums of a
+/// whole layer, quickly.
 ///
 /// Shapes   a position is [channels] int32; an input vector [groups * rows]; a sum [groups * cols]
 /// Errors   a vector layer of an unknown sort is an InternalError
@@ -15,10 +16,11 @@
 #include <span>
 #include <vector>
 
-namespace tessera::functional {
+namespace tessera {
 
 /// The values of operand k at a raster position of an image.
-using Operand = std::function<std::span<const std::int32_t>(int operand, std::int64_t position)>;
+using OperandSource =
+    std::function<std::span<const std::int32_t>(int operand, std::int64_t position)>;
 
 /// Narrows input vectors from the width of the layer's input tensor to a_bits.
 void narrow_input(const Network& network, LayerId layer, std::span<std::int32_t> x);
@@ -26,7 +28,7 @@ void narrow_input(const Network& network, LayerId layer, std::span<std::int32_t>
 /// Operand b of a matmul, one row per position, as weights [heads][cols][rows] of w_bits.
 std::vector<std::int32_t> dynamic_weights(const Network& network,
                                           LayerId layer,
-                                          const Operand& operand);
+                                          const OperandSource& operand);
 
 /// Bias, rescale, activation of a complete sum; `sum` is overwritten.
 void finish(const Layer& layer,
@@ -38,7 +40,25 @@ void finish(const Layer& layer,
 void vector_layer(const Network& network,
                   LayerId layer,
                   std::int64_t p,
-                  const Operand& operand,
+                  const OperandSource& operand,
                   std::span<std::int32_t> y);
 
-}  // namespace tessera::functional
+/// The weights of a matrix layer as the exact product reads them.
+struct ProductWeights {
+  std::vector<std::int32_t> weights;  ///< [groups][rows][cols]
+  bool fits_32 = false;               ///< no sum needs more than 32 bits
+};
+
+/// `weights` are [groups][cols][rows], `in_bits` the width of what they are multiplied with.
+ProductWeights product_weights(std::span<const std::int32_t> weights,
+                               const MatrixShape& m,
+                               int in_bits);
+
+/// Adds to sum [n][groups * cols] the products of x [n][groups * rows]; `sum` is 0.
+void multiply(const ProductWeights& w,
+              const MatrixShape& m,
+              std::int64_t n,
+              std::span<const std::int32_t> x,
+              std::span<std::int64_t> sum);
+
+}  // namespace tessera

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-#include "sim/functional/layer_ops.hpp"
+#include "workloads/layer_ops.hpp"
 
 #include "sim/base/diagnostics.hpp"
+#include "sim/base/product.hpp"
 #include "workloads/scalar_ops.hpp"
 
 #include <algorithm>
 #include <utility>
 
-namespace tessera::functional {
+namespace tessera {
 namespace {
 
 using Row = std::span<const std::int32_t>;
@@ -49,7 +50,7 @@ void narrow_input(const Network& network, LayerId id, std::span<std::int32_t> x)
 
 std::vector<std::int32_t> dynamic_weights(const Network& network,
                                           LayerId id,
-                                          const Operand& operand) {
+                                          const OperandSource& operand) {
   const Layer& layer = network.layer(id);
   const MatrixShape m = matrix_shape(network, id);
   const Layer& b = network.layer(layer.inputs[1]);
@@ -82,7 +83,7 @@ void finish(const Layer& layer,
 void vector_layer(const Network& network,
                   LayerId id,
                   std::int64_t p,
-                  const Operand& operand,
+                  const OperandSource& operand,
                   std::span<std::int32_t> y) {
   const Layer& layer = network.layer(id);
   const Shape& in = network.in_shape(id);
@@ -147,8 +148,60 @@ void vector_layer(const Network& network,
     case LayerKind::matmul:
     case LayerKind::flatten:
       throw InternalError(
-          "functional", -1, "a vector stage for a layer of another sort: " + layer.name);
+          "workloads/layer_ops", -1, "a vector stage for a layer of another sort: " + layer.name);
   }
 }
 
-}  // namespace tessera::functional
+ProductWeights product_weights(std::span<const std::int32_t> weights,
+                               const MatrixShape& m,
+                               int in_bits) {
+  ProductWeights out;
+  out.weights.resize(weights.size());
+  std::int64_t most = 0;
+  for (std::int64_t g = 0; g < m.groups; ++g) {
+    for (std::int64_t c = 0; c < m.cols; ++c) {
+      std::int64_t sum = 0;
+      const auto column = weights.subspan(at((g * m.cols + c) * m.rows), at(m.rows));
+      for (std::int64_t r = 0; r < m.rows; ++r) {
+        out.weights[at((g * m.rows + r) * m.cols + c)] = column[at(r)];
+        sum += std::abs(std::int64_t{column[at(r)]});
+      }
+      most = std::max(most, sum);
+    }
+  }
+  out.fits_32 = most <= INT32_MAX >> in_bits;
+  return out;
+}
+
+/// sum [n][groups * cols] of x [n][groups * rows].
+void multiply(const ProductWeights& w,
+              const MatrixShape& m,
+              std::int64_t n,
+              std::span<const std::int32_t> x,
+              std::span<std::int64_t> sum) {
+  const std::int64_t in = m.groups * m.rows;
+  const std::int64_t out = m.groups * m.cols;
+  std::vector<std::int32_t> narrow(w.fits_32 ? at(n * m.cols) : 0);
+  for (std::int64_t g = 0; g < m.groups; ++g) {
+    const std::int32_t* weights = w.weights.data() + g * m.rows * m.cols;
+    if (w.fits_32) {
+      product<std::int32_t>(
+          m.cols, n, m.rows, weights, {x.data() + g * m.rows, 1, in}, narrow.data());
+    }
+    for (std::int64_t i = 0; i < n; ++i) {
+      const auto to = sum.subspan(at(i * out + g * m.cols), at(m.cols));
+      if (w.fits_32) {
+        std::copy_n(narrow.begin() + i * m.cols, m.cols, to.begin());
+        continue;
+      }
+      for (std::int64_t r = 0; r < m.rows; ++r) {
+        const std::int64_t v = x[at(i * in + g * m.rows + r)];
+        for (std::int64_t c = 0; c < m.cols; ++c) {
+          to[at(c)] += v * weights[r * m.cols + c];
+        }
+      }
+    }
+  }
+}
+
+}  // namespace tessera
