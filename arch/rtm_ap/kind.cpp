@@ -34,7 +34,7 @@ class ApUnit final : public Unit {
             const Fragment& /*fragment*/,
             std::span<const std::int32_t> weights,
             std::uint64_t /*write*/) override {
-    program_ = &programs_->at(op);
+    program_ = programs_->load(op);
     if (digest(weights) != program_->weights) {
       throw InternalError(kName, -1, "the weights are not those of the program");
     }
@@ -93,7 +93,7 @@ class ApUnit final : public Unit {
 
   Spec spec_;
   std::shared_ptr<const Programs> programs_;
-  const FragmentProgram* program_ = nullptr;
+  std::shared_ptr<const FragmentProgram> program_;
   std::vector<std::int32_t> weights_;
 };
 
