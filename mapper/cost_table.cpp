@@ -56,15 +56,32 @@ struct Operand {
   int given_bits = 0;      ///< of a value, when the network's input sets them; else 0
 };
 
-/// At the widths that the network has, where widths change the blocks of a layer.
-Blocks raster_of(const Network& network, const Model& model, LayerId id) {
-  const Layer& layer = network.layer(id);
-  return layer.is_matrix() ? blocks_of(network, model, id, layer.w_bits, layer.a_bits)
-                           : Blocks::of(layer.out.positions(), 1);
+/// How the output positions of every layer are shared by firings; at the narrowest allowed widths,
+/// where widths matter.
+std::vector<Blocks> rasters_of(const Network& network,
+                               const Model& model,
+                               const WidthRules& rules) {
+  const std::vector<LayerId> matrices = matrix_layers(network);
+  const std::vector<int> w_bits = widths(rules.w_min, rules.w_max, rules.w_step);
+  std::vector<Blocks> rasters;
+  for (const Layer& layer : network.layers) {
+    const auto id = static_cast<LayerId>(rasters.size());
+    if (!layer.is_matrix() || w_bits.empty()) {
+      rasters.push_back(Blocks::of(layer.out.positions(), 1));
+      continue;
+    }
+    const bool fixed = rules.first_last && (id == matrices.front() || id == matrices.back());
+    rasters.push_back(blocks_of(network,
+                                model,
+                                id,
+                                fixed ? *rules.first_last : w_bits.front(),
+                                fixed ? *rules.first_last : rules.a_min));
+  }
+  return rasters;
 }
 
 Operand operand_of(const Network& network,
-                   const Model& model,
+                   const std::vector<Blocks>& rasters,
                    LayerId id,
                    std::size_t index,
                    Granularity granularity) {
@@ -75,8 +92,8 @@ Operand operand_of(const Network& network,
   }
   const Shape& tensor = network.layer(producer).out;
   const bool given = network.layer(producer).kind == LayerKind::input;
-  const Blocks from = raster_of(network, model, producer);
-  const Blocks to = raster_of(network, model, id);
+  const Blocks from = rasters[static_cast<std::size_t>(producer)];
+  const Blocks to = rasters[static_cast<std::size_t>(id)];
   Operand out{from, tensor.channels, from.count(), given ? network.layer(producer).out_bits : 0};
   const bool whole = tensor.positions() != network.in_shape(id, index).positions() ||
                      layer.kind == LayerKind::fc || (layer.kind == LayerKind::matmul && index == 1);
@@ -134,18 +151,19 @@ class Maker {
     problem.serial = granularity_ == Granularity::serial;
     problem.static_power = leakage_ * chip_.clock.seconds(Cycles(1)).value;
     const std::vector<LayerId> matrices = matrix_layers(network_);
+    const std::vector<Blocks> rasters = rasters_of(network_, *tiles_.pe, rules);
     for (std::size_t l = 0; l < matrices.size(); ++l) {
       const bool fixed = rules.first_last && (l == 0 || l + 1 == matrices.size());
       ProblemLayer layer;
       layer.layer = matrices[l];
       layer.name = network_.layer(matrices[l]).name;
-      const Blocks raster = raster_of(network_, *tiles_.pe, matrices[l]);
+      const Blocks raster = rasters[static_cast<std::size_t>(matrices[l])];
       layer.positions = raster.count();
       layer.max_replicas = granularity_ == Granularity::serial ? 1 : layer.positions;
       operands_.clear();
       if (granularity_ != Granularity::serial) {
         for (std::size_t i = 0; i < network_.layer(matrices[l]).inputs.size(); ++i) {
-          operands_.push_back(operand_of(network_, *tiles_.pe, matrices[l], i, granularity_));
+          operands_.push_back(operand_of(network_, rasters, matrices[l], i, granularity_));
         }
       }
       std::string why_not;

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The Tessera authors
 #include "arch/rtm_ap/kernel.hpp"
 
+#include "arch/rtm_ap/spec.hpp"
 #include "sim/base/diagnostics.hpp"
 #include "sim/base/math.hpp"
 
@@ -230,6 +231,17 @@ std::int64_t Array::peek(const Operand& operand, int row) const {
     return static_cast<std::int64_t>(value << spare) >> spare;
   }
   return static_cast<std::int64_t>(value);
+}
+
+ActionCounts happened(const Events& events, const ActionCounts& expected, int rows) {
+  ActionCounts did = expected;
+  did[kSearchCell] = events.searched_cells;
+  did[kWriteCell] = events.driven_cells;
+  did[kShift] = events.shifts;
+  did[kTag] = events.searches * rows;
+  did[kLoadBit] = events.loaded_bits;
+  did[kReadBit] = events.read_bits;
+  return did;
 }
 
 }  // namespace tessera::arch::rtm_ap

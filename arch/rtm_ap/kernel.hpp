@@ -16,6 +16,7 @@
 #include "arch/rtm_ap/microcode.hpp"
 #include "arch/rtm_ap/program.hpp"
 #include "arch/rtm_ap/tracks.hpp"
+#include "sim/api/model.hpp"
 
 #include <cstdint>
 #include <span>
@@ -37,6 +38,9 @@ struct Events {
 
   bool operator==(const Events&) const = default;
 };
+
+/// The same as priced actions, `rows` rows in use. Of `expected` what an array does not count: drives.
+[[nodiscard]] ActionCounts happened(const Events& events, const ActionCounts& expected, int rows);
 
 class Array {
  public:

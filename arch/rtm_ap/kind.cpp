@@ -27,14 +27,14 @@ constexpr const char* kName = "rtm_ap";
 /// of searching and writing.
 class ApUnit final : public Unit {
  public:
-  ApUnit(const Spec& spec, std::shared_ptr<const Programs> programs)
-      : spec_(spec), programs_(std::move(programs)) {}
+  ApUnit(const Spec& spec, const Clock& clock, std::shared_ptr<const Programs> programs)
+      : spec_(spec), clock_(clock), programs_(std::move(programs)) {}
 
   void load(const Op& op,
             const Fragment& /*fragment*/,
             std::span<const std::int32_t> weights,
             std::uint64_t /*write*/) override {
-    program_ = &programs_->at(op);
+    program_ = programs_->load(op);
     if (digest(weights) != program_->weights) {
       throw InternalError(kName, -1, "the weights are not those of the program");
     }
@@ -53,10 +53,12 @@ class ApUnit final : public Unit {
     if (program_ == nullptr) {
       throw InternalError(kName, -1, "fired before it was loaded");
     }
+    Totals took = program_->totals;
     if (fidelity == Fidelity::ideal) {
       for (std::size_t i = 0; i < batch.stamps.size(); ++i) {
         multiply(batch.input(i), batch.output(i));
       }
+      report(batch, took);
       return;
     }
     const auto rows = static_cast<std::size_t>(spec_.rows);
@@ -65,8 +67,11 @@ class ApUnit final : public Unit {
       block.stamps = batch.stamps.subspan(first, std::min(rows, batch.stamps.size() - first));
       block.x += first * batch.x_step;
       block.y += first * batch.y_step;
-      run_block(spec_, *program_, block);
+      took.did = happened(run_block(spec_, *program_, block),
+                          program_->totals.did,
+                          static_cast<int>(block.stamps.size()));
     }
+    report(batch, took);
   }
 
   [[nodiscard]] bool exact(Fidelity /*fidelity*/) const override { return true; }
@@ -91,9 +96,16 @@ class ApUnit final : public Unit {
     }
   }
 
+  void report(const Batch& batch, const Totals& took) const {
+    if (batch.took != nullptr) {
+      *batch.took = firing_steps(spec_, clock_, took);
+    }
+  }
+
   Spec spec_;
+  Clock clock_;
   std::shared_ptr<const Programs> programs_;
-  const FragmentProgram* program_ = nullptr;
+  std::shared_ptr<const FragmentProgram> program_;
   std::vector<std::int32_t> weights_;
 };
 
@@ -184,10 +196,19 @@ class ApModel final : public Model {
     return op.code == OpCode::write ? write_cost() : firing_cost(programs_->at(op).cost);
   }
 
+  /// Written cells depend on which rows were tagged, all counts on the rows in use; time does not.
+  [[nodiscard]] bool depends_on_data() const override { return true; }
+
+  [[nodiscard]] Cost least_cost(const Op& op) const override {
+    Cost cost = fire_cost(op);
+    cost.did = {};
+    return cost;
+  }
+
   [[nodiscard]] double endurance() const override { return spec_.endurance; }
 
   [[nodiscard]] std::unique_ptr<Unit> make_unit(std::uint64_t /*pe*/) const override {
-    return std::make_unique<ApUnit>(spec_, programs_);
+    return std::make_unique<ApUnit>(spec_, clock_, programs_);
   }
 
   [[nodiscard]] bool exact(const MatrixOp& /*matrix*/, Fidelity /*fidelity*/) const override {

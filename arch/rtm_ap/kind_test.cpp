@@ -158,6 +158,24 @@ TEST(RtmApKind, SaysWhyNot) {
             std::string::npos);
 }
 
+TEST(RtmApKind, InstructionsThatAreNotKeptAreMadeAgain) {
+  const ProgramMatrix layer = convolution(3, 8);
+  const auto weights = [](int, int) { return ternary(27 * 8); };
+  const Programs all(Spec{}, kClock, {layer}, weights);
+  const Programs none(Spec{}, kClock, {layer}, weights, 0);
+  ASSERT_TRUE(all.of(layer.matrix).listed);
+  ASSERT_FALSE(none.of(layer.matrix).listed);
+  Op op;
+  op.layer = layer.matrix.layer;
+  op.program = 0;
+  op.in_bits = layer.matrix.in_bits;
+  op.w_bits = layer.matrix.w_bits;
+  EXPECT_TRUE(none.at(op).program.instructions.empty());
+  EXPECT_EQ(none.at(op).cost, all.at(op).cost);
+  EXPECT_FALSE(all.at(op).program.instructions.empty());
+  EXPECT_EQ(none.load(op)->program, all.load(op)->program);
+}
+
 TEST(RtmApKind, RefusesOtherWeightsThanItsPrograms) {
   const ProgramMatrix layer = convolution(3, 8);
   const auto model = with_program(Spec{}, layer);

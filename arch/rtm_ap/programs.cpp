@@ -163,8 +163,9 @@ int widest_read(const Program& program) {
 Programs::Programs(const Spec& spec,
                    const Clock& clock,
                    const std::vector<ProgramMatrix>& layers,
-                   WeightsOf weights)
-    : spec_(spec), clock_(clock), weights_(std::move(weights)) {
+                   WeightsOf weights,
+                   std::size_t keep)
+    : spec_(spec), clock_(clock), weights_(std::move(weights)), keep_(keep) {
   for (const ProgramMatrix& layer : layers) {
     layers_[layer.matrix.layer] = layer;
   }
@@ -195,21 +196,52 @@ const LayerPrograms& Programs::of(const MatrixOp& matrix) const {
   }
   const Key key{matrix.layer, matrix.in_bits, matrix.in_signed, matrix.w_bits};
   const std::scoped_lock lock(making_);
-  std::unique_ptr<const LayerPrograms>& made = made_[key];
-  if (made == nullptr) {
-    made = std::make_unique<const LayerPrograms>(make(layer->second, matrix));
+  Made& made = made_[key];
+  if (made.programs == nullptr) {
+    LayerPrograms programs = make(layer->second, matrix);
+    std::size_t instructions = 0;
+    for (const FragmentProgram& part : programs.parts) {
+      instructions += part.program.instructions.size();
+    }
+    programs.listed = kept_ + instructions <= keep_;
+    kept_ += programs.listed ? instructions : 0;
+    for (FragmentProgram& part : programs.parts) {
+      if (!programs.listed) {
+        part.program.instructions = {};
+      }
+    }
+    made = {matrix, std::make_shared<const LayerPrograms>(std::move(programs))};
   }
-  return *made;
+  return *made.programs;
+}
+
+const Programs::Made& Programs::made(const Op& op) const {
+  const auto found = made_.find(Key{op.layer, op.in_bits, op.in_signed, op.w_bits});
+  if (found == made_.end() || op.program < 0 ||
+      op.program >= static_cast<int>(found->second.programs->parts.size())) {
+    throw InternalError("arch/rtm_ap", -1, "an operation without a program");
+  }
+  return found->second;
 }
 
 const FragmentProgram& Programs::at(const Op& op) const {
   const std::scoped_lock lock(making_);
-  const auto found = made_.find(Key{op.layer, op.in_bits, op.in_signed, op.w_bits});
-  if (found == made_.end() || op.program < 0 ||
-      op.program >= static_cast<int>(found->second->parts.size())) {
-    throw InternalError("arch/rtm_ap", -1, "an operation without a program");
+  return made(op).programs->parts[static_cast<std::size_t>(op.program)];
+}
+
+std::shared_ptr<const FragmentProgram> Programs::load(const Op& op) const {
+  const std::scoped_lock lock(making_);
+  const Made& known = made(op);
+  std::shared_ptr<const LayerPrograms> programs = known.programs;
+  if (!programs->listed) {
+    const Key key{op.layer, op.in_bits, op.in_signed, op.w_bits};
+    if (made_again_ == nullptr || again_ != key) {
+      made_again_ = std::make_shared<const LayerPrograms>(make(layers_.at(op.layer), known.matrix));
+      again_ = key;
+    }
+    programs = made_again_;
   }
-  return found->second->parts[static_cast<std::size_t>(op.program)];
+  return {programs, &programs->parts[static_cast<std::size_t>(op.program)]};
 }
 
 LayerPrograms Programs::make(const ProgramMatrix& layer, const MatrixOp& matrix) const {
@@ -278,7 +310,7 @@ std::uint64_t digest(std::span<const std::int32_t> weights) {
       std::string_view(reinterpret_cast<const char*>(weights.data()), weights.size_bytes()));
 }
 
-void run_block(const Spec& spec, const FragmentProgram& program, const Batch& batch) {
+Events run_block(const Spec& spec, const FragmentProgram& program, const Batch& batch) {
   const std::size_t rows = batch.stamps.size();
   std::vector<std::vector<std::int64_t>> inputs(program.load_x.size());
   for (std::size_t slot = 0; slot < inputs.size(); ++slot) {
@@ -295,6 +327,7 @@ void run_block(const Spec& spec, const FragmentProgram& program, const Batch& ba
       batch.output(row)[read.y] += sums[slot][row] + read.offset;
     }
   }
+  return array.events();
 }
 
 }  // namespace tessera::arch::rtm_ap

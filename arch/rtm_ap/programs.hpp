@@ -8,12 +8,15 @@
 ///          even one does, that group is cut
 /// Sums     programs have no epilogue and no bias: they read out the sums of their own channels,
 ///          stored as sum - Slot::offset. Adding and finishing them is the vector unit's
+/// Memory   instructions are kept of as many layers as have `keep` together; those of the others
+///          are made again when a unit is loaded
 /// Threads  of() may be called by several threads at once; a layer is compiled by one
 /// Errors   a layer that cannot be compiled has a reason instead of programs
 #pragma once
 
 #include "arch/rtm_ap/compiler/compile.hpp"
 #include "arch/rtm_ap/cost.hpp"
+#include "arch/rtm_ap/kernel.hpp"
 #include "arch/rtm_ap/spec.hpp"
 #include "arch/rtm_ap/steps.hpp"
 #include "sim/api/model.hpp"
@@ -54,6 +57,7 @@ struct LayerPrograms {
   int block = 1;        ///< positions of a firing, at most
   int out_bits = 0;     ///< of the widest sum that is read out
   int acc_bits = 0;     ///< of a sum over all channels
+  bool listed = true;   ///< false: instructions were left out, Programs::load makes them again
   std::vector<FragmentProgram> parts;
 };
 
@@ -62,7 +66,8 @@ class Programs {
   Programs(const Spec& spec,
            const Clock& clock,
            const std::vector<ProgramMatrix>& layers,
-           WeightsOf weights);
+           WeightsOf weights,
+           std::size_t keep = std::size_t{1} << 23);
 
   /// The layers as they were given.
   [[nodiscard]] std::vector<MatrixOp> matrices() const;
@@ -70,27 +75,40 @@ class Programs {
   /// What runs `matrix`, or why nothing can.
   [[nodiscard]] const LayerPrograms& of(const MatrixOp& matrix) const;
 
-  /// The program that an Op of this model runs.
+  /// What is known of the program that an Op of this model runs.
   [[nodiscard]] const FragmentProgram& at(const Op& op) const;
+
+  /// The same with its instructions.
+  [[nodiscard]] std::shared_ptr<const FragmentProgram> load(const Op& op) const;
 
  private:
   using Key = std::tuple<int, int, bool, int>;  ///< layer, width and sign of inputs, w_bits
 
+  struct Made {
+    MatrixOp matrix;
+    std::shared_ptr<const LayerPrograms> programs;
+  };
+
   [[nodiscard]] LayerPrograms make(const ProgramMatrix& layer, const MatrixOp& matrix) const;
+  [[nodiscard]] const Made& made(const Op& op) const;
 
   Spec spec_;
   Clock clock_;
   std::map<int, ProgramMatrix> layers_;
   WeightsOf weights_;
+  std::size_t keep_;
   mutable std::mutex making_;
-  mutable std::map<Key, std::unique_ptr<const LayerPrograms>> made_;
+  mutable std::map<Key, Made> made_;
+  mutable std::size_t kept_ = 0;  ///< instructions
+  mutable Key again_{};           ///< whose programs were made again
+  mutable std::shared_ptr<const LayerPrograms> made_again_;
 };
 
 /// Of weights [groups][cols][rows] as Unit::load gets them.
 [[nodiscard]] std::uint64_t digest(std::span<const std::int32_t> weights);
 
 /// The sums of a block on an array of its own: y += what the passes produced. At most spec.rows
-/// positions.
-void run_block(const Spec& spec, const FragmentProgram& program, const Batch& batch);
+/// positions. Answers what happened.
+Events run_block(const Spec& spec, const FragmentProgram& program, const Batch& batch);
 
 }  // namespace tessera::arch::rtm_ap

@@ -11,10 +11,10 @@
 ///          positions of a tensor from one stage to another; a *port* is an edge's line buffer at
 ///          one endpoint.
 /// Indices  positions are numbered across images: index = image * positions + raster position.
-/// Where
-///          a firing computes a block of raster positions (Layout::block), the positions of its
-///          stage are blocks: what is said of a position here, message and slot included, holds for
-///          a block, and the last block of an image counts as a full one.
+///
+/// Blocks   where a firing computes several raster positions (Layout::block), the positions of its
+///          stage are blocks of them; what is said of a position here, message and slot included,
+///          holds for a block. The last block of an image counts as a full one.
 /// Replicas share positions by turns: replica k of r computes the positions p with p mod r == k.
 /// Flow     a line buffer has `window` slots addressed by index; the producer may send index q once
 ///          q < released + window, where `released` is the first index that a later firing still

@@ -151,17 +151,6 @@ struct Run {
   std::vector<std::string> failed;  ///< self-checks
 };
 
-ActionCounts counts_of(const ap::Events& e, const ActionCounts& expected, int rows) {
-  ActionCounts did = expected;  // drives do not depend on data, and the array does not count them
-  did[ap::kSearchCell] = e.searched_cells;
-  did[ap::kWriteCell] = e.driven_cells;
-  did[ap::kShift] = e.shifts;
-  did[ap::kTag] = e.searches * rows;
-  did[ap::kLoadBit] = e.loaded_bits;
-  did[ap::kReadBit] = e.read_bits;
-  return did;
-}
-
 void self_check(Run& run) {
   const auto names = ap::priced_actions(run.hardware.spec);
   for (std::size_t a = 0; a < ap::kNumActions; ++a) {
@@ -207,7 +196,7 @@ Run play(std::string name, ApHardware hardware, ap::Program program, int rows, s
   }
   run.totals = ap::totals(spec, run.hardware.clock, run.program, rows);
   run.cost = ap::program_cost(spec, run.hardware.clock, run.program, rows);
-  run.happened = counts_of(run.events, run.totals.did, rows);
+  run.happened = ap::happened(run.events, run.totals.did, rows);
   self_check(run);
   return run;
 }
