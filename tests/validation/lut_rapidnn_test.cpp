@@ -29,6 +29,7 @@
 #include <cmath>
 #include <cstdint>
 #include <iterator>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -170,6 +171,10 @@ struct Gain {
   double pipelayer_busy;
   double pipelayer_energy;
 };
+
+void PrintTo(const Gain& gain, std::ostream* out) {
+  *out << gain.network;
+}
 
 /// Ratios of ISAAC and of PipeLayer against RAPIDNN, as `tessera compare` measures them.
 class Ratios {
