@@ -282,9 +282,9 @@ std::vector<std::int64_t> plain(const Fired& f, const ArrayName& name, const Sta
 
   std::vector<Input> inputs;
   const int magnitude = f.matrix.in_bits - (f.matrix.in_signed ? 1 : 0);
-  const int width = integrates ? magnitude : spec.dac_bits;
-  for (int low = 0; low < magnitude; low += width) {
-    inputs.push_back({low, std::min(width, magnitude - low), 1});
+  const int widest = integrates ? magnitude : spec.dac_bits;
+  for (int low = 0; low < magnitude; low += widest) {
+    inputs.push_back({low, std::min(widest, magnitude - low), 1});
   }
   if (f.matrix.in_signed) {
     inputs.push_back({magnitude, 1, -1});

@@ -340,6 +340,7 @@ std::string comparison_text(const std::vector<ComparedRun>& runs) {
   Table table = make_table(runs, "", true);
   const std::vector<Headline> base = headlines(runs.front());
   std::vector<std::vector<Headline>> all;
+  all.reserve(runs.size());
   for (const ComparedRun& run : runs) {
     all.push_back(headlines(run));
   }
@@ -396,8 +397,8 @@ std::string comparison_csv(const std::vector<ComparedRun>& runs) {
   out += "\n";
   const auto row = [&](const std::string& name, std::string_view unit, const auto& value) {
     out += fmt::format("{},{}", csv_cell(name), unit);
-    for (std::size_t r = 0; r < runs.size(); ++r) {
-      const std::optional<double> cell = value(runs[r]);
+    for (const ComparedRun& run : runs) {
+      const std::optional<double> cell = value(run);
       out += "," + (cell ? format_number(*cell) : std::string());
     }
     out += "\n";

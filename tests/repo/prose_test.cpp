@@ -267,21 +267,20 @@ std::vector<Finding> check_changelog(const std::string& text) {
 Options options_of_program() {
   static const std::regex kOption("--[a-z][a-z-]*");
   Options out;
-  for (const std::string command :
-       {"",
-        "run",
-        "compare",
-        "map",
-        "validate",
-        "train",
-        "accuracy",
-        "sensitivity",
-        "import",
-        "data",
-        "ap",
-        "compile",
-        "explain",
-        "list"}) {
+  for (const std::string command : {"",
+                                    "run",
+                                    "compare",
+                                    "map",
+                                    "validate",
+                                    "train",
+                                    "accuracy",
+                                    "sensitivity",
+                                    "import",
+                                    "data",
+                                    "ap",
+                                    "compile",
+                                    "explain",
+                                    "list"}) {
     std::vector<std::string> words = {TESSERA_PROGRAM, command, "--help"};
     words.erase(std::remove(words.begin(), words.end(), ""), words.end());
     const test::Outcome help = test::run_program(words);

@@ -17,6 +17,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdio>
 #include <functional>
@@ -118,9 +119,9 @@ std::string answer_of(Entry& entry, const CommandLine& line, const std::string& 
 /// Above: ratios against the first run. Below: shares of the energy by place.
 std::string script(const std::vector<ComparedRun>& runs) {
   constexpr double kWidth = 0.8;
-  static constexpr const char* kColors[] = {
+  static constexpr std::array kColors{
       "#3b6ea5", "#c8553d", "#588157", "#e9c46a", "#6d597a", "#8ab17d", "#999999", "#d4a373"};
-  const auto color = [](std::size_t i) { return kColors[i % std::size(kColors)]; };
+  const auto color = [](std::size_t i) { return kColors[i % kColors.size()]; };
   std::string out =
       "set multiplot layout 2,1\nset style fill solid 1 noborder\nset lmargin 12\n"
       "set rmargin 30\nset key outside right top\nset grid ytics\n";
@@ -218,8 +219,9 @@ int compare_experiments(const CommandLine& line, const Diagnostics& diagnostics)
   report::OutputFolder folder(line.out.empty() ? "out/" + entries.front().label + "_compare"
                                                : line.out);
   std::vector<std::function<std::string()>> work;
+  work.reserve(entries.size());
   for (Entry& entry : entries) {
-    work.push_back([&] { return answer_of(entry, line, folder.path().string()); });
+    work.emplace_back([&] { return answer_of(entry, line, folder.path().string()); });
   }
   report::ProgressBar bar(stderr, !line.quiet && report::is_terminal(stderr), Clock{});
   ChildOptions options;
