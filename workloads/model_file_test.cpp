@@ -37,7 +37,7 @@ ModelFile content() {
   file.parameters = test::float_model(network(), 1).parameters;
   file.parameters[1].codebook = {-0.5F, 0.25F};
   file.parameters[0].output_codebook = {0.0F, 0.5F, 1.0F};
-  file.parameters[2].output_codebook = {-1.0F, 1.0F};
+  file.parameters[1].output_codebook = {-1.0F, 1.0F};
   file.parameters[2].epsilon = 1e-5F;
   file.parameters[3].factor = 0.125F;
   file.scales.resize(5);

@@ -192,9 +192,24 @@ execution: {functional: bit_accurate, accuracy_images: 1000}
   }
   EXPECT_LT(smallest, 64) << "the budget bought nothing";
   rows = rows_of(sizes);
-  EXPECT_NEAR(rows.at("fake").at("mean").get<double>(),
-              rows.at("integer").at("mean").get<double>(),
-              0.6);
+  EXPECT_NEAR(
+      rows.at("fake").at("mean").get<double>(), rows.at("integer").at("mean").get<double>(), 0.6);
+
+  // Two keys that change together.
+  const Outcome swept =
+      run_program({"accuracy",
+                   write("swept.yaml",
+                         "  parameters: " + (folder / "out_start/real.npz") +
+                             "\nquantization: {codebook: 16, input_codebook: 16}\n"),
+                   "--sweep",
+                   "quantization.codebook,quantization.input_codebook=2,64",
+                   "--out",
+                   folder / "swept"});
+  ASSERT_EQ(swept.status, 0) << swept.err;
+  const Json points =
+      Json::parse(read_text(folder / "swept/accuracy.json")).at("sweep").at("points");
+  ASSERT_EQ(points.size(), 2U);
+  EXPECT_LT(points[0].at("mean").get<double>(), points[1].at("mean").get<double>() - 5.0);
 }
 
 TEST(Flow, SensitivitiesAreTablesThatASearchReads) {

@@ -304,6 +304,7 @@ TEST_F(TrainNet, EqualsTheGoldenExecutor) {
     spec.asymmetric = rng.chance(0.5);
     spec.codebook = rng.chance(0.2) ? 4 : 0;
     spec.input_codebook = rng.chance(0.3) ? 5 : 0;
+    spec.activation_rows = rng.chance(0.3) ? 24 : 0;
     data::DataSet data;
     data.train = random_images(network.layers[0].out, 4, seed % 2 == 0 ? -1 : 0, rng);
     const IntegerStage stage = integer_plan(model, bits, spec, data);
