@@ -35,6 +35,8 @@ constexpr int kAccBits = 24;
 /// Blocks of 4 x 2, one slice; mvm takes `rows` cycles, programming 7.
 class ToyModel : public Model {
  public:
+  explicit ToyModel(int slowness = 1) : slowness_(slowness) {}
+
   const std::string& kind() const override { return kind_; }
 
   const std::vector<Resource>& resources() const override { return resources_; }
@@ -76,7 +78,7 @@ class ToyModel : public Model {
   }
 
   std::vector<Step> steps(const Op& op) const override {
-    const Cycles time(op.code == OpCode::write ? 7 : op.rows);
+    const Cycles time(slowness_ * (op.code == OpCode::write ? 7 : op.rows));
     return {Step{.on = 0, .occupancy = time, .latency = time}};
   }
 
@@ -87,6 +89,7 @@ class ToyModel : public Model {
   std::unique_ptr<Unit> make_unit(std::uint64_t) const override { return nullptr; }
 
  private:
+  int slowness_;
   std::string kind_ = "toy";
   std::vector<Resource> resources_{{.name = "array"}};
   std::vector<Action> actions_;
@@ -581,7 +584,7 @@ TEST(MatrixStage, ReplicasBeyondTheLastPositionAreNotUsed) {
   spread_replicas(mapping, network, "conv", 4);
   const Program program = lower_ok(network, mapping, toy_chip());
   EXPECT_EQ(stage(program, "conv").replicas.size(), 2U);
-  EXPECT_EQ(program.pes_used, 2);
+  EXPECT_EQ(program.pes_used, 1 + 3);
   expect_enough(program);
 }
 
@@ -864,7 +867,7 @@ TEST(Groups, WhatAStageHasIsThatOfItsTile) {
   far.tile.vector_unit.latency = Seconds(11e-9);
   far.tile.input_registers = 7;
   far.tile.output_slots = 9;
-  far.pe = std::make_unique<ToyModel>();
+  far.pe = std::make_unique<ToyModel>(10);
   Mapping mapping = on_one_tile(network);
   for (LayerMapping& layer : mapping.layers) {
     layer.group = "near";
@@ -882,6 +885,11 @@ TEST(Groups, WhatAStageHasIsThatOfItsTile) {
     EXPECT_EQ(stage.replicas[0].output_slots, on_far ? 9 : 4) << stage.name;
     if (stage.kind == StageKind::matrix) {
       EXPECT_EQ(p.vector_latency, Cycles(on_far ? 11 : 3)) << stage.name;
+      // `c` has the same Ops as `b`, but not the same PEs.
+      for (const LockstepGroup& group : p.groups) {
+        const int rows = program.residents[ix(group.resident)].op.rows;
+        EXPECT_EQ(program.schedules[ix(group.schedule)].latency, Cycles(on_far ? 10 * rows : rows));
+      }
       EXPECT_EQ(p.vector_cycles == Cycles(0), on_far) << stage.name;
     }
   }
@@ -907,7 +915,7 @@ TEST(Groups, UnderSerialEveryGroupSharesItsPes) {
   chip.groups[0].name = "near";
   arch::chip::TileGroup& far = chip.groups.emplace_back();
   far.name = "far";
-  far.tiles = 2;
+  far.tiles = 3;
   far.tile = chip.groups[0].tile;
   far.pe = std::make_unique<ToyModel>();
   Mapping mapping = on_one_tile(network);
@@ -926,7 +934,7 @@ TEST(Groups, UnderSerialEveryGroupSharesItsPes) {
     }
   }
   EXPECT_GT(rewritten, 1);
-  EXPECT_EQ(program.pes_used, 2);
+  EXPECT_EQ(program.pes_used, 1 + 3);
 }
 
 TEST(Buffer, OnlyWhatATileNeedsIsCharged) {
