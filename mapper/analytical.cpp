@@ -1274,8 +1274,8 @@ struct Analyzer::Impl {
     return analysis;
   }
 
-  std::optional<LayerAlone> alone(std::size_t index, int w_bits, int a_bits, std::size_t group) {
-    const arch::chip::TileGroup& tiles = chip.groups[group];
+  std::optional<LayerAlone> alone(std::size_t index, int w_bits, int a_bits) {
+    const arch::chip::TileGroup& tiles = chip.groups.front();
     const auto found = std::find_if(stages.begin(), stages.end(), [&](const Stage& stage) {
       return stage.role == Role::matrix && stage.entry == static_cast<int>(index);
     });
@@ -1298,7 +1298,7 @@ struct Analyzer::Impl {
       return std::nullopt;
     }
     layer.placement.emplace_back();
-    for (int tile = chip.first_tile(group); left > 0; ++tile, left -= tiles.tile.pes) {
+    for (int tile = 0; left > 0; ++tile, left -= tiles.tile.pes) {
       layer.placement.front().push_back(
           {tile, 0, static_cast<int>(std::min(left, tiles.tile.pes))});
     }
@@ -1317,7 +1317,7 @@ struct Analyzer::Impl {
       out.vector_ops += arch::tile::accumulate_ops(part.elements);
       arriving += &part == &parts.front() ? 0 : part.covered;
     }
-    out.vector_ops += stage.final_ops[group] + arch::tile::accumulate_ops(arriving);
+    out.vector_ops += stage.final_ops.front() + arch::tile::accumulate_ops(arriving);
     return out;
   }
 
@@ -1521,11 +1521,8 @@ Analysis Analyzer::analyze(const Mapping& mapping) {
                                                    : impl_->pipelined(mapping);
 }
 
-std::optional<LayerAlone> Analyzer::alone(std::size_t index,
-                                          int w_bits,
-                                          int a_bits,
-                                          std::size_t group) {
-  return impl_->alone(index, w_bits, a_bits, group);
+std::optional<LayerAlone> Analyzer::alone(std::size_t index, int w_bits, int a_bits) {
+  return impl_->alone(index, w_bits, a_bits);
 }
 
 Analysis analyze(const Network& network,

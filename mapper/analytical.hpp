@@ -109,10 +109,10 @@ class Analyzer {
   /// Precondition: check() accepts the mapping.
   Analysis analyze(const Mapping& mapping);
 
-  /// The `index`-th matrix layer with these widths, its fragments on consecutive PEs of a group of
-  /// tiles from an empty tile on. Nothing when the PEs cannot hold the matrix or are too few. Not
-  /// for `serial`, where nothing is placed.
-  std::optional<LayerAlone> alone(std::size_t index, int w_bits, int a_bits, std::size_t group = 0);
+  /// The `index`-th matrix layer with these widths, its fragments on consecutive PEs of the first
+  /// group of tiles from an empty tile on. Nothing when the PEs cannot hold the matrix or are too
+  /// few. Not for `serial`, where nothing is placed.
+  std::optional<LayerAlone> alone(std::size_t index, int w_bits, int a_bits);
 
  private:
   struct Impl;

@@ -22,8 +22,8 @@
 ///          the layer's end) per cycle of the position's time in the cost model. Layers that run in
 ///          vector units are not counted; nor is anything under serial
 /// Errors   diagnostics, exit status 4: E-MAP-LAYOUT when a layer fits the PEs with no allowed
-///          widths, E-MAP-CAPACITY when no widths make it fit the chip. A chip with tiles of several
-///          sorts is an InternalError: a Problem counts PEs of one sort
+///          widths, E-MAP-CAPACITY when no widths make it fit the chip. A chip with tiles of
+///          several sorts is an InternalError: a Problem counts PEs of one sort
 #pragma once
 
 #include "arch/chip/chip.hpp"

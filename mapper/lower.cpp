@@ -161,13 +161,13 @@ class Lowering {
     }
     add_stages();
     add_edges();
-    set_limits();
     if (serial_) {
       find_min_windows(program_);
       open_all_windows();
     } else {
       fit_buffers();
     }
+    set_limits();
     program_.load_cycles = Cycles(
         load_of_tile_.empty() ? 0 : *std::max_element(load_of_tile_.begin(), load_of_tile_.end()));
     return std::move(program_);

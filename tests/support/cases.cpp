@@ -18,6 +18,7 @@
 
 #include <cstdlib>
 #include <memory>
+#include <utility>
 
 namespace tessera::test {
 namespace {
@@ -208,8 +209,11 @@ std::string random_chip(Rng& rng, const std::string& kind) {
 }
 
 std::string random_mixed_chip(Rng& rng) {
-  const std::string first = random_chip(rng);
-  const std::string second = random_chip(rng, rng.chance(0.7) ? "lut" : "crossbar");
+  std::string first = random_chip(rng);
+  std::string second = random_chip(rng, rng.chance(0.7) ? "lut" : "crossbar");
+  if (rng.chance(0.5)) {
+    std::swap(first, second);
+  }
   const auto tiles_of = [](const std::string& chip) {
     const std::size_t begin = chip.find("tiles: ");
     return chip.substr(begin, chip.find(", fabric: ") - begin);

@@ -50,8 +50,8 @@ Case make_case(const CaseSpec& spec);
 /// and fabric drawn at random. PEs of the kind lut take 1 to 10 bits.
 std::string random_chip(Rng& rng, const std::string& kind = "crossbar");
 
-/// A chip with two sorts of tiles, groups "a" and "b": those of two random chips, the first of them
-/// crossbars. Fabric, I/O and memory are the first one's.
+/// A chip with two sorts of tiles, groups "a" and "b": those of two random chips, at least one of
+/// them of crossbars. Fabric, I/O and memory are the first one's.
 std::string random_mixed_chip(Rng& rng);
 
 /// A chip on which nothing but the PEs takes time: `ideal` fabric without latency, unlimited bus,

@@ -35,6 +35,8 @@ constexpr int kAccBits = 24;
 /// Blocks of 4 x 2, one slice; mvm takes `rows` cycles, programming 7.
 class ToyModel : public Model {
  public:
+  explicit ToyModel(int slowness = 1) : slowness_(slowness) {}
+
   const std::string& kind() const override { return kind_; }
 
   const std::vector<Resource>& resources() const override { return resources_; }
@@ -76,7 +78,7 @@ class ToyModel : public Model {
   }
 
   std::vector<Step> steps(const Op& op) const override {
-    const Cycles time(op.code == OpCode::write ? 7 : op.rows);
+    const Cycles time(slowness_ * (op.code == OpCode::write ? 7 : op.rows));
     return {Step{.on = 0, .occupancy = time, .latency = time}};
   }
 
@@ -87,6 +89,7 @@ class ToyModel : public Model {
   std::unique_ptr<Unit> make_unit(std::uint64_t) const override { return nullptr; }
 
  private:
+  int slowness_;
   std::string kind_ = "toy";
   std::vector<Resource> resources_{{.name = "array"}};
   std::vector<Action> actions_;
@@ -850,6 +853,90 @@ TEST(Buffer, TooSmallIsExplained) {
   EXPECT_TRUE(is_infeasible(diagnostics.errors()[0].code));
 }
 
+/// Tile 0 as in toy_chip(), tile 1 with a vector unit, registers and a buffer of its own; `b` is
+/// there.
+TEST(Groups, WhatAStageHasIsThatOfItsTile) {
+  const Network network = residual(8);
+  arch::chip::Chip chip = toy_chip(1);
+  chip.groups[0].name = "near";
+  arch::chip::TileGroup& far = chip.groups.emplace_back();
+  far.name = "far";
+  far.tile = chip.groups[0].tile;
+  far.tile.pes = 3;
+  far.tile.vector_unit.lanes = 0;
+  far.tile.vector_unit.latency = Seconds(11e-9);
+  far.tile.input_registers = 7;
+  far.tile.output_slots = 9;
+  far.pe = std::make_unique<ToyModel>(10);
+  Mapping mapping = on_one_tile(network);
+  for (LayerMapping& layer : mapping.layers) {
+    layer.group = "near";
+    if (layer.name == "b") {
+      layer.group = "far";
+      layer.placement = {{{.tile = 1, .first_pe = 0, .pes = layer.placement[0][0].pes}}};
+    }
+  }
+  const Program program = lower_ok(network, mapping, chip);
+  for (const ProgramPart& p : program.parts) {
+    const ProgramStage& stage = program.stages[ix(p.stage)];
+    const bool on_far = stage.name == "b";
+    EXPECT_EQ(p.at == 1, on_far) << stage.name;
+    EXPECT_EQ(p.input_registers, on_far ? 7 : 2) << stage.name;
+    EXPECT_EQ(stage.replicas[0].output_slots, on_far ? 9 : 4) << stage.name;
+    if (stage.kind == StageKind::matrix) {
+      EXPECT_EQ(p.vector_latency, Cycles(on_far ? 11 : 3)) << stage.name;
+      // `c` has the same Ops as `b`, but not the same PEs.
+      for (const LockstepGroup& group : p.groups) {
+        const int rows = program.residents[ix(group.resident)].op.rows;
+        EXPECT_EQ(program.schedules[ix(group.schedule)].latency, Cycles(on_far ? 10 * rows : rows));
+      }
+      EXPECT_EQ(p.vector_cycles == Cycles(0), on_far) << stage.name;
+    }
+  }
+
+  // Only the second tile's buffer is too small: 19 positions of `a`.
+  far.tile.buffer.capacity = Bits(18 * 8);
+  Diagnostics diagnostics;
+  lower(network, mapping, chip, {}, diagnostics);
+  ASSERT_EQ(diagnostics.errors().size(), 1U) << diagnostics.render();
+  EXPECT_EQ(diagnostics.errors()[0].path, "chip.tile_groups.far.tile.buffer.capacity");
+  EXPECT_EQ(diagnostics.errors()[0].got, "18 B");
+  far.tile.buffer.unbounded = true;
+  const Program open = lower_ok(network, mapping, chip);
+  for (const ProgramPort& port : open.ports) {
+    EXPECT_EQ(port.window == kUnlimitedWindow, port.at != 0);
+  }
+}
+
+/// Each group takes turns by itself, and is rewritten when its own PEs are too few.
+TEST(Groups, UnderSerialEveryGroupSharesItsPes) {
+  const Network network = residual(8);
+  arch::chip::Chip chip = toy_chip(1, 1);
+  chip.groups[0].name = "near";
+  arch::chip::TileGroup& far = chip.groups.emplace_back();
+  far.name = "far";
+  far.tiles = 3;
+  far.tile = chip.groups[0].tile;
+  far.pe = std::make_unique<ToyModel>();
+  Mapping mapping = on_one_tile(network);
+  for (LayerMapping& layer : mapping.layers) {
+    layer.group = layer.name == "b" ? "far" : "near";
+    layer.placement.clear();
+  }
+  const Program program = lower_ok(network, mapping, chip, {.granularity = Granularity::serial});
+  std::int64_t rewritten = 0;
+  for (const ProgramPart& p : program.parts) {
+    const ProgramStage& stage = program.stages[ix(p.stage)];
+    if (stage.kind == StageKind::matrix) {
+      EXPECT_EQ(p.at > 0, stage.name == "b") << stage.name;
+      EXPECT_EQ(stage.rewrites, stage.name != "b") << stage.name;
+      rewritten += stage.rewrites ? 1 : 0;
+    }
+  }
+  EXPECT_GT(rewritten, 1);
+  EXPECT_EQ(program.pes_used, 1 + 3);
+}
+
 TEST(Buffer, OnlyWhatATileNeedsIsCharged) {
   Builder b("stride", {8, 8, 1});
   b.conv("conv", b.last(), {.channels = 1, .kernel = 1, .stride = 4});
@@ -894,8 +981,16 @@ TEST(Spill, LargestTensorsGoThroughMemory) {
 
   // Smaller still: both go, and the second one keeps its receptive field.
   chip.groups[0].tile.buffer.capacity = Bits(30 * 8);
+  chip.groups[0].tile.input_registers = 7;
+  chip.groups[0].tile.output_slots = 9;
   const Program both = lower_ok(network, on_one_tile(network), chip, options);
   EXPECT_EQ(edge(both, "memory.b.0", "b").min_window, 19);
+  for (const ProgramPart& p : both.parts) {
+    EXPECT_EQ(p.input_registers, 7);  // of memory and ports too
+  }
+  for (const ProgramStage& stage : both.stages) {
+    EXPECT_EQ(stage.replicas.front().output_slots, 9) << stage.name;
+  }
   expect_consistent(both);
   expect_enough(both);
 
