@@ -133,6 +133,9 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
                              (experiment.maps_first &&
                               experiment.search.accuracy.source == mapper::AccuracyKind::measured);
   if (experiment.train && !experiment.model && needs_weights) {
+    if (execution.accuracy_images > 0) {
+      require_images(experiment, "test");
+    }
     train_weights(experiment, line);
   }
   if (execution.accuracy_images > 0) {
