@@ -63,8 +63,8 @@ void matrix(const Network& network,
 }  // namespace
 
 LayerWeights layer_weights(const Network& network, LayerId id, const LayerParameters& parameters) {
-  LayerWeights out{{{}, parameters.bias, parameters.multiplier}, {}};
-  if (!network.layer(id).has_dynamic_weights()) {
+  LayerWeights out{{{}, parameters.bias, parameters.multiplier, parameters.embedding}, {}};
+  if (network.layer(id).is_matrix() && !network.layer(id).has_dynamic_weights()) {
     out.product =
         product_weights(parameters.weights, matrix_shape(network, id), network.layer(id).a_bits);
   }
@@ -95,7 +95,12 @@ void compute_layer(const Network& network,
     } else {
       const auto channels = at(layer.out.channels);
       for (std::int64_t p = 0; p < layer.out.positions(); ++p) {
-        vector_layer(network, id, p, operand, std::span(y).subspan(at(p) * channels, channels));
+        vector_layer(network,
+                     id,
+                     weights->parameters,
+                     p,
+                     operand,
+                     std::span(y).subspan(at(p) * channels, channels));
       }
     }
   }
@@ -112,8 +117,10 @@ void compute_layer(const Network& network,
 
 IntegerExecutor::IntegerExecutor(const Network& network, const ParameterSource& parameters)
     : network_(network), weights_(network.layers.size()) {
-  for (const LayerId id : matrix_layers(network)) {
-    weights_[at(id)] = layer_weights(network, id, parameters(id));
+  for (LayerId id = 1; id <= network.output(); ++id) {
+    if (has_parameters(network.layer(id))) {
+      weights_[at(id)] = layer_weights(network, id, parameters(id));
+    }
   }
 }
 

@@ -20,7 +20,7 @@ namespace tessera {
 /// Per layer, its output; those that nobody reads any more are empty.
 using Tensors = std::vector<std::vector<std::int32_t>>;
 
-/// What a matrix layer computes with.
+/// What a layer with parameters computes with.
 struct LayerWeights {
   LayerParameters parameters;  ///< without the weights
   ProductWeights product;      ///< none for a matmul
@@ -30,8 +30,8 @@ LayerWeights layer_weights(const Network& network,
                            LayerId layer,
                            const LayerParameters& parameters);
 
-/// One layer of one image, from the tensors before it; `weights` only for matrix layers. Tensors
-/// that it is the last to read are emptied.
+/// One layer of one image, from the tensors before it. Tensors that it is the last to read are
+/// emptied.
 void compute_layer(const Network& network,
                    LayerId layer,
                    const LayerWeights* weights,

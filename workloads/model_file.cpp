@@ -178,6 +178,9 @@ class Reader {
       }
     }
     p.output_codebook = codebook(name + "/output_codebook");
+    if (const Layer& own = network_.layer(id); own.has_embedding()) {
+      p.embedding = shaped(name + "/embedding", {own.embedded_positions(), own.out.channels}, true);
+    }
     constexpr double kSmallest = 1e-60;
     constexpr double kLargest = 1e60;
     if (network_.layer(id).kind == LayerKind::softmax) {
@@ -257,8 +260,9 @@ std::vector<std::string> bad_values(const FloatModel& model) {
   for (std::size_t id = 0; id < model.parameters.size(); ++id) {
     const std::string& name = model.network.layers[id].name;
     const FloatParameters& p = model.parameters[id];
-    for (const auto& [what, values] :
-         {std::pair("/weights", &p.weights), std::pair("/bias", &p.bias)}) {
+    for (const auto& [what, values] : {std::pair("/weights", &p.weights),
+                                       std::pair("/bias", &p.bias),
+                                       std::pair("/embedding", &p.embedding)}) {
       if (std::optional<std::string> one = bad_value(name + what, *values)) {
         bad.push_back(std::move(*one));
       }
@@ -293,6 +297,10 @@ std::string model_file_bytes(const Network& network, const ModelFile& content) {
     if (!p.output_codebook.empty()) {
       arrays[name + "/output_codebook"] = data::make_array(
           {std::ssize(p.output_codebook)}, std::span<const float>(p.output_codebook));
+    }
+    if (const Layer& own = network.layer(id); own.has_embedding()) {
+      arrays[name + "/embedding"] =
+          data::make_array({own.embedded_positions(), own.out.channels}, p.embedding);
     }
     if (network.layer(id).kind == LayerKind::softmax) {
       arrays[name + "/factor"] = data::make_array({}, std::span(&p.factor, 1));

@@ -7,6 +7,8 @@
 ///          <layer>/codebook  float32 [entries], optional
 ///          <layer>/output_codebook   float32 [entries], optional: of the layer's output tensor;
 ///            `input/...` for the images
+///          <layer>/embedding float32 [positions, channels] of class_token (one position) and
+///            position_embedding (positions in raster order)
 ///          <layer>/steps     float32 [1] or [groups * cols], optional: of the integers that the
 ///            weights came as, <layer>/step_bits wide (int64)
 ///          <layer>/scale, <layer>/zero, <layer>/bits   optional: scale (float64) of the layer's

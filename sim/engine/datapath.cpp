@@ -34,7 +34,7 @@ struct DataPath::Impl {
 
   LayerParameters& parameters_of(LayerId layer) {
     LayerParameters& p = parameters[at(layer)];
-    if (p.multiplier.empty()) {
+    if (has_parameters(network.layer(layer)) && p.multiplier.empty() && p.embedding.empty()) {
       p = data.parameters(layer);
     }
     return p;
@@ -217,7 +217,12 @@ Position32 DataPath::vector(int stage, std::int64_t p, const Operand& operand) {
   }
   auto out =
       std::make_shared<std::vector<std::int32_t>>(at(d.network.layer(program.layer).out.channels));
-  vector_layer(d.network, program.layer, p, d.by_raster(program, operand), *out);
+  vector_layer(d.network,
+               program.layer,
+               d.parameters_of(program.layer),
+               p,
+               d.by_raster(program, operand),
+               *out);
   return out;
 }
 

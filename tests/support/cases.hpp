@@ -59,7 +59,7 @@ std::string random_mixed_chip(Rng& rng);
 std::string free_chip(const std::string& pe, int tiles, int pes_per_tile);
 
 /// A small convolutional network with a random mixture of strides, paddings, groups, pools,
-/// residuals and concats.
+/// residuals, concats, class tokens and position embeddings.
 Network random_network(Rng& rng);
 
 /// The same PEs, but one firing takes up to `block` positions in the time of one: what PEs that

@@ -196,6 +196,7 @@ TEST(NetworkYaml, NamesAndOrder) {
 TEST(NetworkYaml, KeysOfTheKind) {
   EXPECT_EQ(errors_of({"name: a, kind: fc, channels: 4, kernel: 3"}),
             (Errors{{"E-NET-KEY", 4, 0}}));
+  EXPECT_EQ(errors_of({"name: a, kind: class_token, channels: 4"}), (Errors{{"E-NET-KEY", 4, 0}}));
   EXPECT_EQ(errors_of({"name: a, kind: conv, kernel: 3"}), (Errors{{"E-NET-MISSING", 4, 0}}));
   EXPECT_EQ(errors_of({"name: a, kind: max_pool"}), (Errors{{"E-NET-MISSING", 4, 0}}));
   EXPECT_EQ(errors_of({"name: a, kind: slice, begin: 1"}), (Errors{{"E-NET-MISSING", 4, 0}}));
@@ -245,6 +246,26 @@ TEST(NetworkYaml, ShapesThatDoNotChain) {
             (Errors{{"E-NET-SHAPE", 6, 5}}));
   EXPECT_EQ(errors_of({"name: a, kind: slice, begin: 2, channels: 3"}),
             (Errors{{"E-NET-SHAPE", 4, 2}}));
+  EXPECT_EQ(errors_of({"name: a, kind: slice, begin: -1, height: 2"}),
+            (Errors{{"E-NET-SHAPE", 4, 2}}));
+  // 64 positions and the token.
+  EXPECT_EQ(errors_of({"name: a, kind: class_token",
+                       "name: b, kind: position_embedding",
+                       "name: c, kind: add, from: [b, input]"}),
+            (Errors{{"E-NET-SHAPE", 6, 2}}));
+  EXPECT_EQ(errors_of({"name: a, kind: position_embedding, from: [input, input]"}),
+            (Errors{{"E-NET-ARITY", 4, 0}}));
+}
+
+TEST(NetworkYaml, OneTokenMoreThanASequenceMayHave) {
+  Diagnostics diagnostics;
+  EXPECT_FALSE(
+      read("network: {input: {height: 1048576, channels: 1}, layers: [{name: t, kind: "
+           "class_token}]}\n",
+           diagnostics));
+  ASSERT_EQ(diagnostics.errors().size(), 1U);
+  EXPECT_EQ(diagnostics.errors()[0].code, "E-NET-DIM");
+  EXPECT_EQ(diagnostics.errors()[0].path, "network.layers[0]");
 }
 
 TEST(NetworkYaml, TheNetworkAsAWhole) {

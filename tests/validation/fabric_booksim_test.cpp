@@ -8,12 +8,14 @@
 #include "arch/fabric/spec.hpp"
 #include "sim/base/rng.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
 #include <map>
+#include <ostream>
 #include <sstream>
 #include <string>
 #include <tuple>
@@ -154,6 +156,11 @@ bool is_known_gap(const Row& r) {
     }
   }
   return false;
+}
+
+void PrintTo(const Row& row, std::ostream* out) {
+  *out << fmt::format(
+      "{} VCs of {}, packets of {}, load {}", row.vcs, row.buffer, row.packet, row.offered);
 }
 
 class BookSim : public ::testing::TestWithParam<Row> {};

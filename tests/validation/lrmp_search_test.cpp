@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <ostream>
 #include <string>
 
 namespace tessera::mapper {
@@ -31,6 +32,10 @@ struct Line {
   bool latency_inside = true;
   bool throughput_inside = true;
 };
+
+void PrintTo(const Line& line, std::ostream* out) {
+  *out << line.network;
+}
 
 class LrmpSearch : public testing::TestWithParam<Line> {};
 

@@ -480,6 +480,22 @@ Program program_of(Experiment& experiment) {
 
 }  // namespace
 
+void require_images(const Experiment& experiment, const std::string& split) {
+  Diagnostics diagnostics;
+  std::optional<data::DataSet> read;
+  if (experiment.images == nullptr) {
+    read = load_experiment_data(experiment, diagnostics);
+    diagnostics.throw_if_any();
+  }
+  if (split_of(read ? *read : *experiment.images, split).count == 0) {
+    diagnostics.error(config::diagnose(experiment.root.get("data"),
+                                       "E-DATA-EMPTY",
+                                       "the split " + quote(split) + " has no images",
+                                       "at least one image"));
+    diagnostics.throw_if_any();
+  }
+}
+
 void require_weights(const Experiment& experiment, const std::string& split) {
   Diagnostics diagnostics;
   if (!experiment.data) {
@@ -494,12 +510,8 @@ void require_weights(const Experiment& experiment, const std::string& split) {
                          "tessera train makes a model.npz"));
   }
   diagnostics.throw_if_any();
-  if (!split.empty() && split_of(*experiment.images, split).count == 0) {
-    diagnostics.error(config::diagnose(experiment.root.get("data"),
-                                       "E-DATA-EMPTY",
-                                       "the split " + quote(split) + " has no images",
-                                       "at least one image"));
-    diagnostics.throw_if_any();
+  if (!split.empty()) {
+    require_images(experiment, split);
   }
 }
 

@@ -67,6 +67,10 @@ Accuracy measure_accuracy(const Experiment& experiment,
                           const Program& program,
                           const AccuracyOptions& options);
 
+/// Throws what the images lack; E-DATA-EMPTY when `split` has none. Reads them unless they are
+/// read.
+void require_images(const Experiment& experiment, const std::string& split);
+
 /// Throws E-ACCURACY-WEIGHTS, and what the images lack; E-DATA-EMPTY when `split` has none.
 void require_weights(const Experiment& experiment, const std::string& split = {});
 

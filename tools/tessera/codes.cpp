@@ -427,7 +427,7 @@ constexpr std::array kCodes{
              "train: {optimizer: sgd, learning_rate: 1000}"},
     CodeInfo{"E-TRAIN-NONE",
              "There is nothing to train or to measure with: no section train:, no weights to start "
-             "from, or no images of validation.",
+             "from, or no images to train or validate with.",
              "train: {epochs: 0}   # and no network.parameters"},
     CodeInfo{"E-TRAIN-PROGRAM",
              "Training and measured accuracy are the work of tessera-train, which stands beside "

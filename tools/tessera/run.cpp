@@ -121,6 +121,9 @@ bool trains_first(const Experiment& experiment) {
 
 Prepared prepare(Experiment& experiment, const CommandLine& line) {
   if (trains_first(experiment)) {
+    if (experiment.execution.accuracy_images > 0) {
+      require_images(experiment, "test");
+    }
     train_weights(experiment, line);
   }
   if (experiment.execution.accuracy_images > 0) {
@@ -159,11 +162,6 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
     experiment = load_experiment(line.names.front(), line.sets, diagnostics);
   }
   diagnostics.throw_if_any();
-  for (const std::string& note : experiment.notes) {
-    if (!line.quiet) {
-      std::fputs(fmt::format("note: {}\n", note).c_str(), stderr);
-    }
-  }
 
   const ExecutionSpec& execution = experiment.execution;
   // Whether the results can be written is found out before the work, not after.

@@ -243,6 +243,14 @@ int predict(const TrainLine& line) {
 
 int hessian(const TrainLine& line) {
   const Session session = open_session(line, false, true);
+  if (session.data.train.count == 0) {
+    Diagnostics diagnostics;
+    diagnostics.error(config::diagnose(session.experiment.root.get("data"),
+                                       "E-TRAIN-NONE",
+                                       "there are no images whose loss has a Hessian",
+                                       "a split with training images"));
+    diagnostics.throw_if_any();
+  }
   const std::vector<train::LayerTrace> traces =
       train::hessian_traces(session.model(),
                             session.data.train,
