@@ -145,8 +145,7 @@ class Checker {
     const std::size_t group = chip_.find_group(layer.group);
     const bool known = group < chip_.groups.size();
     const MatrixOp matrix = matrix_op(network_, layer.layer, layer.w_bits, layer.a_bits);
-    const Layout layout =
-        widths_ok && known ? chip_.groups[group].pe->layout(matrix) : Layout{};
+    const Layout layout = widths_ok && known ? chip_.groups[group].pe->layout(matrix) : Layout{};
     const Blocks blocks = Blocks::of(positions, layout.ok ? layout.block : 1);
     if (layer.replicas < 1 || layer.replicas > blocks.count()) {
       report("E-MAP-REPLICAS",

@@ -39,7 +39,8 @@ struct Events {
   bool operator==(const Events&) const = default;
 };
 
-/// The same as priced actions, `rows` rows in use. Of `expected` what an array does not count: drives.
+/// The same as priced actions, `rows` rows in use. Of `expected` what an array does not count:
+/// drives.
 [[nodiscard]] ActionCounts happened(const Events& events, const ActionCounts& expected, int rows);
 
 class Array {

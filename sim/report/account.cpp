@@ -67,9 +67,7 @@ std::vector<Charge> pe_charges(const std::vector<ActionCounts>& counts, const Pr
 }
 
 /// Counts of one part, all PEs of its groups.
-ActionCounts part_counts(const Program& program,
-                         const ProgramPart& part,
-                         const PartStats& stats) {
+ActionCounts part_counts(const Program& program, const ProgramPart& part, const PartStats& stats) {
   ActionCounts counts = stats.did;
   for (const LockstepGroup& group : part.groups) {
     const auto did = [&](int schedule) -> const ActionCounts& {

@@ -321,7 +321,10 @@ Case random_case(std::uint64_t seed,
     spec.network = random_network(rng);
     const bool ap = seed % 6 == 1 && !edit && !mixed;
     spec.chip = mixed ? random_mixed_chip(rng)
-                      : random_chip(rng, ap ? "rtm_ap" : seed % 4 == 0 && !edit ? "lut" : "crossbar");
+                      : random_chip(rng,
+                                    ap                       ? "rtm_ap"
+                                    : seed % 4 == 0 && !edit ? "lut"
+                                                             : "crossbar");
     spec.seed = seed;
     if (edit) {
       spec.chip = edit(spec.chip);

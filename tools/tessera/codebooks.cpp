@@ -2,8 +2,8 @@
 // SPDX-FileCopyrightText: The Tessera authors
 #include "tools/tessera/codebooks.hpp"
 
-#include "sim/base/parallel.hpp"
 #include "mapper/first_fit.hpp"
+#include "sim/base/parallel.hpp"
 #include "sim/report/table.hpp"
 #include "tools/tessera/integers.hpp"
 #include "workloads/float_executor.hpp"
@@ -165,8 +165,8 @@ std::vector<NeuronStorage> neuron_storage(const Experiment& experiment) {
   const Network& network = experiment.network;
   const std::vector<LayerId> matrices = matrix_layers(network);
   for (const LayerId id : codebook_layers(network)) {
-    const auto m_of = static_cast<std::size_t>(
-        std::find(matrices.begin(), matrices.end(), id) - matrices.begin());
+    const auto m_of = static_cast<std::size_t>(std::find(matrices.begin(), matrices.end(), id) -
+                                               matrices.begin());
     const mapper::MappingRequest& request = experiment.request;
     const std::string& group =
         request.mapping ? request.mapping->layers[m_of].group : request.layers[m_of].group;

@@ -103,8 +103,9 @@ void compose(IntegerModel& model,
     const auto index = static_cast<std::size_t>(layer - network.layers.begin());
     const auto id = static_cast<LayerId>(index);
     if (id > 0) {
-      const LayerWeights weights =
-          has_parameters(*layer) ? layer_weights(network, id, model.parameters[index]) : LayerWeights{};
+      const LayerWeights weights = has_parameters(*layer)
+                                       ? layer_weights(network, id, model.parameters[index])
+                                       : LayerWeights{};
       for_each_index(count, machine_threads(), [&](std::int64_t i) {
         compute_layer(network, id, &weights, samples[static_cast<std::size_t>(i)]);
       });
