@@ -143,6 +143,13 @@ TEST(NetworkYaml, ShippedFiles) {
   EXPECT_EQ(residual->layers.back().out, (Shape{1, 1, 10}));
   EXPECT_EQ(matrix_layers(*residual).size(), 5U);
   EXPECT_EQ(total_weights(*residual), 432 + 2304 + 2304 + 3 * 5 * 32 * 4 + 360);
+
+  const auto vit = load_network(kNetworks + "digits_vit.yaml", diagnostics);
+  ASSERT_TRUE(vit) << diagnostics.render();
+  EXPECT_EQ(vit->layer(2).out, (Shape{17, 1, 32}));  // 4 x 4 patches and the class token
+  EXPECT_EQ(vit->layer(2).embedding_size(), 32);
+  EXPECT_EQ(vit->layer(3).embedding_size(), 17 * 32);
+  EXPECT_EQ(total_weights(*vit), 4 * 32 + 2 * (4 * 32 * 32 + 2 * 32 * 64) + 320);
 }
 
 TEST(NetworkYaml, ZooByName) {
