@@ -146,6 +146,14 @@ LayerId Builder::concat(std::string name, std::vector<LayerId> from) {
   return append(make(std::move(name), LayerKind::concat, std::move(from)));
 }
 
+LayerId Builder::class_token(std::string name, LayerId from) {
+  return append(make(std::move(name), LayerKind::class_token, {from}));
+}
+
+LayerId Builder::position_embedding(std::string name, LayerId from) {
+  return append(make(std::move(name), LayerKind::position_embedding, {from}));
+}
+
 LayerId Builder::activation(std::string name, LayerId from, Activation activation) {
   Layer layer = make(std::move(name), LayerKind::activation, {from});
   layer.activation = activation;

@@ -64,6 +64,8 @@ class Builder {
   LayerId global_avg_pool(std::string name, LayerId from);
   LayerId add(std::string name, LayerId a, LayerId b, Activation activation = Activation::none);
   LayerId concat(std::string name, std::vector<LayerId> from);
+  LayerId class_token(std::string name, LayerId from);
+  LayerId position_embedding(std::string name, LayerId from);
   LayerId activation(std::string name, LayerId from, Activation activation);
   LayerId layer_norm(std::string name, LayerId from);
   LayerId softmax(std::string name, LayerId from, int heads = 1);

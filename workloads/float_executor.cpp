@@ -189,7 +189,8 @@ void check_sizes(const FloatModel& model) {
     const MatrixShape m = has_weights ? matrix_shape(network, id) : MatrixShape{};
     const auto cols = static_cast<std::size_t>(has_weights ? m.groups * m.cols : 0);
     fits = p.weights.size() == cols * static_cast<std::size_t>(m.rows) &&
-           (p.bias.empty() || p.bias.size() == cols);
+           (p.bias.empty() || p.bias.size() == cols) &&
+           p.embedding.size() == static_cast<std::size_t>(layer.embedding_size());
   }
   if (!fits) {
     throw InternalError("workloads/float_executor", -1, "parameters do not fit " + network.name);
@@ -382,6 +383,14 @@ void FloatExecutor::rows(LayerId id, std::vector<float>& y) const {
       }
       return;
     }
+    case LayerKind::class_token:
+      std::copy(x.begin(),
+                x.end(),
+                std::copy(parameters.embedding.begin(), parameters.embedding.end(), y.begin()));
+      return;
+    case LayerKind::position_embedding:
+      std::transform(x.begin(), x.end(), parameters.embedding.begin(), y.begin(), std::plus<>());
+      return;
     case LayerKind::layer_norm:
       for (std::size_t p = 0; p < positions; ++p) {
         layer_norm(std::span(x).subspan(p * channels, channels),
@@ -401,10 +410,8 @@ void FloatExecutor::rows(LayerId id, std::vector<float>& y) const {
     case LayerKind::slice: {
       const auto from = static_cast<std::size_t>(network.in_shape(id).channels);
       for (std::size_t p = 0; p < positions; ++p) {
-        const std::int64_t q = static_cast<std::int64_t>(p) + l.slice_begin;
-        const std::size_t begin =
-            l.slice_positions ? static_cast<std::size_t>(std::max<std::int64_t>(0, q)) * from
-                              : p * from + static_cast<std::size_t>(l.slice_begin);
+        const auto first = static_cast<std::size_t>(l.slice_begin);
+        const std::size_t begin = l.slice_positions ? (p + first) * from : p * from + first;
         std::copy_n(x.data() + begin, channels, y.data() + p * channels);
       }
       return;

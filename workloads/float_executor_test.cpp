@@ -9,8 +9,6 @@
 #include "workloads/builder.hpp"
 #include "workloads/golden.hpp"
 #include "workloads/onnx/convert.hpp"
-#include "workloads/onnx/reference.hpp"
-#include "workloads/onnx/simplify.hpp"
 
 #include <gtest/gtest.h>
 
@@ -23,10 +21,6 @@
 
 namespace tessera {
 namespace {
-
-using onnx::Graph;
-using onnx::Imported;
-using onnx::Tensor;
 
 /// [channels][height][width] as [height][width][channels].
 std::vector<float> channels_last(const Shape& shape, const std::vector<float>& x) {
@@ -42,8 +36,7 @@ std::vector<float> channels_last(const Shape& shape, const std::vector<float>& x
 }
 
 struct Exported {
-  Graph graph;
-  Imported net;
+  onnx::Imported net;
   std::vector<float> inputs;
   std::vector<float> outputs;
 };
@@ -51,12 +44,9 @@ struct Exported {
 Exported load(const std::string& name) {
   const std::string path = std::string(TESSERA_SOURCE_DIR) + "/tests/data/onnx/" + name;
   Diagnostics diagnostics;
-  std::optional<Graph> graph = onnx::load_graph(path + ".onnx", {}, diagnostics);
-  onnx::Reporter reporter(path, {}, diagnostics);
-  std::optional<Imported> net = onnx::convert(graph.value(), reporter);
+  std::optional<onnx::Imported> net = onnx::import_network(path + ".onnx", {}, diagnostics);
   diagnostics.throw_if_any();
-  return {std::move(*graph),
-          std::move(net.value()),
+  return {std::move(net.value()),
           test::read_npy(path + ".input.npy"),
           test::read_npy(path + ".output.npy")};
 }
@@ -78,53 +68,7 @@ TEST_P(AsPyTorch, ExportedNetworks) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, AsPyTorch, testing::Values("lenet5", "tiny_resnet"));
-
-/// The transformer from behind what an import leaves out (class token, position embeddings): the
-/// same network with that tensor as its input, attention, GELU and normalization included.
-TEST(FloatExecutor, EqualsTheReferenceOnATransformer) {
-  const Exported e = load("tiny_vit");
-  const Network& whole = e.net.network;
-  const auto token = static_cast<LayerId>(
-      std::find_if(whole.layers.begin(),
-                   whole.layers.end(),
-                   [](const Layer& l) { return l.kind == LayerKind::slice && l.slice_begin < 0; }) -
-      whole.layers.begin());
-  ASSERT_LT(token, whole.output());
-  FloatModel rest;
-  rest.network.layers = {whole.layer(token)};
-  rest.network.layers[0].kind = LayerKind::input;
-  rest.network.layers[0].inputs.clear();
-  rest.parameters.resize(1);
-  for (LayerId id = token + 1; id <= whole.output(); ++id) {
-    Layer layer = whole.layer(id);
-    for (LayerId& from : layer.inputs) {
-      ASSERT_GE(from, token);
-      from -= token;
-    }
-    rest.network.layers.push_back(layer);
-    rest.parameters.push_back(e.net.parameters[static_cast<std::size_t>(id)]);
-  }
-  // What the position embeddings are added to the tokens by.
-  const auto embed = std::find_if(e.graph.nodes.begin(), e.graph.nodes.end(), [&](const auto& n) {
-    const Tensor* constant = n.op == "Add" ? e.graph.constant(n.inputs[1]) : nullptr;
-    return constant != nullptr && constant->elements() == whole.layer(token).out.elements();
-  });
-  ASSERT_NE(embed, e.graph.nodes.end());
-  const onnx::Dims dims = e.graph.value(e.graph.inputs[0]).dims;
-  onnx::Reference reference(e.graph);
-  FloatExecutor executor(rest);
-  const auto size = static_cast<std::ptrdiff_t>(onnx::elements_of(dims));
-  for (std::ptrdiff_t sample = 0; sample < 4; ++sample) {
-    const auto first = e.inputs.begin() + sample * size;
-    const Tensor y = reference.run({onnx::float_tensor(dims, {first, first + size})})[0];
-    const std::vector<float>& got = executor.run(reference.tensor(embed->outputs[0]).floats);
-    ASSERT_EQ(got.size(), y.floats.size());
-    for (std::size_t i = 0; i < got.size(); ++i) {
-      EXPECT_NEAR(got[i], y.floats[i], 1e-4) << sample << ", " << i;
-    }
-  }
-}
+INSTANTIATE_TEST_SUITE_P(Models, AsPyTorch, testing::Values("lenet5", "tiny_resnet", "tiny_vit"));
 
 /// Small whole numbers as weights and images: float is exact, and equals the integer executor.
 TEST(FloatExecutor, EqualsTheIntegerExecutorOnWholeNumbers) {
@@ -147,6 +91,9 @@ TEST(FloatExecutor, EqualsTheIntegerExecutorOnWholeNumbers) {
       for (float& b : p.bias) {
         b = static_cast<float>(rng.uniform(-9, 9));
       }
+      for (float& e : p.embedding) {
+        e = static_cast<float>(rng.uniform(-9, 9));
+      }
     }
     for (Layer& l : network.layers) {
       l.out_bits = l.a_bits = l.w_bits = 31;
@@ -156,6 +103,7 @@ TEST(FloatExecutor, EqualsTheIntegerExecutorOnWholeNumbers) {
       const FloatParameters& p = model.parameters[static_cast<std::size_t>(id)];
       LayerParameters q;
       q.weights.assign(p.weights.begin(), p.weights.end());
+      q.embedding.assign(p.embedding.begin(), p.embedding.end());
       q.bias.assign(static_cast<std::size_t>(network.layer(id).out.channels), 0);
       std::copy(p.bias.begin(), p.bias.end(), q.bias.begin());
       q.multiplier.assign(q.bias.size(), 1);

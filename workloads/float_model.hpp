@@ -20,14 +20,15 @@ struct FloatParameters {
   /// Empty: quantization chooses.
   std::vector<float> steps;
   int step_bits = 0;
-  float factor = 1.0F;   ///< softmax: what its operand is multiplied by, > 0
-  float epsilon = 0.0F;  ///< layer_norm: added to the variance
+  std::vector<float> embedding;  ///< [positions][channels] of class_token, position_embedding
+  float factor = 1.0F;           ///< softmax: what its operand is multiplied by, > 0
+  float epsilon = 0.0F;          ///< layer_norm: added to the variance
 };
 
 struct FloatModel {
   Network network;  ///< shapes; its integer semantics are not looked at
   std::vector<FloatParameters>
-      parameters;  ///< per layer; no weights where it has no matrix of its own
+      parameters;  ///< per layer; no weights where it has no matrix of its own, and so on
 };
 
 }  // namespace tessera

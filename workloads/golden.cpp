@@ -51,8 +51,9 @@ std::vector<std::int32_t> Golden::run(std::span<const std::int32_t> input) {
   for (LayerId id = 1; id <= network_.output(); ++id) {
     const Layer& layer = network_.layer(id);
     const auto index = static_cast<std::size_t>(id);
-    if (layer.is_matrix() && cache_[index].multiplier.empty()) {
-      cache_[index] = parameters_(id);
+    LayerParameters& p = cache_[index];
+    if (has_parameters(layer) && p.multiplier.empty() && p.embedding.empty()) {
+      p = parameters_(id);
     }
     std::vector<std::int32_t>& y = tensors_[index];
     y.assign(static_cast<std::size_t>(layer.out.elements()), 0);
@@ -210,11 +211,16 @@ void Golden::rows(LayerId id, std::vector<std::int32_t>& y) const {
     y = operand(id);
     return;
   }
+  const std::span<const std::int64_t> embedding = cache_[static_cast<std::size_t>(id)].embedding;
   for (std::int64_t p = 0; p < l.out.positions(); ++p) {
     const auto out = position<std::int32_t>(y, l.out, p);
-    const std::int64_t q = l.kind == LayerKind::slice && l.slice_positions
-                               ? std::max<std::int64_t>(0, p + l.slice_begin)
-                               : p;
+    if (l.kind == LayerKind::class_token && p == 0) {
+      token_row(l, embedding, out);
+      continue;
+    }
+    const std::int64_t q = l.kind == LayerKind::class_token                  ? p - 1
+                           : l.kind == LayerKind::slice && l.slice_positions ? p + l.slice_begin
+                                                                             : p;
     const Values x = position<const std::int32_t>(operand(id), network_.in_shape(id), q);
     switch (l.kind) {
       case LayerKind::add:
@@ -230,6 +236,12 @@ void Golden::rows(LayerId id, std::vector<std::int32_t>& y) const {
         }
         break;
       }
+      case LayerKind::class_token:
+        concat_row(l, network_.layer(l.inputs[0]), x, out);
+        break;
+      case LayerKind::position_embedding:
+        embedding_row(l, x, position(embedding, l.out, p), out);
+        break;
       case LayerKind::activation:
         activation_row(l, x, out);
         break;

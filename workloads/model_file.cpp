@@ -164,6 +164,9 @@ class Reader {
         p.step_bits = static_cast<int>(scalar(name + "/step_bits", 1, 16).value_or(0.0));
       }
     }
+    if (const Layer& own = network_.layer(id); own.has_embedding()) {
+      p.embedding = shaped(name + "/embedding", {own.embedded_positions(), own.out.channels}, true);
+    }
     constexpr double kSmallest = 1e-60;
     constexpr double kLargest = 1e60;
     if (network_.layer(id).kind == LayerKind::softmax) {
@@ -243,8 +246,9 @@ std::vector<std::string> bad_values(const FloatModel& model) {
   for (std::size_t id = 0; id < model.parameters.size(); ++id) {
     const std::string& name = model.network.layers[id].name;
     const FloatParameters& p = model.parameters[id];
-    for (const auto& [what, values] :
-         {std::pair("/weights", &p.weights), std::pair("/bias", &p.bias)}) {
+    for (const auto& [what, values] : {std::pair("/weights", &p.weights),
+                                       std::pair("/bias", &p.bias),
+                                       std::pair("/embedding", &p.embedding)}) {
       if (std::optional<std::string> one = bad_value(name + what, *values)) {
         bad.push_back(std::move(*one));
       }
@@ -275,6 +279,10 @@ std::string model_file_bytes(const Network& network, const ModelFile& content) {
             data::make_array({std::ssize(p.steps)}, std::span<const float>(p.steps));
         arrays[name + "/step_bits"] = data::make_array({}, std::span(&bits, 1));
       }
+    }
+    if (const Layer& own = network.layer(id); own.has_embedding()) {
+      arrays[name + "/embedding"] =
+          data::make_array({own.embedded_positions(), own.out.channels}, p.embedding);
     }
     if (network.layer(id).kind == LayerKind::softmax) {
       arrays[name + "/factor"] = data::make_array({}, std::span(&p.factor, 1));

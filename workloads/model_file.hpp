@@ -5,6 +5,8 @@
 /// Entries  <layer>/weights   float32 [groups, cols, rows]
 ///          <layer>/bias      float32 [groups * cols]; a layer without bias has none
 ///          <layer>/codebook  float32 [entries], optional
+///          <layer>/embedding float32 [positions, channels] of class_token (one position) and
+///            position_embedding (positions in raster order)
 ///          <layer>/steps     float32 [1] or [groups * cols], optional: of the integers that the
 ///            weights came as, <layer>/step_bits wide (int64)
 ///          <layer>/scale, <layer>/zero, <layer>/bits   optional: scale (float64) of the layer's

@@ -28,6 +28,8 @@ Network network() {
   b.conv("features/0", b.last(), {.channels = 3, .kernel = 3, .bias = false});
   b.layer_norm("norm", b.last());
   b.softmax("soft", b.last());
+  b.class_token("token", b.last());
+  b.position_embedding("positions", b.last());
   b.fc("head", b.last(), 5);
   return b.build();
 }
@@ -38,7 +40,7 @@ ModelFile content() {
   file.parameters[1].codebook = {-0.5F, 0.25F};
   file.parameters[2].epsilon = 1e-5F;
   file.parameters[3].factor = 0.125F;
-  file.scales.resize(5);
+  file.scales.resize(7);
   file.scales[0] = GivenScale{{1.0 / 255, 0}, 0};
   file.scales[1] = GivenScale{{0.1, 7}, 6};
   file.meta = {{"epoch", 12.0}};
@@ -62,10 +64,11 @@ TEST_F(Files, WhatWasWrittenIsRead) {
   const ModelFile want = content();
   const std::optional<ModelFile> got = read(want, network());
   ASSERT_TRUE(got) << diagnostics_.render();
-  for (std::size_t id = 0; id < 5; ++id) {
+  for (std::size_t id = 0; id < 7; ++id) {
     EXPECT_EQ(got->parameters[id].weights, want.parameters[id].weights);
     EXPECT_EQ(got->parameters[id].bias, want.parameters[id].bias);
     EXPECT_EQ(got->parameters[id].codebook, want.parameters[id].codebook);
+    EXPECT_EQ(got->parameters[id].embedding, want.parameters[id].embedding);
     EXPECT_EQ(got->parameters[id].factor, want.parameters[id].factor);
     EXPECT_EQ(got->parameters[id].epsilon, want.parameters[id].epsilon);
     ASSERT_EQ(got->scales[id].has_value(), want.scales[id].has_value());
@@ -81,6 +84,8 @@ TEST_F(Files, WhatWasWrittenIsRead) {
 TEST_F(Files, ListsEverythingThatBelongsToAnotherNetwork) {
   Builder b("other", {4, 4, 2});
   b.conv("features/0", b.last(), {.channels = 4, .kernel = 3});
+  b.position_embedding("token", b.last());
+  b.class_token("cls", b.last());
   b.fc("last", b.last(), 5);
   EXPECT_FALSE(read(content(), b.build()));
   ASSERT_EQ(diagnostics_.errors().size(), 1U);
@@ -88,35 +93,43 @@ TEST_F(Files, ListsEverythingThatBelongsToAnotherNetwork) {
   EXPECT_THAT(diagnostics_.errors()[0].items,
               ElementsAre("'features/0/weights' is 1x3x18 and not 1x4x18",
                           "'features/0/bias' (4) is missing",
-                          "'last/weights' (1x5x16) is missing",
+                          "'token/embedding' is 1x3 and not 4x4",
+                          "'cls/embedding' (1x4) is missing",
+                          "'last/weights' (1x5x20) is missing",
                           "'last/bias' (5) is missing",
                           HasSubstr("'head/bias'"),
                           HasSubstr("'head/weights'"),
                           HasSubstr("'norm/epsilon'"),
+                          HasSubstr("'positions/embedding'"),
                           HasSubstr("'soft/factor'")));
 }
 
 TEST_F(Files, RefusesNumbersThatAreNone) {
   ModelFile file = content();
   file.parameters[1].weights[4] = std::nanf("");
-  file.parameters[4].bias[2] = std::numeric_limits<float>::infinity();
+  file.parameters[5].embedding[1] = std::nanf("");
+  file.parameters[6].bias[2] = std::numeric_limits<float>::infinity();
   file.scales[1]->scale.scale = 0.0;
   EXPECT_FALSE(read(file, network()));
   ASSERT_EQ(diagnostics_.errors().size(), 1U);
   EXPECT_EQ(diagnostics_.errors()[0].code, "E-PARAM-VALUE");
-  EXPECT_THAT(
-      diagnostics_.errors()[0].items,
-      ElementsAre(
-          "'features/0/weights'[4] is nan", "'features/0/scale' is 0", "'head/bias'[2] is inf"));
+  EXPECT_THAT(diagnostics_.errors()[0].items,
+              ElementsAre("'features/0/weights'[4] is nan",
+                          "'features/0/scale' is 0",
+                          "'positions/embedding'[1] is nan",
+                          "'head/bias'[2] is inf"));
 }
 
 TEST_F(Files, FindsWhatIsNotFinite) {
   FloatModel model{network(), content().parameters};
   EXPECT_TRUE(bad_values(model).empty());
   model.parameters[1].weights[0] = -std::numeric_limits<float>::infinity();
-  model.parameters[4].bias[1] = std::nanf("");
+  model.parameters[4].embedding[2] = std::nanf("");
+  model.parameters[6].bias[1] = std::nanf("");
   EXPECT_THAT(bad_values(model),
-              ElementsAre("'features/0/weights'[0] is -inf", "'head/bias'[1] is nan"));
+              ElementsAre("'features/0/weights'[0] is -inf",
+                          "'token/embedding'[2] is nan",
+                          "'head/bias'[1] is nan"));
 }
 
 TEST_F(Files, IsNoArchive) {

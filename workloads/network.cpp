@@ -263,15 +263,13 @@ std::optional<Shape> slice_shape(const Layer& layer, const Shape& in, LayerCheck
   at.dim(want.height, 1, "height");
   at.dim(want.width, 1, "width");
   at.dim(want.channels, 1, "channels");
-  at.dim(std::abs(std::int64_t{layer.slice_begin}), 0, "begin");
   if (!at.ok()) {
     return std::nullopt;
   }
   const std::int64_t available = layer.slice_positions ? in.positions() : in.channels;
   const std::int64_t count = layer.slice_positions ? want.positions() : want.channels;
   const std::int64_t begin = layer.slice_begin;
-  const bool negative = begin < 0 && !layer.slice_positions;
-  if (negative || begin + count > available || begin + count < 1) {
+  if (begin < 0 || begin + count > available) {
     at.fail("E-NET-SHAPE",
             fmt::format("slice '{}' reaches outside its input", layer.name),
             "begin",
@@ -352,7 +350,13 @@ std::optional<Shape> infer_shape(const Network& network,
       break;
     case LayerKind::activation:
     case LayerKind::layer_norm:
+    case LayerKind::position_embedding:
       out = at.finish(in);
+      break;
+    case LayerKind::class_token:
+      at.dim(in.positions() + 1, 1, "height");
+      out = at.ok() ? at.finish({static_cast<int>(in.positions() + 1), 1, in.channels})
+                    : std::nullopt;
       break;
     case LayerKind::flatten:
       at.dim(in.elements(), 1, "channels");

@@ -50,9 +50,11 @@ enum class LayerKind {
   linear,  ///< the same matrix applied to every position (token-wise; a 1x1 convolution of tokens)
   matmul,  ///< two activations: out[i, head h] = a[i, h] x b[., h]; see transpose_b
   max_pool,
-  avg_pool,  ///< window sum * multiplier >> shift
-  add,       ///< residual: a * a_multiplier + b * b_multiplier, then shift and activation
-  concat,    ///< along channels
+  avg_pool,            ///< window sum * multiplier >> shift
+  add,                 ///< residual: a * a_multiplier + b * b_multiplier, then shift and activation
+  concat,              ///< along channels
+  class_token,         ///< a learned position before those of the input, in raster order
+  position_embedding,  ///< input + a learned number per position and channel
   activation,
   layer_norm,  ///< over the channels of one position
   softmax,     ///< over the channels of one position, per head
@@ -63,7 +65,7 @@ enum class LayerKind {
 enum class Activation { none, relu, relu6, gelu, sigmoid, tanh };
 
 constexpr auto enum_names(LayerKind) {
-  return std::array<std::pair<LayerKind, std::string_view>, 14>{{
+  return std::array<std::pair<LayerKind, std::string_view>, 16>{{
       {LayerKind::input, "input"},
       {LayerKind::conv, "conv"},
       {LayerKind::fc, "fc"},
@@ -73,6 +75,8 @@ constexpr auto enum_names(LayerKind) {
       {LayerKind::avg_pool, "avg_pool"},
       {LayerKind::add, "add"},
       {LayerKind::concat, "concat"},
+      {LayerKind::class_token, "class_token"},
+      {LayerKind::position_embedding, "position_embedding"},
       {LayerKind::activation, "activation"},
       {LayerKind::layer_norm, "layer_norm"},
       {LayerKind::softmax, "softmax"},
@@ -115,10 +119,7 @@ struct Layer {
   int heads = 1;             ///< matmul, softmax
   bool transpose_b = false;  ///< matmul: out[i][h][j] = sum_d a[i][h][d] b[j][h][d]; else
                              ///< out[i][h][d] = sum_j a[i][h][j] b[j][h][d]
-  /// slice: first channel, or first position when slice_positions. Output position p is then input
-  /// position max(0, p + slice_begin): a negative begin repeats position 0, which is how a ViT gets
-  /// its class token.
-  int slice_begin = 0;
+  int slice_begin = 0;       ///< slice: first channel, or first position when slice_positions
   bool slice_positions = false;
   bool has_bias = true;
   bool has_batch_norm =
@@ -134,8 +135,8 @@ struct Layer {
   bool out_signed = false;
   int shift =
       0;  ///< rescale: round_shift(acc * multiplier, shift); softmax: fraction bits of its input
-  int multiplier =
-      1;  ///< mean of the per-channel multipliers; the one multiplier of avg_pool and activation
+  /// Mean of the per-channel multipliers; the one of avg_pool, activation and position_embedding.
+  int multiplier = 1;
   int center = 0;  ///< mean input value in 1/256, which the synthetic bias cancels (parameters.hpp)
   int a_multiplier = 1, b_multiplier = 1;  ///< add: bring the two operands to one scale
   int pad_value = 0;  ///< conv: what padding reads; the integer that stands for 0 in the input
@@ -158,6 +159,18 @@ struct Layer {
 
   /// The second operand is produced at run time and must be written into the arrays.
   [[nodiscard]] bool has_dynamic_weights() const { return kind == LayerKind::matmul; }
+
+  /// Positions and channels of the layer's embedding, a constant of [positions][channels]: all of
+  /// the output of position_embedding, one position of class_token; none for other kinds.
+  [[nodiscard]] std::int64_t embedded_positions() const {
+    return kind == LayerKind::position_embedding ? out.positions()
+           : kind == LayerKind::class_token      ? 1
+                                                 : 0;
+  }
+
+  [[nodiscard]] bool has_embedding() const { return embedded_positions() > 0; }
+
+  [[nodiscard]] std::int64_t embedding_size() const { return embedded_positions() * out.channels; }
 };
 
 struct Network {

@@ -73,7 +73,7 @@ struct LayerText {
         field("groups", &L::groups).doc("independent parts of the channels of a convolution"),
         field("heads", &L::heads).doc("independent parts of the channels of an attention"),
         field("transpose_b", &L::transpose_b).doc("matmul: operand b is read as [position][inner]"),
-        field("begin", &L::begin).doc("slice: first channel or position; -1 repeats position 0"),
+        field("begin", &L::begin).doc("slice: first channel or position"),
         field("height", &L::height).doc("slice of positions: rows of the output"),
         field("width", &L::width).doc("slice of positions: columns of the output"),
         field("activation", &L::activation).doc("applied last"),
@@ -113,6 +113,8 @@ std::vector<std::string> keys_of(LayerKind kind) {
       return {"begin", "channels", "height", "width"};
     case LayerKind::input:
     case LayerKind::concat:
+    case LayerKind::class_token:
+    case LayerKind::position_embedding:
     case LayerKind::layer_norm:
     case LayerKind::flatten:
       break;

@@ -33,8 +33,27 @@ std::vector<std::int32_t> synthetic_weights(const Network& network,
   return weights;
 }
 
+std::int64_t embedding_spread(const Network& network, LayerId id) {
+  const Layer& layer = network.layer(id);
+  const Layer& scaled =
+      layer.kind == LayerKind::position_embedding ? network.layer(layer.inputs[0]) : layer;
+  return std::max<std::int64_t>(1, max_value(scaled.out_bits, scaled.out_signed) / 2);
+}
+
 LayerParameters synthetic_parameters(const Network& network, LayerId id, std::uint64_t seed) {
   const Layer& layer = network.layer(id);
+  if (layer.has_embedding()) {
+    LayerParameters p;
+    p.embedding.resize(static_cast<std::size_t>(layer.embedding_size()));
+    const std::int64_t spread = embedding_spread(network, id);
+    const std::int64_t factor =
+        layer.kind == LayerKind::position_embedding ? layer.multiplier : std::int64_t{1};
+    Rng rng(seed, "embedding/" + layer.name);
+    for (std::int64_t& v : p.embedding) {
+      v = rng.uniform(-spread, spread) * factor;
+    }
+    return p;
+  }
   const MatrixShape m = matrix_shape(network, id);
   const auto channels = static_cast<std::size_t>(m.groups * m.cols);
   const auto rows = static_cast<std::size_t>(m.rows);

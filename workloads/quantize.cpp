@@ -4,6 +4,7 @@
 
 #include "sim/base/diagnostics.hpp"
 #include "sim/base/math.hpp"
+#include "workloads/parameters.hpp"
 #include "workloads/scalar_ops.hpp"
 
 #include <fmt/format.h>
@@ -11,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 
 namespace tessera {
 
@@ -214,6 +216,10 @@ class Quantizer {
         }
         return thin(std::move(values));
       }
+      case LayerKind::class_token:  // one position of many
+        return widen(aligned(layer, operand(id), input(id)));
+      case LayerKind::position_embedding:
+        return embed(id, layer);
       case LayerKind::activation: {
         const double rms = std::sqrt(second_moment(input(id), 0.0));
         if (rms > 0.0) {
@@ -310,6 +316,21 @@ class Quantizer {
     }
     return combine(input(id, 0), input(id, 1), [&](std::int64_t x, std::int64_t y) {
       return finish(layer, round_shift(sum(x, y), layer.shift));
+    });
+  }
+
+  Samples embed(LayerId id, Layer& layer) {
+    const std::int64_t spread = embedding_spread(network_, id);
+    Samples e{};  // uniform
+    for (std::size_t j = 0; j < e.size(); ++j) {
+      e[j] = (2 * static_cast<std::int64_t>(j) - 31) * spread / 32;
+    }
+    const double rms = std::sqrt(second_moment(combine(input(id), e, std::plus<>()), 0.0));
+    if (rms > 0.0) {
+      set_scale(layer, target_sigma(layer) / rms);
+    }
+    return combine(input(id), e, [&](std::int64_t x, std::int64_t v) {
+      return finish(layer, rescale(x + v, layer.multiplier, layer.shift));
     });
   }
 
@@ -412,7 +433,7 @@ void set_widths(Network& network, const std::vector<LayerBits>& per_matrix_layer
     if (layer.kind == LayerKind::softmax ||
         is_one_of(layer.activation, {Activation::relu, Activation::relu6, Activation::sigmoid})) {
       layer.out_signed = false;
-    } else if (layer.is_matrix() || layer.kind == LayerKind::layer_norm ||
+    } else if (layer.is_matrix() || layer.kind == LayerKind::layer_norm || layer.has_embedding() ||
                is_one_of(layer.activation, {Activation::gelu, Activation::tanh})) {
       layer.out_signed = true;
     } else {

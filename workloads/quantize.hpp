@@ -9,7 +9,7 @@
 ///          (8 when none does); max_pool, flatten and slice keep the width of what they read; the
 ///          input keeps its own. A tensor is unsigned after ReLU, ReLU6, sigmoid and softmax, else
 ///          signed; pooling, flatten and slice keep the sign, add and concat are signed when an
-///          operand is.
+///          operand is; class_token and position_embedding are signed.
 /// Output   a matrix layer as last layer with no activation or a ReLU gives its accumulators, 32
 /// bit
 ///          signed, unscaled; shifted right only when 32 bit cannot hold the largest one.
@@ -20,7 +20,8 @@
 ///          multiplier < 256 when shift > 0, brings sigma to the target: a quarter of the magnitude
 ///          range of the output (2 for GELU's argument, 1.5 for sigmoid's, 1 for tanh's); then the
 ///          values pass the activation and the clamp and describe the output. An add aligns its
-///          operands' full scales and shifts right by the rounded log2(rms / target). Softmax reads
+///          operands' full scales and shifts right by the rounded log2(rms / target). What a
+///          position_embedding adds is uniform in +-half of its operand's full scale. Softmax reads
 ///          scores that spread by 4.
 ///          Tested for 2 bits and more: one-bit weights {-1, 0} share their sign, so small errors
 ///          of the center add up over the rows, and one-bit activations die out in deep networks.

@@ -43,6 +43,10 @@ ReceptiveField::ReceptiveField(const Network& network, LayerId layer, std::size_
       mode_ = l.slice_positions ? Mode::shifted : Mode::same;
       begin_ = l.slice_begin;
       break;
+    case LayerKind::class_token:  // which leaves when the first of the others is there
+      mode_ = Mode::shifted;
+      begin_ = -1;
+      break;
     default:
       mode_ = Mode::same;
   }

@@ -64,7 +64,7 @@ class ReceptiveField {
   Shape in_;
   Shape out_;
   Window window_;
-  std::int64_t begin_ = 0;  ///< of a slice
+  std::int64_t begin_ = 0;  ///< of a shift: output position p reads max(0, p + begin)
 };
 
 /// Input vector of `group` (head) at output position p of matrix layer `layer`; `at(q)` gives the

@@ -210,6 +210,21 @@ void concat_row(const Layer& layer,
   }
 }
 
+void embedding_row(const Layer& layer,
+                   std::span<const std::int32_t> x,
+                   std::span<const std::int64_t> e,
+                   std::span<std::int32_t> y) {
+  for (std::size_t c = 0; c < x.size(); ++c) {
+    const std::int64_t sum = std::int64_t{x[c]} * layer.multiplier + e[c];
+    y[c] = to_output(round_shift(sum, layer.shift), layer);
+  }
+}
+
+void token_row(const Layer& layer, std::span<const std::int64_t> e, std::span<std::int32_t> y) {
+  std::transform(
+      e.begin(), e.end(), y.begin(), [&](std::int64_t v) { return to_output(v, layer); });
+}
+
 void softmax_row(std::span<const std::int32_t> x,
                  int fraction,
                  int out_bits,

@@ -77,6 +77,17 @@ void concat_row(const Layer& layer,
                 std::span<const std::int32_t> x,
                 std::span<std::int32_t> y);
 
+/// A position_embedding layer, one position: x * layer.multiplier + e, round_shift by layer.shift,
+/// clamp. |e| < 2^62.
+void embedding_row(const Layer& layer,
+                   std::span<const std::int32_t> x,
+                   std::span<const std::int64_t> e,
+                   std::span<std::int32_t> y);
+
+/// The token of a class_token layer: its embedding, clamped. The other positions are those of a
+/// concat.
+void token_row(const Layer& layer, std::span<const std::int64_t> e, std::span<std::int32_t> y);
+
 /// Softmax of one row whose values have `fraction` fraction bits; 1.0 is 2^out_bits - 1.
 void softmax_row(std::span<const std::int32_t> x,
                  int fraction,

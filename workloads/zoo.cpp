@@ -264,17 +264,16 @@ void transformer_block(Builder& b, const std::string& name, int heads, int hidde
 }
 
 Network vit_b32() {
-  // Dosovitskiy et al. 2021. The learned class token is a constant; here token 0 repeats the first
-  // patch, so that there are 50 tokens without a constant input. Position embeddings are constants
-  // too and would fold into the bias of the patch convolution per position: left out.
+  // Dosovitskiy et al. 2021.
   Builder b("vit_b32", {224, 224, 3});
   b.conv("patch", b.last(), {.channels = 768, .kernel = 32, .stride = 32});
-  b.slice_positions("tokens", b.last(), -1, 50);
+  b.class_token("class_token", b.last());
+  b.position_embedding("position_embedding", b.last());
   for (int block = 0; block < 12; ++block) {
     transformer_block(b, fmt::format("block{}", block), 12, 3072);
   }
   b.layer_norm("ln", b.last());
-  b.slice_positions("class_token", b.last(), 0, 1);
+  b.slice_positions("class", b.last(), 0, 1);
   b.fc("head", b.last(), 1000);
   return b.build();
 }

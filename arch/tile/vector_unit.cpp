@@ -51,6 +51,7 @@ std::int64_t layer_ops(const Layer& layer, const VectorUnitSpec& spec) {
       return channels * window;
     case LayerKind::avg_pool:
       return channels * (window + 1);
+    case LayerKind::position_embedding:
     case LayerKind::add:
       return channels * (2 + activation_ops(layer.activation, spec));
     case LayerKind::activation:
@@ -61,6 +62,7 @@ std::int64_t layer_ops(const Layer& layer, const VectorUnitSpec& spec) {
       return channels * kNormElement + kNormNonlinear * spec.nonlinear_cost;
     case LayerKind::input:
     case LayerKind::concat:
+    case LayerKind::class_token:
     case LayerKind::flatten:
     case LayerKind::slice:
       return 0;

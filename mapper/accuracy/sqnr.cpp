@@ -157,6 +157,15 @@ class Drawer {
       }
       case LayerKind::softmax:
         return softmax(input(id), layer.out.channels / layer.heads);
+      case LayerKind::position_embedding: {
+        // Uniform over half of the range, as synthetic_parameters() is.
+        Samples x = input(id);
+        for (double& v : x) {
+          v += (rng.uniform01() - 0.5) * kFullScale;
+        }
+        return rescaled(std::move(x), layer.activation);
+      }
+      case LayerKind::class_token:  // one position of many
       case LayerKind::flatten:
       case LayerKind::slice:
         break;

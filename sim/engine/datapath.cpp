@@ -31,7 +31,7 @@ struct DataPath::Impl {
 
   LayerParameters& parameters_of(LayerId layer) {
     LayerParameters& p = parameters[at(layer)];
-    if (p.multiplier.empty()) {
+    if (has_parameters(network.layer(layer)) && p.multiplier.empty() && p.embedding.empty()) {
       p = data.parameters(layer);
     }
     return p;
@@ -149,7 +149,8 @@ Position32 DataPath::vector(int stage, std::int64_t p, const Operand& operand) {
   }
   auto out =
       std::make_shared<std::vector<std::int32_t>>(at(d.network.layer(program.layer).out.channels));
-  functional::vector_layer(d.network, program.layer, p, operand, *out);
+  functional::vector_layer(
+      d.network, program.layer, d.parameters_of(program.layer), p, operand, *out);
   return out;
 }
 

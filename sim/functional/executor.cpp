@@ -102,11 +102,12 @@ struct Executor::Shared {
   Fidelity fidelity;
   NetworkData data;
   std::uint64_t seed;
-  Arrays arrays;                     ///< of what is written once
-  std::vector<MatrixStage> stages;   ///< by layer
-  std::vector<LayerId> last_reader;  ///< by layer
-  std::vector<LayerPath> paths;      ///< by layer
-  std::mutex reading;                ///< of data
+  Arrays arrays;                            ///< of what is written once
+  std::vector<MatrixStage> stages;          ///< by layer
+  std::vector<LayerParameters> embeddings;  ///< by layer
+  std::vector<LayerId> last_reader;         ///< by layer
+  std::vector<LayerPath> paths;             ///< by layer
+  std::mutex reading;                       ///< of data
 
   /// Replicas that compute: all where they differ.
   [[nodiscard]] std::size_t replicas(const MatrixStage& stage) const {
@@ -199,7 +200,12 @@ std::vector<std::int32_t> Executor::Worker::run(std::span<const std::int32_t> in
       };
       const auto channels = at(layer.out.channels);
       for (std::int64_t p = 0; p < layer.out.positions(); ++p) {
-        vector_layer(network, id, p, operand, std::span(y).subspan(at(p) * channels, channels));
+        vector_layer(network,
+                     id,
+                     shared.embeddings[at(id)],
+                     p,
+                     operand,
+                     std::span(y).subspan(at(p) * channels, channels));
       }
     }
     for (const LayerId from : layer.inputs) {
@@ -306,14 +312,19 @@ Executor::Executor(const Program& program,
                                                {},
                                                {},
                                                {},
+                                               {},
                                                {}});
   Shared& s = *shared_;
   s.stages.resize(network.layers.size());
   s.paths.resize(network.layers.size());
+  s.embeddings.resize(network.layers.size());
   s.last_reader.assign(network.layers.size(), -1);
   for (LayerId id = 0; id <= network.output(); ++id) {
     for (const LayerId from : network.layer(id).inputs) {
       s.last_reader[at(from)] = id;
+    }
+    if (network.layer(id).has_embedding()) {
+      s.embeddings[at(id)] = s.data.parameters(id);
     }
   }
   for (std::size_t i = 0; i < program.stages.size(); ++i) {

@@ -81,6 +81,7 @@ void finish(const Layer& layer,
 
 void vector_layer(const Network& network,
                   LayerId id,
+                  const LayerParameters& parameters,
                   std::int64_t p,
                   const Operand& operand,
                   std::span<std::int32_t> y) {
@@ -124,6 +125,18 @@ void vector_layer(const Network& network,
       }
       break;
     }
+    case LayerKind::class_token:
+      if (p == 0) {
+        token_row(layer, parameters.embedding, y);
+      } else {
+        concat_row(layer, network.layer(layer.inputs[0]), operand(0, p - 1), y);
+      }
+      break;
+    case LayerKind::position_embedding: {
+      const std::span<const std::int64_t> all = parameters.embedding;
+      embedding_row(layer, operand(0, p), all.subspan(at(p * layer.out.channels), y.size()), y);
+      break;
+    }
     case LayerKind::activation:
       activation_row(layer, operand(0, p), y);
       break;
@@ -134,8 +147,7 @@ void vector_layer(const Network& network,
       softmax_heads(layer, operand(0, p), y);
       break;
     case LayerKind::slice: {
-      const Row row =
-          operand(0, layer.slice_positions ? std::max<std::int64_t>(0, p + layer.slice_begin) : p);
+      const Row row = operand(0, layer.slice_positions ? p + layer.slice_begin : p);
       const std::size_t begin = layer.slice_positions ? 0 : at(layer.slice_begin);
       std::copy_n(row.begin() + static_cast<std::ptrdiff_t>(begin), y.size(), y.begin());
       break;

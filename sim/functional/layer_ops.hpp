@@ -35,8 +35,10 @@ void finish(const Layer& layer,
             std::span<std::int32_t> y);
 
 /// Output position p of a layer that the vector unit executes (pooling, add, softmax, ...).
+/// `parameters` are looked at where the layer has an embedding.
 void vector_layer(const Network& network,
                   LayerId layer,
+                  const LayerParameters& parameters,
                   std::int64_t p,
                   const Operand& operand,
                   std::span<std::int32_t> y);

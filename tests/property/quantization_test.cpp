@@ -182,6 +182,20 @@ class LayerFormulas {
       case LayerKind::concat:
         concat(id, y);
         break;
+      case LayerKind::class_token:
+        for (std::size_t i = 0; i < y.size(); ++i) {
+          const std::vector<float>& e = q_.model.parameters[static_cast<std::size_t>(id)].embedding;
+          y[i] = {i < e.size() ? static_cast<double>(e[i])
+                               : real(l.inputs[0], static_cast<std::int64_t>(i - e.size())),
+                  0.0};
+        }
+        break;
+      case LayerKind::position_embedding:
+        for (std::size_t i = 0; i < y.size(); ++i) {
+          const std::vector<float>& e = q_.model.parameters[static_cast<std::size_t>(id)].embedding;
+          y[i] = {real(l.inputs[0], static_cast<std::int64_t>(i)) + static_cast<double>(e[i]), 0.0};
+        }
+        break;
       case LayerKind::avg_pool:
       case LayerKind::max_pool:
         pool(id, y);
@@ -480,6 +494,25 @@ TEST(Quantization, GivenScalesDecide) {
   EXPECT_EQ(scales[2].scale, 0.01);  // the pool behind it
   EXPECT_EQ(scales[3].scale, 0.08);
   EXPECT_EQ(scales[0], choose_scales(plan, calibration, {}, {})[0]);
+}
+
+/// The full scale covers the token, which may be larger than what is read; at 8 bits nothing clips.
+TEST(Quantization, AClassTokenWidensTheRange) {
+  Builder b("token", {2, 2, 3});
+  b.class_token("token", b.last());
+  b.linear("head", b.last(), 2);
+  FloatModel model = test::float_model(b.build(), 1);
+  model.parameters[1].embedding = {-3.0F, 0.5F, 2.0F};
+  QuantizationSpec spec;
+  spec.activations = RangeMethod::max;
+  const IntegerPlan plan = plan_integers(model, {{8, 8}}, spec, false);
+  const Calibration calibration = calibrate(
+      model, [&](std::int64_t i) { return test::float_image(model.network, 1, i, 0, 1); }, 2);
+  const std::vector<TensorScale> scales = choose_scales(plan, calibration, spec, {});
+  EXPECT_NEAR(scales[1].scale, 3.0 / 127, 1e-12);
+  EXPECT_NEAR(scales[0].scale, scales[1].scale / 2, 1e-12);  // unsigned: one bit more
+  const IntegerModel integers = quantize_model(model, plan, scales, spec);
+  EXPECT_EQ(integers.parameters[1].embedding, (std::vector<std::int64_t>{-127, 21, 85}));
 }
 
 TEST(Quantization, SaysWhichScalesContradictEachOther) {

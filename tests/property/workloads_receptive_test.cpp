@@ -182,7 +182,7 @@ TEST(ReceptiveProperty, GatherOfAConvolutionMatchesBruteForce) {
 TEST(Receptive, WholeSameAndShiftedOperands) {
   Builder b("kinds", {3, 2, 4});
   const LayerId part = b.slice_positions("part", 0, 2, 3);
-  const LayerId token = b.slice_positions("token", part, -1, 4);
+  const LayerId token = b.class_token("token", part);
   const LayerId scores = b.matmul("scores", token, part, 2, true);
   const LayerId flat = b.flatten("flat", scores);
   const LayerId fc = b.fc("fc", flat, 5);
@@ -194,7 +194,7 @@ TEST(Receptive, WholeSameAndShiftedOperands) {
   EXPECT_TRUE(slice.needs(1, 3));
   EXPECT_FALSE(slice.needs(1, 1));
 
-  const ReceptiveField repeated(network, token);  // 0 0 1 2
+  const ReceptiveField repeated(network, token);  // the token waits for the first position
   EXPECT_EQ(repeated.first_needed(0), 0);
   EXPECT_EQ(repeated.first_needed(1), 0);
   EXPECT_EQ(repeated.last_needed(3), 2);

@@ -144,7 +144,7 @@ Network random_network(Rng& rng) {
   for (int i = 0; i < layers; ++i) {
     const Shape in = b.shape(x);
     const std::string name = fmt::format("l{}", i);
-    switch (rng.uniform(0, 5)) {
+    switch (rng.uniform(0, 6)) {
       case 0:
       case 1: {
         ConvOptions options;
@@ -192,6 +192,10 @@ Network random_network(Rng& rng) {
           x = rng.chance(0.5) ? b.max_pool(name, x, {})
                               : b.avg_pool(name, x, {.kernel = 2, .stride = 1});
         }
+        break;
+      case 5:
+        x = rng.chance(0.5) ? b.class_token(name + ".token", x) : x;
+        x = b.position_embedding(name, x);
         break;
       default:
         x = b.activation(name, x, rng.chance(0.5) ? Activation::relu : Activation::gelu);

@@ -51,7 +51,7 @@ std::string random_chip(Rng& rng, const std::string& kind = "crossbar");
 std::string free_chip(const std::string& pe, int tiles, int pes_per_tile);
 
 /// A small convolutional network with a random mixture of strides, paddings, groups, pools,
-/// residuals and concats.
+/// residuals, concats, class tokens and position embeddings.
 Network random_network(Rng& rng);
 
 /// A random network on a random chip with random widths, replicas and granularity: number `seed`,

@@ -21,17 +21,20 @@ inline float bell(Rng& rng) {
   return static_cast<float>(2.0 * (rng.uniform01() + rng.uniform01() + rng.uniform01()) - 3.0);
 }
 
-/// Weights whose products neither grow nor vanish, columns of different spread, small biases.
+/// Weights whose products neither grow nor vanish, columns of different spread, small biases and
+/// embeddings.
 inline FloatModel float_model(const Network& network, std::uint64_t seed) {
   FloatModel model{network, std::vector<FloatParameters>(network.layers.size())};
-  for (const LayerId id : matrix_layers(network)) {
+  for (LayerId id = 1; id <= network.output(); ++id) {
     const Layer& layer = network.layer(id);
-    if (layer.has_dynamic_weights()) {
+    FloatParameters& p = model.parameters[static_cast<std::size_t>(id)];
+    Rng rng(seed, "float/" + layer.name);
+    p.embedding.resize(static_cast<std::size_t>(layer.embedding_size()));
+    std::generate(p.embedding.begin(), p.embedding.end(), [&] { return 0.5F * bell(rng); });
+    if (!layer.is_matrix() || layer.has_dynamic_weights()) {
       continue;
     }
     const MatrixShape m = matrix_shape(network, id);
-    FloatParameters& p = model.parameters[static_cast<std::size_t>(id)];
-    Rng rng(seed, "float/" + layer.name);
     const auto size = static_cast<float>(std::sqrt(2.0 / static_cast<double>(m.rows)));
     for (std::int64_t c = 0; c < m.groups * m.cols; ++c) {
       const auto spread = size * static_cast<float>(0.25 + 1.5 * rng.uniform01());

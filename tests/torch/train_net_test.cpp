@@ -61,6 +61,8 @@ FloatModel random_model(const Network& network, Rng& rng) {
     if (layer.kind == LayerKind::layer_norm) {
       p.epsilon = 1e-5F;
     }
+    p.embedding.resize(static_cast<std::size_t>(layer.embedding_size()));
+    std::generate(p.embedding.begin(), p.embedding.end(), [&] { return uniform(rng, -0.5, 0.5); });
     if (!layer.is_matrix() || layer.has_dynamic_weights()) {
       continue;
     }
@@ -184,6 +186,8 @@ TEST_F(TrainNet, HasTheGradientsOfFiniteDifferences) {
   at = b.avg_pool("pool", at, {.kernel = 2, .stride = 1});
   at = b.linear("l1", at, 6, {.activation = Activation::sigmoid});
   at = b.layer_norm("norm", at);
+  at = b.class_token("token", at);
+  at = b.position_embedding("positions", at);
   b.fc("f1", at, 3);
   Rng rng(5, "gradients");
   FloatModel model = random_model(b.build(), rng);

@@ -54,6 +54,7 @@ TEST(LayerOps, Pooling) {
 
 TEST(LayerOps, AddAndActivation) {
   EXPECT_EQ(layer_ops(layer(LayerKind::add, 5), spec()), 5 * 2);
+  EXPECT_EQ(layer_ops(layer(LayerKind::position_embedding, 5), spec()), 5 * 2);
   EXPECT_EQ(layer_ops(layer(LayerKind::add, 5, Activation::relu), spec()), 5 * 3);
   EXPECT_EQ(layer_ops(layer(LayerKind::activation, 5, Activation::gelu), spec()),
             5 * (1 + kNonlinear));
@@ -70,8 +71,11 @@ TEST(LayerOps, LayerNorm) {
 }
 
 TEST(LayerOps, MovingDataCostsNothing) {
-  for (const LayerKind kind :
-       {LayerKind::input, LayerKind::concat, LayerKind::flatten, LayerKind::slice}) {
+  for (const LayerKind kind : {LayerKind::input,
+                               LayerKind::concat,
+                               LayerKind::class_token,
+                               LayerKind::flatten,
+                               LayerKind::slice}) {
     EXPECT_EQ(layer_ops(layer(kind, 9), spec()), 0);
   }
 }

@@ -145,8 +145,35 @@ TEST(Golden, SlicesAndConcatenation) {
   const LayerId left = b.slice_channels("left", 0, 0, 1);
   const LayerId right = b.slice_channels("right", 0, 1, 1);
   const LayerId swapped = b.concat("swapped", {right, left});
-  b.slice_positions("shifted", swapped, -1, 4);
-  EXPECT_EQ(run(plain(b), {}, {1, 2, 3, 4, 5, 6}), (Tensor{2, 1, 2, 1, 4, 3, 6, 5}));
+  b.slice_positions("last", swapped, 1, 2);
+  EXPECT_EQ(run(plain(b), {}, {1, 2, 3, 4, 5, 6}), (Tensor{4, 3, 6, 5}));
+}
+
+/// The token first, then the positions from full scale to full scale; both clamped.
+TEST(Golden, AClassTokenGoesBeforeTheOthers) {
+  Builder b("token", {2, 2, 2}, 8, true);
+  b.class_token("token", 0);
+  Network n = b.build();
+  n.layers[1].out_bits = 6;
+  n.layers[1].out_signed = true;
+  LayerParameters p;
+  p.embedding = {-7, 40};
+  EXPECT_EQ(n.layers[1].out, (Shape{5, 1, 2}));
+  EXPECT_EQ(run(n, p, {1, 2, -2, 4, 100, -128, 127, 6}),
+            (Tensor{-7, 31, 0, 1, -1, 1, 25, -32, 31, 2}));
+}
+
+/// (x * 3 + e) / 4, ties away from zero.
+TEST(Golden, PositionEmbeddingsDifferFromPositionToPosition) {
+  Builder b("positions", {2, 1, 2}, 8, true);
+  b.position_embedding("positions", 0);
+  Network n = b.build();
+  n.layers[1].out_signed = true;
+  n.layers[1].multiplier = 3;
+  n.layers[1].shift = 2;
+  LayerParameters p;
+  p.embedding = {0, 1, -1, std::int64_t{1} << 40};
+  EXPECT_EQ(run(n, p, {2, 3, -3, 5}), (Tensor{2, 3, -3, 127}));
 }
 
 TEST(Golden, InputsAreNarrowedToTheLayersWidth) {

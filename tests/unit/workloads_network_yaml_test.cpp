@@ -143,6 +143,13 @@ TEST(NetworkYaml, ShippedFiles) {
   EXPECT_EQ(residual->layers.back().out, (Shape{1, 1, 10}));
   EXPECT_EQ(matrix_layers(*residual).size(), 5U);
   EXPECT_EQ(total_weights(*residual), 432 + 2304 + 2304 + 3 * 5 * 32 * 4 + 360);
+
+  const auto vit = load_network(kNetworks + "digits_vit.yaml", diagnostics);
+  ASSERT_TRUE(vit) << diagnostics.render();
+  EXPECT_EQ(vit->layer(2).out, (Shape{17, 1, 32}));  // 4 x 4 patches and the class token
+  EXPECT_EQ(vit->layer(2).embedding_size(), 32);
+  EXPECT_EQ(vit->layer(3).embedding_size(), 17 * 32);
+  EXPECT_EQ(total_weights(*vit), 4 * 32 + 2 * (4 * 32 * 32 + 2 * 32 * 64) + 320);
 }
 
 TEST(NetworkYaml, ZooByName) {
@@ -196,6 +203,7 @@ TEST(NetworkYaml, NamesAndOrder) {
 TEST(NetworkYaml, KeysOfTheKind) {
   EXPECT_EQ(errors_of({"name: a, kind: fc, channels: 4, kernel: 3"}),
             (Errors{{"E-NET-KEY", 4, 0}}));
+  EXPECT_EQ(errors_of({"name: a, kind: class_token, channels: 4"}), (Errors{{"E-NET-KEY", 4, 0}}));
   EXPECT_EQ(errors_of({"name: a, kind: conv, kernel: 3"}), (Errors{{"E-NET-MISSING", 4, 0}}));
   EXPECT_EQ(errors_of({"name: a, kind: max_pool"}), (Errors{{"E-NET-MISSING", 4, 0}}));
   EXPECT_EQ(errors_of({"name: a, kind: slice, begin: 1"}), (Errors{{"E-NET-MISSING", 4, 0}}));
@@ -245,6 +253,26 @@ TEST(NetworkYaml, ShapesThatDoNotChain) {
             (Errors{{"E-NET-SHAPE", 6, 5}}));
   EXPECT_EQ(errors_of({"name: a, kind: slice, begin: 2, channels: 3"}),
             (Errors{{"E-NET-SHAPE", 4, 2}}));
+  EXPECT_EQ(errors_of({"name: a, kind: slice, begin: -1, height: 2"}),
+            (Errors{{"E-NET-SHAPE", 4, 2}}));
+  // 64 positions and the token.
+  EXPECT_EQ(errors_of({"name: a, kind: class_token",
+                       "name: b, kind: position_embedding",
+                       "name: c, kind: add, from: [b, input]"}),
+            (Errors{{"E-NET-SHAPE", 6, 2}}));
+  EXPECT_EQ(errors_of({"name: a, kind: position_embedding, from: [input, input]"}),
+            (Errors{{"E-NET-ARITY", 4, 0}}));
+}
+
+TEST(NetworkYaml, OneTokenMoreThanASequenceMayHave) {
+  Diagnostics diagnostics;
+  EXPECT_FALSE(
+      read("network: {input: {height: 1048576, channels: 1}, layers: [{name: t, kind: "
+           "class_token}]}\n",
+           diagnostics));
+  ASSERT_EQ(diagnostics.errors().size(), 1U);
+  EXPECT_EQ(diagnostics.errors()[0].code, "E-NET-DIM");
+  EXPECT_EQ(diagnostics.errors()[0].path, "network.layers[0]");
 }
 
 TEST(NetworkYaml, TheNetworkAsAWhole) {

@@ -2,12 +2,18 @@
 // SPDX-FileCopyrightText: The Tessera authors
 /// Does what leaves the simulated chip equal the golden integer executor, bit for bit? Real
 /// activations travel as message payloads. LeNet-5, ResNet-20 and an attention block under all
-/// granularities and weight mappings, mixed widths per layer, replicas 1 to 4. Enforced.
+/// granularities and weight mappings, mixed widths per layer, replicas 1 to 4; an imported vision
+/// transformer with its own weights. Enforced.
 #include "sim/base/rng.hpp"
+#include "sim/engine/simulation.hpp"
+#include "sim/functional/executor.hpp"
 #include "tests/support/cases.hpp"
 #include "tests/support/child.hpp"
+#include "tests/support/float_models.hpp"
 #include "workloads/golden.hpp"
+#include "workloads/onnx/convert.hpp"
 #include "workloads/parameters.hpp"
+#include "workloads/quantization/integer_model.hpp"
 #include "workloads/zoo.hpp"
 
 #include <fmt/format.h>
@@ -113,6 +119,64 @@ INSTANTIATE_TEST_SUITE_P(
       return fmt::format(
           "{}_{}", std::get<0>(test.param), static_cast<int>(std::get<1>(test.param)));
     });
+
+/// Class token, position embeddings and all other weights as PyTorch exported them.
+void check_transformer(Granularity granularity) {
+  Diagnostics diagnostics;
+  std::optional<onnx::Imported> net = onnx::import_network(
+      std::string(TESSERA_SOURCE_DIR) + "/tests/data/onnx/tiny_vit.onnx", {}, diagnostics);
+  diagnostics.throw_if_any();
+  const FloatImageSource images = [&](std::int64_t i) {
+    return float_image(net->network, 1, i, -1.0, 1.0);
+  };
+  CaseSpec spec;
+  spec.network = net->network;
+  spec.network.layers[0].out_signed = true;
+  spec.chip = chip("differential_columns", 64, 48);
+  spec.granularity = granularity;
+  spec.images = 2;
+  Rng rng(test_seed(), "transformer");
+  spec.layers = mixed(spec.network, spec.granularity, rng);
+  std::vector<LayerBits> bits;
+  for (Bits2& layer : spec.layers) {  // one bit is no weight
+    layer.w_bits = std::max(layer.w_bits, 2);
+    bits.push_back({layer.w_bits, layer.a_bits});
+  }
+  Case c = make_case(spec);
+  const QuantizationSpec quantization;
+  const IntegerPlan plan = plan_integers(*net, bits, quantization, true);
+  const IntegerModel model = quantize_model(
+      *net, plan, choose_scales(plan, calibrate(*net, images, 2), quantization, {}), quantization);
+  c.network = model.network;
+  const NetworkData data{model.source(), [&](std::int64_t i) { return model.input(images(i)); }};
+  Golden golden(c.network, data.parameters);
+  std::vector<std::vector<std::int32_t>> expected;
+  for (std::int64_t image = 0; image < spec.images; ++image) {
+    expected.push_back(golden.run(data.input(image)));
+  }
+  EXPECT_NE(expected[0], expected[1]);
+  functional::Executor executor(c.program, c.network, c.chip, Fidelity::physical, data, 1);
+  EXPECT_EQ(executor.run_all(0, spec.images, 2), expected);
+  for (const Functional mode : {Functional::ideal, Functional::bit_accurate}) {
+    EXPECT_EQ(in_child([&] {
+                RunOptions options;
+                options.functional = mode;
+                options.images = spec.images;
+                const RunStats stats =
+                    engine::simulate(c.program, c.network, c.chip, options, data);
+                return stats.outputs == expected ? std::string() : std::string("differs");
+              }),
+              "");
+  }
+}
+
+TEST(Functional, AnImportedTransformerEqualsTheGoldenExecutor) {
+  for (const Granularity granularity :
+       {Granularity::pixel, Granularity::layer, Granularity::serial}) {
+    SCOPED_TRACE(static_cast<int>(granularity));
+    check_transformer(granularity);
+  }
+}
 
 TEST(Functional, TensorsThatGoThroughMemoryStayExact) {
   CaseSpec spec;

@@ -140,11 +140,13 @@ struct Job {
 
   [[nodiscard]] LayerParameters parameters(LayerId id) const {
     const auto seed = static_cast<std::uint64_t>(spec.seed);
-    if (!network.layer(id).is_matrix()) {
+    const Layer& layer = network.layer(id);
+    if (!has_parameters(layer)) {
       return {};
     }
-    return spec.weights == Weights::ternary ? ternary_parameters(network, id, seed, spec.sparsity)
-                                            : synthetic_parameters(network, id, seed);
+    return layer.is_matrix() && spec.weights == Weights::ternary
+               ? ternary_parameters(network, id, seed, spec.sparsity)
+               : synthetic_parameters(network, id, seed);
   }
 
   [[nodiscard]] ap::CompileOptions options() const {

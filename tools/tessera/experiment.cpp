@@ -126,7 +126,6 @@ Network read_network_section(const config::Node& node,
     if (imported->has_bits) {
       experiment.bits_from_file = std::move(imported->bits);
     }
-    experiment.notes = std::move(imported->notes);
     experiment.given_scales = std::move(imported->scales);
     experiment.model = FloatModel{imported->network, std::move(imported->parameters)};
     std::vector<std::string> bad = bad_values(*experiment.model);

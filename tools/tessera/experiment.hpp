@@ -156,7 +156,6 @@ struct Experiment {
   std::optional<train::TrainSpec> train;
   /// Real weights, when they are given, and the scales that came with them.
   std::optional<FloatModel> model;
-  std::vector<std::string> notes;  ///< what an ONNX file has and the network leaves out
   std::vector<std::optional<GivenScale>> given_scales;
   /// The images of `data`, read when weights are given; else null.
   std::shared_ptr<const data::DataSet> images;

@@ -26,11 +26,11 @@ onnx::Imported imported(const std::string& path) {
   return std::move(*result);
 }
 
-/// Weights and biases of the network; those of the file may be more (embeddings, norms).
+/// Weights, biases and embeddings of the network; those of the file may be more (norms).
 std::int64_t parameters_of(const onnx::Imported& net) {
   std::int64_t sum = 0;
   for (const FloatParameters& p : net.parameters) {
-    sum += static_cast<std::int64_t>(p.weights.size() + p.bias.size());
+    sum += static_cast<std::int64_t>(p.weights.size() + p.bias.size() + p.embedding.size());
   }
   return sum;
 }
@@ -45,17 +45,20 @@ std::string import_text(const std::string& path) {
   const onnx::Imported net = imported(path);
   const Network& network = net.network;
   std::size_t width = 5;
+  std::size_t kind_width = 10;
   for (const Layer& layer : network.layers) {
     width = std::max(width, layer.name.size());
+    kind_width = std::max(kind_width, name_of(layer.kind).size());
   }
   std::string text = fmt::format("{}: {} layers, {} of them matrices\n\n",
                                  network.name,
                                  network.layers.size() - 1,
                                  matrix_layers(network).size());
-  text += fmt::format("{:<{}}  {:<10}  {:<12}  {:<10}  {:>12}  {:>12}  {}\n",
+  text += fmt::format("{:<{}}  {:<{}}  {:<12}  {:<10}  {:>12}  {:>12}  {}\n",
                       "layer",
                       width,
                       "kind",
+                      kind_width,
                       "output",
                       "activation",
                       "weights",
@@ -65,10 +68,11 @@ std::string import_text(const std::string& path) {
   for (LayerId id = 0; id <= network.output(); ++id) {
     const Layer& layer = network.layer(id);
     std::string row = fmt::format(
-        "{:<{}}  {:<10}  {:<12}  {:<10}",
+        "{:<{}}  {:<{}}  {:<12}  {:<10}",
         layer.name,
         width,
         name_of(layer.kind),
+        kind_width,
         shape_text(layer.out),
         layer.activation == Activation::none ? std::string_view() : name_of(layer.activation));
     if (layer.is_matrix()) {
@@ -87,9 +91,6 @@ std::string import_text(const std::string& path) {
       total_macs(network),
       parameters_of(net),
       net.file_parameters);
-  for (const std::string& note : net.notes) {
-    text += fmt::format("note: {}\n", note);
-  }
   return text;
 }
 
@@ -124,8 +125,7 @@ std::string import_json(const std::string& path) {
                               {"weights", total_weights(network)},
                               {"macs", total_macs(network)},
                               {"parameters", parameters_of(net)},
-                              {"file_parameters", net.file_parameters},
-                              {"notes", net.notes}};
+                              {"file_parameters", net.file_parameters}};
   return out.dump(2) + "\n";
 }
 

@@ -9,7 +9,7 @@
 
 namespace tessera::tools {
 
-/// Layers, shapes, multiply-accumulates, parameters, widths that the file gives, notes.
+/// Layers, shapes, multiply-accumulates, parameters, widths that the file gives.
 std::string import_text(const std::string& path);
 
 /// The same, keys sorted.

@@ -114,11 +114,6 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
     experiment = load_experiment(line.names.front(), line.sets, diagnostics);
   }
   diagnostics.throw_if_any();
-  for (const std::string& note : experiment.notes) {
-    if (!line.quiet) {
-      std::fputs(fmt::format("note: {}\n", note).c_str(), stderr);
-    }
-  }
 
   const ExecutionSpec& execution = experiment.execution;
   // Whether the results can be written is found out before the work, not after.

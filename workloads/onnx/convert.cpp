@@ -20,6 +20,9 @@ namespace tessera::onnx {
 
 namespace {
 
+/// A constant of a few numbers may be repeated over a large tensor; each one becomes a parameter.
+constexpr std::int64_t kMaxEmbedding = std::int64_t{1} << 24;
+
 int small(std::int64_t v) {
   if (v < -kMaxDim || v > kMaxDim) {
     throw NodeError(fmt::format("a size of {} is too large", v));
@@ -710,14 +713,60 @@ class Converter {
       set(std::move(x));
       return;
     }
-    const std::size_t last = x.axes.size() - 1;
-    if (x.axes.size() == 3 && x.is_channel_axis(last) && x.is_raster_without(last) &&
-        t.elements() == x.shape.elements() && t.dims.back() == x.shape.channels) {
-      out_.notes.push_back(fmt::format("{}: position embeddings are left out", node_->name));
-      set(std::move(x));
-      return;
+    if (!x.is_plain()) {
+      throw NodeError("a scale or offset comes before it that only a matrix can take in");
     }
-    throw NodeError("a constant that differs from position to position is added");
+    if (graph_.value(node_->inputs[k]).dims != out_dims()) {
+      throw NodeError("the constant that is added has more elements than the tensor");
+    }
+    if (x.shape.elements() > kMaxEmbedding) {
+      throw NodeError(fmt::format("a constant of more than {} elements is added", kMaxEmbedding));
+    }
+    Layer layer;
+    layer.kind = LayerKind::position_embedding;
+    layer.inputs = {x.layer};
+    View y = same_shape(x, append(std::move(layer)));
+    out_.parameters.back().embedding = spread(x, t);
+    y.bits = 0;
+    set(std::move(y));
+  }
+
+  /// A constant, repeated where it has fewer elements, in the order of the layer that `x` shows.
+  static std::vector<float> spread(const View& x, const Tensor& t) {
+    struct Step {
+      std::int64_t size, to, from;
+    };
+
+    std::vector<Step> steps;  // the fastest first
+    std::int64_t stride = 1;
+    for (std::size_t k = 0; k < x.axes.size(); ++k) {
+      const std::size_t axis = x.axes.size() - 1 - k;
+      const std::int64_t size = k < t.dims.size() ? t.dims[t.dims.size() - 1 - k] : 1;
+      std::int64_t from = size == 1 ? 0 : stride;
+      for (auto atom = x.axes[axis].rbegin(); atom != x.axes[axis].rend(); ++atom) {
+        steps.push_back({atom->size, atom->stride, from});
+        from *= atom->size;
+      }
+      stride *= size;
+    }
+    std::vector<float> out(static_cast<std::size_t>(x.shape.elements()));
+    std::vector<std::int64_t> digits(steps.size(), 0);
+    std::int64_t to = 0;
+    std::int64_t from = 0;
+    for (std::size_t n = 0; n < out.size(); ++n) {
+      out[static_cast<std::size_t>(to)] = t.floats[static_cast<std::size_t>(from)];
+      for (std::size_t k = 0; k < steps.size(); ++k) {
+        to += steps[k].to;
+        from += steps[k].from;
+        if (++digits[k] < steps[k].size) {
+          break;
+        }
+        to -= steps[k].size * steps[k].to;
+        from -= steps[k].size * steps[k].from;
+        digits[k] = 0;
+      }
+    }
+    return out;
   }
 
   /// Mul or Div by a constant.
@@ -838,14 +887,10 @@ class Converter {
       throw NodeError("only one constant token before the others can be joined to them");
     }
     Layer layer;
-    layer.kind = LayerKind::slice;
+    layer.kind = LayerKind::class_token;
     layer.inputs = {x.layer};
-    layer.slice_positions = true;
-    layer.slice_begin = -1;
-    layer.out = {small(x.shape.positions() + 1), 1, 1};
     const LayerId id = append(std::move(layer));
-    out_.notes.push_back(
-        fmt::format("{}: the class token is a copy of the first patch", node_->name));
+    out_.parameters.back().embedding = constant(0)->floats;
     set(token_view(id, shape(id)));
   }
 

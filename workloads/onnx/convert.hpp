@@ -8,9 +8,8 @@
 ///           that a matrix behind a Flatten gets its rows reordered, and q, k, v become slices.
 ///           Scales and offsets per channel (of LayerNormalization, Mul, Div) travel with the view
 ///           into the next matrix.
-/// Left out  as in the zoo: a constant class token becomes a copy of the first patch, added
-/// position
-///           embeddings vanish. `notes` says so; shapes and costs are exact, values are not.
+/// Constants a token joined before the others is a class_token; what is added and differs from
+///           position to position is a position_embedding, in the order of the layer's tensor.
 /// Errors    E-ONNX-OPERATOR, one for all nodes, each with its name, operator and reason;
 ///           E-ONNX-GRAPH when there is not one input and one output with a batch of 1
 #pragma once
@@ -35,7 +34,6 @@ struct Imported : FloatModel {
   bool has_bits = false;        ///< the file quantizes
   /// Per layer, of its output tensor, where the file quantizes what a matrix reads.
   std::vector<std::optional<GivenScale>> scales;
-  std::vector<std::string> notes;    ///< what the network leaves out
   std::int64_t file_parameters = 0;  ///< numbers in the file's initializers that are used
 };
 

@@ -11,12 +11,14 @@
 #include "workloads/onnx/reference.hpp"
 #include "workloads/quantization/integer_model.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -72,6 +74,9 @@ std::vector<float> golden(const Imported& net, const Tensor& x) {
       p.bias[i] = std::lround(from.bias[i]);
     }
     p.multiplier.assign(p.bias.size(), 1);
+    for (const float e : from.embedding) {
+      p.embedding.push_back(std::lround(e));
+    }
     return p;
   });
   const std::vector<std::int32_t> y = executor.run(image);
@@ -161,6 +166,67 @@ TEST(Convert, ScalesAndOffsetsGoIntoTheNextMatrix) {
   expect_same(g);
 }
 
+/// As torchvision's VisionTransformer is exported: patches, a class token, position embeddings.
+TEST(Convert, AClassTokenAndPositionEmbeddings) {
+  GraphMaker g({1, 2, 4, 6});
+  const ValueId patches = g.node(
+      "Conv", {g.x(), g.floats({3, 2, 2, 2}, small_integers(24, 1))}, {{"strides", Ints{2, 2}}});
+  const ValueId rows = g.node("Reshape", {patches, g.ints({1, 3, -1})});
+  const ValueId tokens = g.node("Transpose", {rows}, {{"perm", Ints{0, 2, 1}}});
+  const ValueId token = g.floats({1, 1, 3}, small_integers(3, 2));
+  const ValueId joined = g.node("Concat", {token, tokens}, {{"axis", std::int64_t{1}}});
+  const ValueId placed = g.node("Add", {joined, g.floats({1, 7, 3}, small_integers(21, 3))});
+  const ValueId first =
+      g.node("Gather", {placed, g.int_scalar(0, {true, 64, true})}, {{"axis", std::int64_t{1}}});
+  g.node("MatMul", {first, g.floats({3, 4}, small_integers(12, 4))});
+  expect_same(g);
+}
+
+/// Constants of every form that differ from position to position, in the order of the layer.
+TEST(Convert, ConstantsPerPosition) {
+  const std::vector<Dims> forms = {{1, 3, 2, 4}, {3, 2, 4}, {2, 4}, {1, 3, 1, 4}, {2, 1}, {4}};
+  for (const Dims& form : forms) {
+    GraphMaker g({1, 3, 2, 4});
+    const ValueId e = g.floats(form, small_integers(elements_of(form), 1));
+    const ValueId sum = g.node("Add", {e, g.x()});
+    g.node("Gemm", {g.node("Flatten", {sum}), g.floats({24, 5}, small_integers(120, 2))});
+    expect_same(g);
+  }
+  // One axis that runs through channels, then positions.
+  GraphMaker flat({1, 3, 2, 4});
+  const ValueId x = flat.node("Flatten", {flat.x()});
+  const ValueId sum = flat.node("Add", {x, flat.floats({24}, small_integers(24, 3))});
+  flat.node("Gemm", {sum, flat.floats({24, 5}, small_integers(120, 2))});
+  expect_same(flat);
+}
+
+TEST(Convert, ConstantsThatCannotBeAdded) {
+  const auto failure = [](GraphMaker& g) {
+    Diagnostics diagnostics;
+    Graph graph = g.finish(diagnostics);
+    EXPECT_TRUE(diagnostics.ok()) << diagnostics.render();
+    fuse(graph);
+    Reporter reporter("test.onnx", {}, diagnostics);
+    EXPECT_FALSE(convert(graph, reporter));
+    return diagnostics.errors().at(0).items.at(0);
+  };
+  GraphMaker larger({1, 3, 1});
+  larger.node("Add", {larger.x(), larger.floats({2, 3, 4}, small_integers(24, 1))});
+  EXPECT_THAT(failure(larger), testing::HasSubstr("more elements than the tensor"));
+  GraphMaker scaled({1, 3, 2});
+  const ValueId twice = scaled.node("Mul", {scaled.x(), scaled.floats({2}, {2, 3})});
+  scaled.node("Add", {twice, scaled.floats({3, 2}, small_integers(6, 1))});
+  EXPECT_THAT(failure(scaled), testing::HasSubstr("a scale or offset comes before it"));
+  GraphMaker last({1, 3, 2});
+  last.node("Concat", {last.x(), last.floats({1, 1, 2}, {1, 2})}, {{"axis", std::int64_t{1}}});
+  EXPECT_THAT(failure(last), testing::HasSubstr("only concatenation along the channels"));
+  GraphMaker wrong({1, 3, 2});
+  wrong.node("Add", {wrong.x(), wrong.floats({1, 4, 2}, small_integers(8, 1))});
+  Diagnostics diagnostics;
+  wrong.finish(diagnostics);
+  ASSERT_EQ(diagnostics.errors().size(), 1U);
+}
+
 TEST(Convert, WidthsComeFromTheFile) {
   const ElementType int8{true, 8, true};
   GraphMaker g({1, 2});
@@ -215,7 +281,6 @@ TEST(Convert, ExportedNetworks) {
   EXPECT_EQ(total_macs(lenet.network),
             28 * 28 * 6 * 25 + 10 * 10 * 16 * 150 + 400 * 120 + 120 * 84 + 84 * 10);
   EXPECT_EQ(lenet.file_parameters, 6 * 26 + 16 * 151 + 120 * 401 + 84 * 121 + 10 * 85);
-  EXPECT_TRUE(lenet.notes.empty());
   const Imported resnet = import("tiny_resnet");
   EXPECT_EQ(matrix_layers(resnet.network).size(), 12U);
   EXPECT_EQ(resnet.network.layers.back().out, (Shape{1, 1, 10}));
@@ -223,7 +288,11 @@ TEST(Convert, ExportedNetworks) {
   // 17 tokens of 32; two heads of 16.
   const std::int64_t block = 17 * 32 * (96 + 32 + 128 + 128) + 2 * 17 * 17 * 32;
   EXPECT_EQ(total_macs(vit.network), 16 * 192 * 32 + 2 * block + 320);
-  EXPECT_EQ(vit.notes.size(), 2U);
+  std::size_t embeddings = 0;
+  for (const FloatParameters& p : vit.parameters) {
+    embeddings += p.embedding.size();
+  }
+  EXPECT_EQ(embeddings, 32U + 17 * 32);
 }
 
 /// Scales that a file brings become those of the integers.
@@ -249,21 +318,42 @@ TEST(Convert, QuantizedFilesKeepTheirIntegers) {
   EXPECT_EQ(model.parameters[1].weights, (std::vector<std::int32_t>{1, 3, -5, -7, 2, 4, -6, -7}));
 }
 
-/// LeNet-5 with its own weights at 8 bits: the golden integer executor stays within 1 % of the
-/// spread of PyTorch's outputs.
-TEST(Convert, QuantizedWeightsKeepTheOutput) {
-  const std::string path = std::string(TESSERA_SOURCE_DIR) + "/tests/data/onnx/lenet5";
+/// How near integers of so many bits come, as a part of the spread of the outputs.
+struct Nearness {
+  std::string name;
+  int bits;
+  double part;
+};
+
+void PrintTo(const Nearness& n, std::ostream* out) {
+  *out << n.name << " at " << n.bits << " bits";
+}
+
+/// Exported networks with their own weights: the golden integer executor stays near PyTorch's
+/// outputs and agrees in the largest.
+class Integers : public testing::TestWithParam<Nearness> {};
+
+TEST_P(Integers, KeepTheOutput) {
+  const auto& [name, bits, tolerance] = GetParam();
+  const std::string path = std::string(TESSERA_SOURCE_DIR) + "/tests/data/onnx/" + name;
   Diagnostics diagnostics;
   const std::optional<Imported> net = import_network(path + ".onnx", {}, diagnostics);
   ASSERT_TRUE(net) << diagnostics.render();
   const std::vector<float> inputs = test::read_npy(path + ".input.npy");
   const std::vector<float> outputs = test::read_npy(path + ".output.npy");
+  const Shape in = net->network.layers[0].out;
   const FloatImageSource images = [&](std::int64_t i) {
-    const auto first = inputs.begin() + static_cast<std::ptrdiff_t>(i * 784);  // one channel
-    return std::vector<float>(first, first + 784);
+    std::vector<float> x(static_cast<std::size_t>(in.elements()));
+    for (std::size_t k = 0; k < x.size(); ++k) {  // channels last
+      const auto channels = static_cast<std::size_t>(in.channels);
+      const std::size_t from = k % channels * (x.size() / channels) + k / channels;
+      x[k] = inputs[static_cast<std::size_t>(i) * x.size() + from];
+    }
+    return x;
   };
   const QuantizationSpec spec;
-  const IntegerPlan plan = plan_integers(*net, std::vector<LayerBits>(5), spec, true);
+  const IntegerPlan plan = plan_integers(
+      *net, std::vector<LayerBits>(matrix_layers(net->network).size(), {bits, bits}), spec, true);
   const IntegerModel model =
       quantize_model(*net, plan, choose_scales(plan, calibrate(*net, images, 4), spec, {}), spec);
   Golden executor(model.network, model.source());
@@ -272,14 +362,27 @@ TEST(Convert, QuantizedWeightsKeepTheOutput) {
     const std::vector<double> got =
         model.real(model.network.output(), executor.run(model.input(images(sample))));
     ASSERT_EQ(got.size(), 10U);
+    const auto want = outputs.begin() + static_cast<std::ptrdiff_t>(sample) * 10;
     for (std::size_t i = 0; i < got.size(); ++i) {
       EXPECT_NEAR(got[i],
-                  outputs[static_cast<std::size_t>(sample) * 10 + i],
-                  0.01 * static_cast<double>(*high - *low))
+                  static_cast<double>(want[static_cast<std::ptrdiff_t>(i)]),
+                  tolerance * static_cast<double>(*high - *low))
           << sample << ", " << i;
     }
+    EXPECT_EQ(std::max_element(got.begin(), got.end()) - got.begin(),
+              std::max_element(want, want + 10) - want)
+        << sample;
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Models,
+                         Integers,
+                         testing::Values(Nearness{"lenet5", 8, 0.01},
+                                         Nearness{"tiny_vit", 8, 0.08},
+                                         Nearness{"tiny_vit", 12, 0.01}),
+                         [](const auto& test) {
+                           return fmt::format("{}_{}", test.param.name, test.param.bits);
+                         });
 
 }  // namespace
 }  // namespace tessera::onnx

@@ -42,6 +42,10 @@ class Quantization {
         case LayerKind::add:
           add(id, layer);
           break;
+        case LayerKind::class_token:
+        case LayerKind::position_embedding:
+          embed(id, layer);
+          break;
         case LayerKind::avg_pool:
           set_rescale(layer,
                       scale(layer.inputs[0]).scale /
@@ -209,6 +213,24 @@ class Quantization {
     layer.shift = fixed_point(std::max(a, b)).shift;
     layer.a_multiplier = multiplier_for(a, layer.shift);
     layer.b_multiplier = multiplier_for(b, layer.shift);
+  }
+
+  void embed(LayerId id, Layer& layer) {
+    const auto index = static_cast<std::size_t>(id);
+    const std::vector<float>& from = model_.parameters[index].embedding;
+    std::vector<std::int64_t>& to = out_.parameters[index].embedding;
+    to.resize(from.size());
+    if (layer.kind == LayerKind::class_token) {
+      std::transform(from.begin(), from.end(), to.begin(), [&](float e) {
+        return quantize_value(static_cast<double>(e), scale(id), layer.out_bits, layer.out_signed);
+      });
+      return;
+    }
+    set_rescale(layer, scale(layer.inputs[0]).scale / scale(id).scale);
+    const double step = std::ldexp(scale(id).scale, -layer.shift);
+    std::transform(from.begin(), from.end(), to.begin(), [&](float e) {
+      return round_away(static_cast<double>(e) / step);
+    });
   }
 
   const FloatModel& model_;

@@ -7,13 +7,16 @@
 ///          unsigned after ReLU, ReLU6, sigmoid and softmax, else signed. An asymmetric tensor is
 ///          unsigned.
 /// Scales   (real value of one step; full scale F = scale * 2^(out_bits - out_signed))
-///   input, conv, fc, linear, matmul, add, activation (none, relu), avg_pool: free
+///   input, conv, fc, linear, matmul, add, position_embedding, activation (none, relu), avg_pool:
+///               free
 ///   relu6       6 / (2^out_bits - 1)
 ///   gelu        2^-activation_fraction()
 ///   sigmoid, softmax  1 / (2^out_bits - 1);  tanh  1 / (2^(out_bits - 1) - 1)
 ///   layer_norm  2^(3 - out_bits)
 ///   max_pool, flatten, slice  those of the tensor they read, zero point included
 ///   concat      its operands and itself have one F, that of the operand with the largest range
+///   class_token its operand and itself have one F, that of the larger range; where the operand's
+///               scale is fixed, a token beyond it is clamped
 ///   what softmax reads: scale * factor is a power of two, the next one up; Layer::shift is minus
 ///   its exponent
 /// Layers   in = scale of the operand as narrowed, scale * 2^max(0, out_bits - a_bits);
@@ -27,6 +30,9 @@
 ///               in_b = scale_b * 2^max(0, bits_b - w_bits), bits_b one more for an unsigned tensor
 ///   add         a_multiplier / 2^shift = scale_a / T, b_multiplier / 2^shift = scale_b / T, the
 ///               larger one with 16 bits
+///   position_embedding
+///               multiplier / 2^shift = scale_in / T; embedding = round_away(e / T * 2^shift)
+///   class_token embedding = clamp(round_away(e / scale))
 ///   avg_pool    multiplier / 2^shift = scale_in / (taps * scale_out)
 ///   activation  multiplier / 2^shift = scale_in / T
 ///   last layer, a matrix with no activation or ReLU: its sums are the output, 32 bit; one scale of
@@ -93,7 +99,7 @@ std::vector<TensorScale> choose_scales(const IntegerPlan& plan,
 
 struct IntegerModel {
   Network network;                          ///< with integer semantics
-  std::vector<LayerParameters> parameters;  ///< per layer; empty where it is no matrix
+  std::vector<LayerParameters> parameters;  ///< per layer; empty where has_parameters() is false
   std::vector<TensorScale> scales;          ///< per layer, of its output tensor
 
   /// parameters, as a ParameterSource; the model must outlive it.

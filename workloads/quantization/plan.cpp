@@ -25,7 +25,8 @@ bool is_weighted(const Layer& layer) {
 
 /// The layer clamps what it computes, and so may choose among fewer integers.
 bool may_have_codebook(LayerKind kind) {
-  return kind != LayerKind::concat && kind != LayerKind::layer_norm && kind != LayerKind::softmax;
+  return kind != LayerKind::concat && kind != LayerKind::class_token &&
+         kind != LayerKind::layer_norm && kind != LayerKind::softmax;
 }
 
 /// The scale that the format of a layer's output says.
@@ -193,7 +194,7 @@ class Planner {
     const Layer& l = at(id);
     rule(id).owner = id;
     rule(id).is_raw = gives_sums(plan_.network, id);
-    if (keeps_format(l.kind)) {
+    if (keeps_format(l.kind) || l.kind == LayerKind::class_token) {
       rule(id).owner = root(l.inputs[0]);
     } else if (l.kind == LayerKind::concat) {
       for (const LayerId operand : l.inputs) {
@@ -260,7 +261,7 @@ std::vector<TensorScale> choose_scales(const IntegerPlan& plan,
   const auto magnitude = [&](std::size_t id) {
     return layers[id].out_bits - (layers[id].out_signed ? 1 : 0);
   };
-  // Full scales of the owners; concat operands raise them.
+  // Full scales of the owners; concat operands and class tokens raise them.
   std::vector<TensorScale> scales(layers.size());
   std::vector<double> full(layers.size(), 0.0);
   for (std::size_t id = 0; id < layers.size(); ++id) {

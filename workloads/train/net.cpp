@@ -21,6 +21,7 @@ namespace {
 
 constexpr double kBatchNormEpsilon = 1e-5;
 constexpr double kBatchNormMomentum = 0.1;
+constexpr double kEmbeddingDeviation = 0.02;
 constexpr double kSmallestVariance = 1e-20;  // of layer_norm: equal values become 0
 
 at::Tensor copy_of(std::span<const float> values, at::IntArrayRef shape) {
@@ -81,6 +82,14 @@ Net::Net(const Network& network, std::uint64_t seed)
     : network_(network), tensors_(network.layers.size()) {
   for (LayerId id = 0; id <= network_.output(); ++id) {
     const Layer& layer = network_.layer(id);
+    if (layer.has_embedding()) {
+      Rng rng(seed, "initial/" + layer.name);
+      std::vector<float> values(static_cast<std::size_t>(layer.embedding_size()));
+      for (float& v : values) {
+        v = static_cast<float>((2 * rng.uniform01() - 1) * kEmbeddingDeviation * std::sqrt(3.0));
+      }
+      add_embedding(id, values);
+    }
     if (!layer.is_matrix() || layer.has_dynamic_weights()) {
       continue;
     }
@@ -119,6 +128,9 @@ Net::Net(const FloatModel& model) : network_(model.network), tensors_(model.netw
     LayerTensors& t = tensors_[static_cast<std::size_t>(id)];
     t.factor = given.factor;
     t.epsilon = given.epsilon;
+    if (layer.has_embedding()) {
+      add_embedding(id, given.embedding);
+    }
     if (!layer.is_matrix() || layer.has_dynamic_weights()) {
       continue;
     }
@@ -139,6 +151,13 @@ Net::Net(const FloatModel& model) : network_(model.network), tensors_(model.netw
 void Net::add_parameter(const std::string& name, at::Tensor& tensor) {
   tensor.requires_grad_(true);
   parameters_.push_back({name, tensor});
+}
+
+void Net::add_embedding(LayerId id, std::span<const float> values) {
+  const Layer& layer = network_.layer(id);
+  at::Tensor& t = tensors_[static_cast<std::size_t>(id)].embedding;
+  t = copy_of(values, {layer.embedded_positions(), layer.out.channels});
+  add_parameter(layer.name + "/embedding", t);
 }
 
 void Net::quantize(const QuantPlan& plan) {
@@ -187,6 +206,9 @@ FloatModel Net::to_model() const {
     const LayerTensors& t = tensors_[index];
     model.parameters[index].factor = t.factor;
     model.parameters[index].epsilon = t.epsilon;
+    if (t.embedding.defined()) {
+      model.parameters[index].embedding = values_of(t.embedding);
+    }
     if (!t.weights.defined()) {
       continue;
     }
@@ -497,14 +519,9 @@ at::Tensor Net::forward(const at::Tensor& images, const ForwardOptions& options)
         break;
       case LayerKind::slice:
         if (layer.slice_positions) {
-          at::Tensor rows = x.values.reshape({x.values.size(0), -1, x.values.size(3)});
-          std::vector<std::int64_t> from(static_cast<std::size_t>(layer.out.positions()));
-          for (std::size_t p = 0; p < from.size(); ++p) {
-            from[p] = std::max<std::int64_t>(0, static_cast<std::int64_t>(p) + layer.slice_begin);
-          }
-          const at::Tensor index = at::empty({layer.out.positions()}, at::kLong);
-          std::copy(from.begin(), from.end(), index.data_ptr<std::int64_t>());
-          y = passed(x, shaped(rows.index_select(1, index), layer.out));
+          const at::Tensor rows = x.values.reshape({x.values.size(0), -1, x.values.size(3)});
+          y = passed(x,
+                     shaped(rows.narrow(1, layer.slice_begin, layer.out.positions()), layer.out));
         } else {
           y = passed(x, x.values.narrow(3, layer.slice_begin, layer.out.channels));
         }
@@ -526,6 +543,20 @@ at::Tensor Net::forward(const at::Tensor& images, const ForwardOptions& options)
           y = std::move(aligned);
         }
         y.values = at::cat(parts, 3);
+        break;
+      }
+      case LayerKind::class_token: {
+        const at::Tensor& token = tensors_[static_cast<std::size_t>(id)].embedding;
+        const Value first = finish(id, token.expand({x.values.size(0), 1, token.size(1)}));
+        y = finish(id, x.offset(), x.scale);
+        y.values = shaped(
+            at::cat({first.values, y.values.reshape({x.values.size(0), -1, token.size(1)})}, 1),
+            layer.out);
+        break;
+      }
+      case LayerKind::position_embedding: {
+        const at::Tensor& e = tensors_[static_cast<std::size_t>(id)].embedding;
+        y = finish(id, x.real() + e.reshape({1, layer.out.height, layer.out.width, -1}));
         break;
       }
       case LayerKind::activation:

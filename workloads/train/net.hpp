@@ -11,8 +11,10 @@
 ///            narrowed input, quantized weight, rounded bias -> accumulator -> real value =
 ///            accumulator * weight scale * input scale -> activation -> round and clamp to the
 ///            output's scale,
-///          which is the integer network but for the 16 bits of its multipliers and sums beyond 24
-///          bits. Differentiated with rounding passed straight through, a scale s gets the gradient
+///          which is the integer network but for the 16 bits of its multipliers, sums beyond 24
+///          bits, and position embeddings, which are not rounded: integers have them on the scale
+///          of the sum. Differentiated with rounding passed straight through, a scale s gets the
+///          gradient
 ///            dq/ds = round(v/s) - v/s inside the range, the clipping integer outside:
 ///          the one of LSQ (Esser et al., "Learned Step Size Quantization", ICLR 2020, eq. 3)
 /// Ranges   what is learned is the binary logarithm of a range (full scale), as in TQT (Jain et
@@ -33,6 +35,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -52,7 +55,8 @@ struct ForwardOptions {
 class Net {
  public:
   /// Fresh weights from streams "initial/<layer>": uniform in +-sqrt(6 / rows) (He et al., ICCV
-  /// 2015, eq. 10), +-sqrt(3 / rows) where no ReLU follows; biases 0.
+  /// 2015, eq. 10), +-sqrt(3 / rows) where no ReLU follows; biases 0; embeddings
+  /// uniform with a standard deviation of 0.02.
   Net(const Network& network, std::uint64_t seed);
 
   /// Given weights; batch norms are folded in them already.
@@ -65,7 +69,7 @@ class Net {
   /// Real values of the output, [image][height * width * channels].
   at::Tensor forward(const at::Tensor& images, const ForwardOptions& options = {});
 
-  /// What the optimizer changes: weights, biases, batch norms; in network order.
+  /// What the optimizer changes: weights, biases, batch norms, embeddings; in network order.
   [[nodiscard]] const std::vector<Named>& parameters() const { return parameters_; }
 
   /// Learned ranges, log2; empty without a plan.
@@ -88,6 +92,7 @@ class Net {
     at::Tensor weights, bias;                ///< [groups * cols][rows]; [groups * cols]
     at::Tensor gamma, beta, mean, variance;  ///< batch norm
     at::Tensor codebook;                     ///< its entries, ascending
+    at::Tensor embedding;                    ///< [positions][channels]
     float factor = 1;                        ///< softmax
     float epsilon = 0;                       ///< layer_norm
   };
@@ -113,6 +118,7 @@ class Net {
   };
 
   void add_parameter(const std::string& name, at::Tensor& tensor);
+  void add_embedding(LayerId id, std::span<const float> values);
   [[nodiscard]] at::Tensor scale_of(const TensorPlan& plan) const;
   [[nodiscard]] Operand narrowed(const Value& x, int bits) const;
   [[nodiscard]] Operand weights_of(LayerId id, const ForwardOptions& options) const;
