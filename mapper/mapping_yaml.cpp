@@ -167,6 +167,9 @@ bool check_group(const std::string& group,
   if (!alike && std::find(groups.begin(), groups.end(), group) != groups.end()) {
     return true;
   }
+  if (node.type() != config::NodeType::scalar) {
+    return false;  // reported
+  }
   Diagnostic d = config::diagnose(
       node,
       "E-MAP-GROUP",

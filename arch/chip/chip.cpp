@@ -116,7 +116,7 @@ void read_tile_groups(const config::Node& node, Chip& chip, Diagnostics& diagnos
 void read_tiles(const config::Node& node, Chip& chip, Diagnostics& diagnostics) {
   chip.groups.clear();
   const ChipSpec& spec = chip.spec;
-  if (!spec.tile_groups.is_null()) {
+  if (node.has("tile_groups")) {
     if (node.has("tiles") || node.has("tile")) {
       const std::string other = node.has("tiles") ? "tiles" : "tile";
       Diagnostic d = config::diagnose(node.get(other),
@@ -124,11 +124,13 @@ void read_tiles(const config::Node& node, Chip& chip, Diagnostics& diagnostics) 
                                       "the tiles of the chip are given in two ways",
                                       "tiles and tile, or tile_groups");
       d.got = quote(other) + " beside 'tile_groups'";
-      d.related = {spec.tile_groups.at()};
+      d.related = {node.get("tile_groups").at()};
       diagnostics.error(std::move(d));
       spec.tile.mark_read();
     }
-    read_tile_groups(spec.tile_groups, chip, diagnostics);
+    if (!spec.tile_groups.is_null()) {  // else reported
+      read_tile_groups(spec.tile_groups, chip, diagnostics);
+    }
   } else {
     if (!node.has("tiles")) {
       report_missing(

@@ -132,6 +132,7 @@ TEST(MakeChip, ReadsOneFormOfTilesOnly) {
   EXPECT_EQ(codes(head), (Codes{"E-CFG-MISSING-KEY tiles", "E-CFG-MISSING-KEY tile"}));
   EXPECT_EQ(codes(head + "tile_groups: {}\n"), Codes{"E-CHIP-TILES tile_groups"});
   EXPECT_EQ(codes(head + "tile_groups: [1]\n"), Codes{"E-CFG-TYPE tile_groups"});
+  EXPECT_EQ(codes(head + "tile_groups: null\n"), Codes{"E-CFG-TYPE tile_groups"});
   EXPECT_EQ(codes(head + "tile_groups: {a: {tiles: 1}}\n"),
             Codes{"E-CFG-MISSING-KEY tile_groups.a.tile"});
   // The errors of every group.
