@@ -3,10 +3,9 @@
 /// The bits: what a firing computes from the positions that have arrived. Knows no time.
 ///
 /// Shapes   a position is [channels] int32; a partial result is [output channels] int64, exact
-/// weights applied; of a blocked stage one after the other for every position of the block
-/// Errors   reading a position that is not in the line buffer is an InternalError:
-/// it means that the timing
-///          let a firing start too early
+///          weights applied; of a blocked stage one after the other for every position of a block
+/// Errors   reading a position that is not in the line buffer is an InternalError: it means that
+///          the timing let a firing start too early
 #pragma once
 
 #include "arch/chip/chip.hpp"

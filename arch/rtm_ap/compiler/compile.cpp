@@ -13,6 +13,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdlib>
+#include <future>
 #include <optional>
 #include <utility>
 
@@ -110,15 +111,27 @@ class Compiler {
     if (options_.block_inputs > 0) {
       widths = {options_.block_inputs};
     }
-    std::optional<CompiledLayer> best;
+    // One compiler per width, side by side; which one is kept does not depend on who is first.
+    std::vector<Compiler> compilers;
     int last = 0;
     for (const int width : widths) {
-      options_.block_inputs = width;
-      if (channels_per_block(layer_, options_) == last) {
-        continue;
+      CompileOptions options = options_;
+      options.block_inputs = width;
+      const int channels = channels_per_block(layer_, options);
+      if (channels != last) {
+        compilers.emplace_back(layer_, geometry_, options);
+        last = channels;
       }
-      last = channels_per_block(layer_, options_);
-      std::optional<CompiledLayer> made = with_fewest_aps();
+    }
+    std::vector<std::future<std::optional<CompiledLayer>>> tries;
+    for (Compiler& compiler : compilers) {
+      tries.push_back(
+          std::async(std::launch::async, [&compiler] { return compiler.with_fewest_aps(); }));
+    }
+    std::optional<CompiledLayer> best;
+    for (std::size_t t = 0; t < tries.size(); ++t) {
+      std::optional<CompiledLayer> made = tries[t].get();
+      problem_ = compilers[t].problem_.empty() ? problem_ : compilers[t].problem_;
       if (made && (!best || std::pair(made->parts.size(), made->cost) <
                                 std::pair(best->parts.size(), best->cost))) {
         best = std::move(made);
