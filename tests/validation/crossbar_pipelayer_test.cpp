@@ -41,16 +41,17 @@ Peak peak() {
   matrix.rows = 128;
   matrix.cols = 64;
   matrix.w_bits = matrix.in_bits = 16;
-  const Layout cut = c.pe->layout(matrix);
+  const Layout cut = c.groups.front().pe->layout(matrix);
   Peak out;
   double seconds = 0;
   double joules = 0;
   double spikes = 0;
   for (const Fragment& fragment : cut.fragments) {  // one per slice, in arrays of their own
-    const Cost cost = c.pe->fire_cost(c.pe->op(OpCode::mvm, matrix, fragment));
+    const Cost cost =
+        c.groups.front().pe->fire_cost(c.groups.front().pe->op(OpCode::mvm, matrix, fragment));
     seconds = c.clock.seconds(cost.interval).value;
-    for (std::size_t a = 0; a < c.pe->actions().size(); ++a) {
-      joules += c.pe->actions()[a].energy.value * static_cast<double>(cost.did[a]);
+    for (std::size_t a = 0; a < c.groups.front().pe->actions().size(); ++a) {
+      joules += c.groups.front().pe->actions()[a].energy.value * static_cast<double>(cost.did[a]);
     }
     spikes += 1.08e-12 * static_cast<double>(cost.did[kDacConvert]);
   }
@@ -79,8 +80,9 @@ TEST(PipeLayer, SixteenSpikesPerInput) {
   matrix.rows = 128;
   matrix.cols = 64;
   matrix.w_bits = matrix.in_bits = 16;
-  const Op op = c.pe->op(OpCode::mvm, matrix, c.pe->layout(matrix).fragments[0]);
-  const double seconds = c.clock.seconds(c.pe->fire_cost(op).latency).value;
+  const Op op = c.groups.front().pe->op(
+      OpCode::mvm, matrix, c.groups.front().pe->layout(matrix).fragments[0]);
+  const double seconds = c.clock.seconds(c.groups.front().pe->fire_cost(op).latency).value;
   EXPECT_NEAR(seconds, 16 * 29.31e-9, 1e-3 * 16 * 29.31e-9);
 }
 
@@ -89,7 +91,7 @@ TEST(PipeLayer, AKernelOf1152By256TakesEighteenArraysPerSliceAndSign) {
   matrix.rows = 1152;
   matrix.cols = 256;
   matrix.w_bits = matrix.in_bits = 16;
-  EXPECT_EQ(pipelayer().pe->layout(matrix).fragments.size(), 18U * 4 * 2);
+  EXPECT_EQ(pipelayer().groups.front().pe->layout(matrix).fragments.size(), 18U * 4 * 2);
 }
 
 TEST(PipeLayer, KnownGapSpikesAloneDoNotExplainTheEfficiency) {

@@ -209,13 +209,6 @@ std::string script(const std::vector<ComparedRun>& runs) {
 
 int compare_experiments(const CommandLine& line, const Diagnostics& diagnostics) {
   std::vector<Entry> entries = load(line, diagnostics);
-  for (const Entry& entry : entries) {
-    for (const std::string& note : entry.experiment.notes) {
-      if (!line.quiet) {
-        std::fputs(fmt::format("note: {}: {}\n", entry.label, note).c_str(), stderr);
-      }
-    }
-  }
   report::OutputFolder folder(line.out.empty() ? "out/" + entries.front().label + "_compare"
                                                : line.out);
   std::vector<std::function<std::string()>> work;
