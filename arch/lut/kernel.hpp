@@ -13,8 +13,8 @@
 /// Source   RAPIDNN; README, "Kernel"
 #pragma once
 
+#include "arch/lut/naf.hpp"
 #include "arch/lut/spec.hpp"
-#include "arch/lut/steps.hpp"
 #include "sim/api/model.hpp"
 
 #include <cstdint>

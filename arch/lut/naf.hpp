@@ -29,6 +29,7 @@ struct SignedPower {
   return digits;
 }
 
+/// Digits that are not zero.
 [[nodiscard]] inline std::int64_t num_naf_digits(std::int64_t n) {
   std::int64_t digits = 0;
   for (; n != 0; n /= 2) {
@@ -39,5 +40,13 @@ struct SignedPower {
   }
   return digits;
 }
+
+/// What the counting of a column takes and leaves behind.
+struct Counted {
+  std::int64_t increments = 0;  ///< times the counters take to count
+  std::int64_t addends = 0;     ///< table entries, each shifted by one digit's power
+
+  bool operator==(const Counted&) const = default;
+};
 
 }  // namespace tessera::arch::lut

@@ -10,22 +10,14 @@
 /// Source   README, "Timing"
 #pragma once
 
+#include "arch/lut/naf.hpp"
 #include "arch/lut/spec.hpp"
 #include "sim/api/model.hpp"
 
-#include <cstdint>
 #include <span>
 #include <vector>
 
 namespace tessera::arch::lut {
-
-/// What the counting of a column takes and leaves behind.
-struct Counted {
-  std::int64_t increments = 0;  ///< times the counters take to count
-  std::int64_t addends = 0;     ///< shifted table entries
-
-  bool operator==(const Counted&) const = default;
-};
 
 /// As Spec::code_spread expects it.
 [[nodiscard]] std::vector<Step> steps(const Spec& spec, const Clock& clock, const Op& op);

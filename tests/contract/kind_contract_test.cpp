@@ -227,7 +227,7 @@ TEST_P(KindContract, FragmentsAddUpToTheProduct) {
 TEST_P(KindContract, NoDataUndercutTheLeastCost) {
   int differ = 0;
   for (const std::uint64_t seed : seeds()) {
-    const std::unique_ptr<Model> model = kind().random_model(seed);
+    std::unique_ptr<Model> model = kind().random_model(seed);
     Rng rng(seed, "contract.data");
     const Op supported = kind().random_op(*model, seed);
     if (!model->depends_on_data()) {
@@ -239,18 +239,12 @@ TEST_P(KindContract, NoDataUndercutTheLeastCost) {
       continue;
     }
     MatrixOp matrix;
-    matrix.rows = rng.uniform(1, 300);
+    matrix.rows = rng.uniform(1, 100);
     matrix.cols = rng.uniform(1, 4);
     matrix.w_bits = supported.w_bits;
     matrix.in_bits = supported.in_bits;
     matrix.in_signed = supported.in_signed;
-    const Layout layout = model->layout(matrix);
-    if (!layout.ok) {
-      continue;
-    }
-    SCOPED_TRACE(describe(seed, supported));
-    const Fragment& f = layout.fragments.front();
-    const Op op = model->op(OpCode::mvm, matrix, f);
+    matrix.layer = 7;
     const auto draw = [&rng](int bits, bool is_signed, std::int64_t count) {
       const std::int64_t low = is_signed ? -(std::int64_t{1} << (bits - 1)) : 0;
       const std::int64_t codes = rng.uniform(1, std::int64_t{1} << bits);  // few: far from even
@@ -260,7 +254,23 @@ TEST_P(KindContract, NoDataUndercutTheLeastCost) {
       }
       return values;
     };
-    const auto weights = draw(op.w_bits, true, std::int64_t{f.rows} * f.cols);
+    const std::vector<std::int32_t> all = draw(matrix.w_bits, true, matrix.rows * matrix.cols);
+    if (auto made = model->programmed({{matrix, 1, rng.uniform(1, 500), true}},
+                                      [&](int, int) { return all; })) {
+      model = std::move(made);
+    }
+    const Layout layout = model->layout(matrix);
+    if (!layout.ok) {
+      continue;
+    }
+    SCOPED_TRACE(describe(seed, supported));
+    const Fragment& f = layout.fragments.front();
+    const Op op = model->op(OpCode::mvm, matrix, f);
+    std::vector<std::int32_t> weights;
+    for (std::int64_t c = f.col; c < f.col + f.cols; ++c) {
+      const auto first = all.begin() + c * matrix.rows + f.row;
+      weights.insert(weights.end(), first, first + f.rows);
+    }
     const auto x = draw(op.in_bits, op.in_signed, f.rows);
     std::vector<std::int64_t> y(static_cast<std::size_t>(f.cols), 0);
     std::vector<Step> took;
@@ -274,7 +284,7 @@ TEST_P(KindContract, NoDataUndercutTheLeastCost) {
     batch.took = &took;
     const auto unit = model->make_unit(0);
     unit->load(op, f, weights, 0);
-    unit->fire_all(batch, Fidelity::ideal);
+    unit->fire_all(batch, Fidelity::physical);
     const Schedule schedule = make_schedule(took);
     const Cost least = model->least_cost(op);
     ASSERT_GE(schedule.latency, least.latency);
@@ -287,7 +297,7 @@ TEST_P(KindContract, NoDataUndercutTheLeastCost) {
     for (std::size_t h = 0; h < expected.holds.size(); ++h) {
       ASSERT_EQ(schedule.holds[h].on, expected.holds[h].on);
     }
-    differ += schedule.latency != expected.latency ? 1 : 0;
+    differ += schedule.did != expected.did ? 1 : 0;
   }
   EXPECT_TRUE(differ > 0 || !kind().random_model(1)->depends_on_data()) << "data changed nothing";
 }
