@@ -70,31 +70,10 @@ int naf_weight(std::int64_t n) {
   return std::popcount((3 * bits) ^ bits);
 }
 
-Cost fire_cost(const Spec& spec, const Clock& clock, const Op& op) {
-  if (op.code == OpCode::write) {
-    return write_cost(spec, clock, op);
-  }
-  const std::int64_t n = op.rows;
-  const std::int64_t w = codes(op.w_bits, op.w_codes);
-  const std::int64_t u = codes(op.in_bits, op.in_codes);
-  const std::int64_t full = std::int64_t{1} << spec.counter_bits;
+namespace {
 
-  // Counting: T increments, Q addends.
-  std::int64_t t = 0;
-  std::int64_t q = 0;
-  if (spec.code_spread == CodeSpread::worst_case) {
-    t = n + n / full;
-    q = std::min(n, w * u * (spec.counter_bits / 2 + 1) + n / full);
-  } else {
-    const std::int64_t turns =
-        ceiling(w * u, std::min(w, std::max<std::int64_t>(1, spec.counters / u)) * u);
-    const std::int64_t mean = n / (w * u);
-    const std::int64_t more = n - mean * w * u;
-    const std::int64_t overflows = (w * u - more) * (mean / full) + more * ((mean + 1) / full);
-    t = std::min(n, turns * ceiling(n, w)) + overflows;
-    q = overflows + (w * u - more) * naf_weight(mean % full) + more * naf_weight((mean + 1) % full);
-  }
-
+/// Of a firing whose columns take t increments and leave q addends.
+Cost cost_of(const Spec& spec, const Clock& clock, const Op& op, std::int64_t t, std::int64_t q) {
   // Adding: Q addends and the bias, `rows` words at a time.
   const std::int64_t words = q + 1;
   const std::int64_t rest = std::max<std::int64_t>(0, words - spec.rows);
@@ -120,13 +99,43 @@ Cost fire_cost(const Spec& spec, const Clock& clock, const Op& op) {
   cost.latency = columns * column;
   cost.interval = (columns - 1) * column + held;
   cost.did[kCountCycle] = columns * t;
-  cost.did[kCount] = columns * n;
+  cost.did[kCount] = columns * op.rows;
   cost.did[kLookup] = columns * q;
   cost.did[kNorCycle] = columns * (stages * spec.adder_nors + ripple);
   cost.did[kAddBit] = columns * (std::max<std::int64_t>(0, words - 2) + 1) * width;
   cost.did[kActivationSearch] = columns * search;
   cost.did[kEncoderSearch] = columns * search;
   return cost;
+}
+
+}  // namespace
+
+Cost fire_cost(const Spec& spec, const Clock& clock, const Op& op) {
+  if (op.code == OpCode::write) {
+    return write_cost(spec, clock, op);
+  }
+  const std::int64_t n = op.rows;
+  const std::int64_t w = codes(op.w_bits, op.w_codes);
+  const std::int64_t u = codes(op.in_bits, op.in_codes);
+  const std::int64_t full = std::int64_t{1} << spec.counter_bits;
+
+  // Counting: T increments, Q addends.
+  std::int64_t t = 0;
+  std::int64_t q = 0;
+  if (spec.code_spread == CodeSpread::worst_case) {
+    t = n + n / full;
+    q = std::min(n, w * u * (spec.counter_bits / 2 + 1) + n / full);
+  } else {
+    const std::int64_t turns =
+        ceiling(w * u, std::min(w, std::max<std::int64_t>(1, spec.counters / u)) * u);
+    const std::int64_t mean = n / (w * u);
+    const std::int64_t more = n - mean * w * u;
+    const std::int64_t overflows = (w * u - more) * (mean / full) + more * ((mean + 1) / full);
+    t = std::min(n, turns * ceiling(n, w)) + overflows;
+    q = overflows + (w * u - more) * naf_weight(mean % full) + more * naf_weight((mean + 1) % full);
+  }
+
+  return cost_of(spec, clock, op, t, q);
 }
 
 Cost least_cost(const Spec& spec, const Clock& clock, const Op& op) {
@@ -137,28 +146,7 @@ Cost least_cost(const Spec& spec, const Clock& clock, const Op& op) {
   const std::int64_t buffers =
       std::min(codes(op.w_bits, op.w_codes),
                std::max<std::int64_t>(1, spec.counters / codes(op.in_bits, op.in_codes)));
-  const std::int64_t t = ceiling(op.rows, buffers);
-  const std::int64_t width = sum_width(spec, op);
-  const std::int64_t ripple = spec.ripple_nors * width;
-  const std::int64_t search = ceiling(width, spec.search_bits);
-  const auto cycles = [&](Seconds each, std::int64_t times) {
-    return clock.ceil_cycles(Seconds(each.value * static_cast<double>(times)));
-  };
-  const Cycles counting = cycles(spec.t_count, t);
-  const Cycles adding = cycles(spec.t_nor, ripple);
-  const Cycles column = counting + adding + 2 * cycles(spec.t_search, search);
-  const std::int64_t columns = op.cols;
-  Cost cost;
-  cost.latency = columns * column;
-  cost.interval = (columns - 1) * column + std::max({counting, adding, cycles(spec.t_search, 1)});
-  cost.did[kCountCycle] = columns * t;
-  cost.did[kCount] = columns * op.rows;
-  cost.did[kLookup] = columns;
-  cost.did[kNorCycle] = columns * ripple;
-  cost.did[kAddBit] = columns * width;
-  cost.did[kActivationSearch] = columns * search;
-  cost.did[kEncoderSearch] = columns * search;
-  return cost;
+  return cost_of(spec, clock, op, ceiling(op.rows, buffers), 1);
 }
 
 }  // namespace tessera::arch::lut
