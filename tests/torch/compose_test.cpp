@@ -92,7 +92,7 @@ std::vector<std::vector<std::int32_t>> chip_outputs(const Composed& c, const dat
       c.integers.network,
       laid.chip,
       Fidelity::clipping,
-      {c.integers.source(), [&](std::int64_t i) { return c.integers.input(image_of(images, i)); }},
+      {c.integers.source(), [&](std::int64_t i) { return c.integers.input(images.image(i)); }},
       1);
   return executor.run_all(0, images.count, 2);
 }
@@ -117,7 +117,7 @@ TEST(ComposeTraining, CodebooksOf64CostNothingAndSmallerOnesMore) {
       const IntegerExecutor executor(c.integers.network, c.integers.source());
       std::vector<std::vector<std::int32_t>> outputs;
       for (std::int64_t i = 0; i < data.test.count; ++i) {
-        outputs.push_back(executor.run(c.integers.input(image_of(data.test, i))));
+        outputs.push_back(executor.run(c.integers.input(data.test.image(i))));
       }
       mean[size] += accuracy(outputs, data.test.labels) / 3.0;
       if (seed == 1) {
@@ -125,7 +125,7 @@ TEST(ComposeTraining, CodebooksOf64CostNothingAndSmallerOnesMore) {
         const auto chip = chip_outputs(c, data.test);
         for (std::int64_t i = 0; i < data.test.count; ++i) {
           const auto index = static_cast<std::size_t>(i);
-          ASSERT_EQ(chip[index], golden.run(c.integers.input(image_of(data.test, i)))) << size;
+          ASSERT_EQ(chip[index], golden.run(c.integers.input(data.test.image(i)))) << size;
           ASSERT_EQ(chip[index], outputs[index]);
         }
       }

@@ -133,7 +133,7 @@ TEST_F(TrainNet, EqualsTheFloatExecutor) {
     FloatExecutor executor(model);
     const auto outputs = static_cast<std::size_t>(network.layer(network.output()).out.elements());
     for (std::int64_t image = 0; image < images.count; ++image) {
-      const std::vector<float>& expected = executor.run(image_of(images, image));
+      const std::vector<float>& expected = executor.run(images.image(image));
       for (std::size_t k = 0; k < outputs; ++k) {
         const float value = got[static_cast<std::size_t>(image) * outputs + k];
         ASSERT_NEAR(value, expected[k], 1e-4 * std::max(1.0F, std::abs(expected[k])))
@@ -327,7 +327,7 @@ TEST_F(TrainNet, EqualsTheGoldenExecutor) {
       top = std::max(top, static_cast<double>(std::abs(v)));
     }
     for (std::int64_t image = 0; image < data.train.count; ++image) {
-      const std::vector<std::int32_t> out = golden.run(integers.input(image_of(data.train, image)));
+      const std::vector<std::int32_t> out = golden.run(integers.input(data.train.image(image)));
       for (const double expected : integers.real(network.output(), out)) {
         const double error = std::abs(static_cast<double>(got[at++]) - expected);
         ++values;

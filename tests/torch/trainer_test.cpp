@@ -367,7 +367,7 @@ TEST_F(TrainerTest, DigitsAgreeWithTheGoldenExecutor) {
     Golden golden(integers.network, integers.source());
     std::int64_t agree = 0;
     for (std::int64_t image = 0; image < data->test.count; ++image) {
-      const std::vector<std::int32_t> out = golden.run(integers.input(image_of(data->test, image)));
+      const std::vector<std::int32_t> out = golden.run(integers.input(data->test.image(image)));
       const auto first = fake.begin() + image * 10;
       agree += std::max_element(out.begin(), out.end()) - out.begin() ==
                        std::max_element(first, first + 10) - first

@@ -56,19 +56,10 @@ double percent_right(const std::vector<int>& answers, const std::vector<std::int
   return 100.0 * static_cast<double>(right) / static_cast<double>(labels.size());
 }
 
-const data::Images& split_of(const data::DataSet& data, const std::string& name) {
-  return name == "train" ? data.train : name == "validation" ? data.validation : data.test;
-}
-
 /// The part of a split that is looked at.
 struct Part {
   const data::Images* images = nullptr;
   std::int64_t count = 0;
-
-  [[nodiscard]] std::span<const float> image(std::int64_t i) const {
-    const auto size = static_cast<std::size_t>(images->shape.elements());
-    return std::span(images->values).subspan(static_cast<std::size_t>(i) * size, size);
-  }
 
   [[nodiscard]] std::vector<std::int32_t> labels() const {
     return {images->labels.begin(), images->labels.begin() + static_cast<std::ptrdiff_t>(count)};
@@ -76,12 +67,13 @@ struct Part {
 };
 
 Part part_of(const Experiment& experiment, const AccuracyOptions& options) {
-  const data::Images& images = split_of(*experiment.images, options.split);
+  const data::Images& images = experiment.images->split(options.split);
   return {&images, options.images > 0 ? std::min(options.images, images.count) : images.count};
 }
 
 NetworkData data_of(const IntegerModel& model, const Part& part) {
-  return {model.source(), [&model, part](std::int64_t i) { return model.input(part.image(i)); }};
+  return {model.source(),
+          [&model, part](std::int64_t i) { return model.input(part.images->image(i)); }};
 }
 
 std::vector<int> answers_of(const std::vector<std::vector<std::int32_t>>& outputs) {
@@ -239,7 +231,7 @@ class Measurement {
     FloatExecutor executor(*experiment_.model);
     std::vector<int> answers;
     for (std::int64_t i = 0; i < part_.count; ++i) {
-      answers.push_back(answer_of<float>(executor.run(part_.image(i))));
+      answers.push_back(answer_of<float>(executor.run(part_.images->image(i))));
     }
     add("real", std::move(answers), "");
   }
@@ -248,7 +240,7 @@ class Measurement {
     Golden executor(model_.network, model_.source());
     std::vector<std::vector<std::int32_t>> outputs;
     for (std::int64_t i = 0; i < part_.count; ++i) {
-      outputs.push_back(executor.run(model_.input(part_.image(i))));
+      outputs.push_back(executor.run(model_.input(part_.images->image(i))));
     }
     return outputs;
   }
@@ -487,7 +479,7 @@ void require_images(const Experiment& experiment, const std::string& split) {
     read = load_experiment_data(experiment, diagnostics);
     diagnostics.throw_if_any();
   }
-  if (split_of(read ? *read : *experiment.images, split).count == 0) {
+  if ((read ? *read : *experiment.images).split(split).count == 0) {
     diagnostics.error(config::diagnose(experiment.root.get("data"),
                                        "E-DATA-EMPTY",
                                        "the split " + quote(split) + " has no images",

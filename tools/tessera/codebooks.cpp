@@ -38,7 +38,7 @@ class Reference {
       : images_(images), count_(std::min(images.count, kMostImages)) {
     outputs_.resize(static_cast<std::size_t>(count_));
     for_each_index(count_, machine_threads(), [&](std::int64_t i) {
-      outputs_[static_cast<std::size_t>(i)] = FloatExecutor(model).run(image(i));
+      outputs_[static_cast<std::size_t>(i)] = FloatExecutor(model).run(images_.image(i));
     });
   }
 
@@ -54,7 +54,7 @@ class Reference {
     const IntegerExecutor executor(model.network, model.source());
     std::vector<CodebookError> errors(static_cast<std::size_t>(count_));
     for_each_index(count_, machine_threads(), [&](std::int64_t i) {
-      const std::vector<std::int32_t> y = executor.run(model.input(image(i)));
+      const std::vector<std::int32_t> y = executor.run(model.input(images_.image(i)));
       const std::vector<double> real = model.real(model.network.output(), y);
       const std::vector<float>& want = outputs_[static_cast<std::size_t>(i)];
       double noise = 0.0;
@@ -74,11 +74,6 @@ class Reference {
   }
 
  private:
-  [[nodiscard]] std::span<const float> image(std::int64_t i) const {
-    const auto size = static_cast<std::size_t>(images_.shape.elements());
-    return std::span(images_.values).subspan(static_cast<std::size_t>(i) * size, size);
-  }
-
   template <class T>
   [[nodiscard]] bool is_right(std::int64_t i, const std::vector<T>& outputs) const {
     return answer_of(outputs) == images_.labels[static_cast<std::size_t>(i)];

@@ -71,11 +71,7 @@ void read_images(Experiment& experiment, Diagnostics& diagnostics) {
     return;
   }
   if (std::optional<data::DataSet> set = load_experiment_data(experiment, diagnostics)) {
-    const auto is_signed = [](const data::Images& images) {
-      return std::any_of(images.values.begin(), images.values.end(), [](float v) { return v < 0; });
-    };
-    experiment.input_signed =
-        is_signed(set->train) || is_signed(set->validation) || is_signed(set->test);
+    experiment.input_signed = set->has_negative();
     experiment.images = std::make_shared<const data::DataSet>(std::move(*set));
   }
 }

@@ -9,8 +9,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <initializer_list>
 #include <memory>
+#include <span>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -22,17 +22,10 @@ constexpr std::int64_t kSyntheticImages = 4;
 constexpr std::int64_t kSignalImages = 4;
 constexpr int kTernaryBits = 2;
 
-/// The first of these splits that has images.
-const data::Images& first_of(std::initializer_list<const data::Images*> splits) {
-  return **std::find_if(
-      splits.begin(), splits.end() - 1, [](const data::Images* s) { return s->count > 0; });
-}
-
 FloatImageSource images_of(const data::Images& split) {
   return [&split](std::int64_t image) {
-    const std::int64_t size = split.shape.elements();
-    const auto first = split.values.begin() + image % split.count * size;
-    return std::vector<float>(first, first + size);
+    const std::span<const float> x = split.image(image);
+    return std::vector<float>(x.begin(), x.end());
   };
 }
 
@@ -57,8 +50,7 @@ std::pair<FloatImageSource, std::int64_t> calibration_images(const Experiment& e
   if (!experiment.images) {
     return {synthetic_images(experiment), kSyntheticImages};
   }
-  const data::DataSet& set = *experiment.images;
-  const data::Images& split = first_of({&set.train, &set.validation, &set.test});
+  const data::Images& split = experiment.images->calibration();
   return {images_of(split), split.count};
 }
 
@@ -97,7 +89,9 @@ NetworkData network_data(const Experiment& experiment, const IntegerModel& model
   FloatImageSource images = synthetic_images(experiment);
   if (experiment.images) {
     const data::DataSet& set = *experiment.images;
-    images = images_of(first_of({&set.test, &set.validation, &set.train}));
+    images = images_of(set.test.count > 0         ? set.test
+                       : set.validation.count > 0 ? set.validation
+                                                  : set.train);
   }
   return {model.source(), [&model, images = std::move(images)](std::int64_t image) {
             return model.input(images(image));

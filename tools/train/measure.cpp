@@ -168,12 +168,6 @@ std::string joined(const std::vector<std::string>& parts) {
   return fmt::format("{}", fmt::join(parts, "; "));
 }
 
-const data::Images& split_of(const Session& session, const std::string& name) {
-  return name == "train"        ? session.data.train
-         : name == "validation" ? session.data.validation
-                                : session.data.test;
-}
-
 }  // namespace
 
 int evaluate(const TrainLine& line) {
@@ -213,7 +207,7 @@ int evaluate(const TrainLine& line) {
 int predict(const TrainLine& line) {
   const Session session = open_session(line, false, true);
   const FloatModel model = session.model();
-  const data::Images& images = split_of(session, line.split);
+  const data::Images& images = session.data.split(line.split);
   const train::IntegerStage stage = train::integer_plan(model,
                                                         session.bits(),
                                                         session.experiment.quantization,

@@ -511,6 +511,27 @@ class Loader {
 
 }  // namespace
 
+std::span<const float> Images::image(std::int64_t number) const {
+  const auto size = static_cast<std::size_t>(shape.elements());
+  return std::span(values).subspan(static_cast<std::size_t>(number % count) * size, size);
+}
+
+bool Images::has_negative() const {
+  return std::any_of(values.begin(), values.end(), [](float v) { return v < 0; });
+}
+
+const Images& DataSet::split(std::string_view split) const {
+  return split == "train" ? train : split == "validation" ? validation : test;
+}
+
+const Images& DataSet::calibration() const {
+  return train.count > 0 ? train : validation.count > 0 ? validation : test;
+}
+
+bool DataSet::has_negative() const {
+  return train.has_negative() || validation.has_negative() || test.has_negative();
+}
+
 std::optional<DataSet> load_data(const DataSpec& spec,
                                  const config::Node& at,
                                  const std::string& folder,

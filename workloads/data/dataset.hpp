@@ -24,7 +24,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace tessera::data {
@@ -35,6 +37,10 @@ struct Images {
   std::vector<float> values;         ///< [count][height][width][channels], normalized
   std::vector<std::int32_t> labels;  ///< [count]
   std::vector<std::int64_t> origin;  ///< [count]: which image of its file it was, from 0
+
+  /// Numbers wrap around. Precondition: count > 0.
+  [[nodiscard]] std::span<const float> image(std::int64_t number) const;
+  [[nodiscard]] bool has_negative() const;
 };
 
 struct DataSet {
@@ -44,6 +50,12 @@ struct DataSet {
   Images train;
   Images validation;
   Images test;  ///< a split that nobody asked for has no images
+
+  /// Precondition: "train", "validation" or "test".
+  [[nodiscard]] const Images& split(std::string_view split) const;
+  /// The images that ranges and codebooks are taken from: of the first split that has any.
+  [[nodiscard]] const Images& calibration() const;
+  [[nodiscard]] bool has_negative() const;
 };
 
 /// Reads the files of `spec` (relative to `folder`), cuts and normalizes. `at` is the `data:` node

@@ -13,40 +13,23 @@
 
 namespace tessera::train {
 
-std::vector<float> image_of(const data::Images& images, std::int64_t image) {
-  const auto size = static_cast<std::size_t>(images.shape.elements());
-  const auto first = images.values.begin() + static_cast<std::ptrdiff_t>(image % images.count) *
-                                                 static_cast<std::ptrdiff_t>(size);
-  return {first, first + static_cast<std::ptrdiff_t>(size)};
-}
-
-const data::Images& images_of(const data::DataSet& data) {
-  return data.train.count > 0        ? data.train
-         : data.validation.count > 0 ? data.validation
-                                     : data.test;
-}
-
-bool is_signed(const data::DataSet& data) {
-  const auto any = [](const data::Images& images) {
-    return std::any_of(images.values.begin(), images.values.end(), [](float v) { return v < 0; });
-  };
-  return any(data.train) || any(data.validation) || any(data.test);
-}
-
 IntegerStage integer_plan(const FloatModel& model,
                           const std::vector<LayerBits>& bits,
                           const QuantizationSpec& quantization,
                           const data::DataSet& data,
                           const NoiseSpec& noise,
                           const std::vector<std::optional<GivenScale>>& given) {
-  IntegerStage out{plan_integers(model, bits, quantization, is_signed(data)), {}};
+  IntegerStage out{plan_integers(model, bits, quantization, data.has_negative()), {}};
   if (!out.integers.problems.empty()) {
     return out;
   }
   const Calibration calibration = calibrate(
       model,
-      [&](std::int64_t image) { return image_of(images_of(data), image); },
-      std::min(quantization.calibration_images, images_of(data).count));
+      [&](std::int64_t image) {
+        const auto x = data.calibration().image(image);
+        return std::vector<float>(x.begin(), x.end());
+      },
+      std::min(quantization.calibration_images, data.calibration().count));
   out.plan = make_plan(model,
                        out.integers,
                        choose_scales(out.integers, calibration, quantization, given),
@@ -68,8 +51,8 @@ QuantPlan composed_plan(const FloatModel& model,
   IntegerModel composed = integer_model(model, integers, learned);
   compose(
       composed,
-      [&](std::int64_t image) { return composed.input(image_of(images_of(data), image)); },
-      std::min(learned.spec.calibration_images, images_of(data).count),
+      [&](std::int64_t image) { return composed.input(data.calibration().image(image)); },
+      std::min(learned.spec.calibration_images, data.calibration().count),
       learned.spec);
   for (std::size_t id = 0; id < composed.network.layers.size(); ++id) {
     learned.network.layers[id].codebook = std::move(composed.network.layers[id].codebook);

@@ -24,15 +24,6 @@
 
 namespace tessera::train {
 
-/// Image number `image` of a split; the index wraps around.
-std::vector<float> image_of(const data::Images& images, std::int64_t image);
-
-/// The images that ranges and codebooks are taken from: of the first split that has any.
-const data::Images& images_of(const data::DataSet& data);
-
-/// The images have negative values.
-bool is_signed(const data::DataSet& data);
-
 struct IntegerStage {
   IntegerPlan integers;
   QuantPlan plan;
