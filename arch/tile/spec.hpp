@@ -84,6 +84,7 @@ struct VectorUnitSpec {
   std::int64_t lanes = 64;
   Seconds latency{0};
   std::int64_t nonlinear_cost = 4;
+  bool ends_sums = true;
   Joules energy_per_op{0};
   SquareMeters area{0};
   Watts leakage{0};
@@ -101,6 +102,9 @@ struct VectorUnitSpec {
             .range(1, 1024)
             .doc(
                 "lane operations of one GELU, sigmoid, tanh, exponential, division or square root"),
+        config::field("ends_sums", &VectorUnitSpec::ends_sums)
+            .doc("whether bias, scale, requantization and activation of a matrix layer's sums are "
+                 "its operations; false where the PEs do them"),
         config::field("energy_per_op", &VectorUnitSpec::energy_per_op)
             .range(0, 1e-6)
             .doc("energy of one lane operation"),

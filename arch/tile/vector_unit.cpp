@@ -38,6 +38,9 @@ std::int64_t accumulate_ops(std::int64_t results) {
 }
 
 std::int64_t final_ops(const Layer& layer, const VectorUnitSpec& spec) {
+  if (!spec.ends_sums) {
+    return 0;
+  }
   const std::int64_t requantize = 1;
   return layer.out.channels * ((layer.has_bias ? 1 : 0) + (layer.has_batch_norm ? 1 : 0) +
                                requantize + activation_ops(layer.activation, spec));

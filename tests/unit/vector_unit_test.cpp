@@ -40,6 +40,9 @@ TEST(FinalOps, BiasScaleRequantizeActivationPerChannel) {
   for (const Activation nonlinear : {Activation::gelu, Activation::sigmoid, Activation::tanh}) {
     l.activation = nonlinear;
     EXPECT_EQ(final_ops(l, spec()), 7 * (3 + kNonlinear));
+    VectorUnitSpec by_pes = spec();
+    by_pes.ends_sums = false;
+    EXPECT_EQ(final_ops(l, by_pes), 0);
   }
 }
 
