@@ -18,12 +18,13 @@ namespace {
 
 namespace ap = arch::rtm_ap;
 
-constexpr ap::Geometry kSmall{256, 24, 20};
+constexpr ap::Geometry kSmall{32, 24, 20};
 
 /// A small network on arrays so small that most layers take several.
 std::vector<std::string> small(std::vector<std::string> words, int replicas) {
   for (const std::string& set : {std::string("network.zoo=tiny_cnn"),
                                  "mapping.default.replicas=" + std::to_string(replicas),
+                                 "chip.tile.pe.rows=" + std::to_string(kSmall.rows),
                                  "chip.tile.pe.columns=" + std::to_string(kSmall.columns),
                                  "chip.tile.pe.domains=" + std::to_string(kSmall.domains)}) {
     words.insert(words.end(), {"--set", set});
@@ -108,7 +109,7 @@ TEST(EmitAp, MapWritesThoseOfItsAnswer) {
   std::ofstream(experiment) << "include: " TESSERA_SOURCE_DIR
                                "/configs/chips/rtm_ap.yaml\n"
                                "network: {zoo: tiny_cnn}\n"
-                               "chip: {tile: {pe: {columns: 24, domains: 20}}}\n"
+                               "chip: {tile: {pe: {rows: 32, columns: 24, domains: 20}}}\n"
                                "mapping: {file: out/mapping.yaml}\n"
                                "execution: {sparsity: 0.8}\n";
   const Outcome again =
