@@ -37,6 +37,7 @@ report::TilePrices tile_prices(const TileGroup& group) {
   out.buffer_write_bit = group.tile.buffer.write_energy_per_bit;
   out.vector_op = group.tile.vector_unit.energy_per_op;
   out.endurance = group.pe->endurance();
+  out.cell_writes = group.pe->cell_writes();
   return out;
 }
 

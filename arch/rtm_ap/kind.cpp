@@ -187,6 +187,10 @@ class ApModel final : public Model {
     return op;
   }
 
+  [[nodiscard]] std::string program_text(const Op& op) const override {
+    return listing(*programs_->load(op));
+  }
+
   [[nodiscard]] std::vector<Step> steps(const Op& op) const override {
     return op.code == OpCode::write ? write_steps()
                                     : firing_steps(spec_, clock_, programs_->at(op).totals);
@@ -203,6 +207,11 @@ class ApModel final : public Model {
     Cost cost = fire_cost(op);
     cost.did = {};
     return cost;
+  }
+
+  /// Spread over the whole array, though a program writes some of its columns more than others.
+  [[nodiscard]] CellWrites cell_writes() const override {
+    return {kWriteCell, std::int64_t{spec_.rows} * spec_.columns * spec_.domains};
   }
 
   [[nodiscard]] double endurance() const override { return spec_.endurance; }

@@ -305,6 +305,34 @@ LayerPrograms Programs::make(const ProgramMatrix& layer, const MatrixOp& matrix)
   return made;
 }
 
+std::string listing(const FragmentProgram& program) {
+  const Fragment& f = program.fragment;
+  std::string text = fmt::format("# groups {} to {}, rows {} to {}, columns {} to {}",
+                                 f.group,
+                                 f.group + f.groups - 1,
+                                 f.row,
+                                 f.row + f.rows - 1,
+                                 f.col,
+                                 f.col + f.cols - 1);
+  if (f.reads > 0) {
+    text += fmt::format(
+        ", of the rows channels {} to {}", f.channel, f.channel + f.reads / program.taps - 1);
+  }
+  text += '\n';
+  const auto with = [](std::int64_t offset) {
+    return offset == 0 ? std::string() : fmt::format(", {:+}", offset);
+  };
+  for (std::size_t slot = 0; slot < program.load_x.size(); ++slot) {
+    text += fmt::format(
+        "# load {}: row {}{}\n", slot, program.load_x[slot], with(program.load_offset[slot]));
+  }
+  for (std::size_t slot = 0; slot < program.reads.size(); ++slot) {
+    const ReadOut& read = program.reads[slot];
+    text += fmt::format("# read {}: column {}{}\n", slot, read.y, with(read.offset));
+  }
+  return text + print(program.program);
+}
+
 std::uint64_t digest(std::span<const std::int32_t> weights) {
   return fnv1a(
       std::string_view(reinterpret_cast<const char*>(weights.data()), weights.size_bytes()));

@@ -104,6 +104,10 @@ class Programs {
   mutable std::shared_ptr<const LayerPrograms> made_again_;
 };
 
+/// The program as .apasm, with a head that says which row of the fragment a load brings, which
+/// column a read answers, and what is added to the one and missing from the other.
+[[nodiscard]] std::string listing(const FragmentProgram& program);
+
 /// Of weights [groups][cols][rows] as Unit::load gets them.
 [[nodiscard]] std::uint64_t digest(std::span<const std::int32_t> weights);
 

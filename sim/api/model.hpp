@@ -151,6 +151,13 @@ struct Cost {
   ActionCounts did{};
 };
 
+/// Which of a kind's actions is a write of one cell, and how many cells of a PE the writes of its
+/// Ops spread over. No cells: firings write none, and every write Op writes each cell once.
+struct CellWrites {
+  int action = -1;
+  std::int64_t cells = 0;
+};
+
 /// What stands between the exact product and what a firing answers.
 enum class Fidelity {
   ideal,     ///< nothing: converters are unlimited, devices are perfect
@@ -237,6 +244,11 @@ class Model {
   [[nodiscard]] virtual Op op(OpCode code,
                               const MatrixOp& matrix,
                               const Fragment& fragment) const = 0;
+
+  /// The program that an mvm Op of this model runs, in the kind's own text form; empty for a kind
+  /// that has none.
+  [[nodiscard]] virtual std::string program_text(const Op& /*op*/) const { return ""; }
+
   /// What happens, in which order, how long. Simulated form.
   [[nodiscard]] virtual std::vector<Step> steps(const Op& op) const = 0;
   /// Closed form in O(1), written from the paper and not from steps().
@@ -248,6 +260,9 @@ class Model {
 
   /// What no data can undercut: latency, interval and every count, each by itself. Closed form.
   [[nodiscard]] virtual Cost least_cost(const Op& op) const { return fire_cost(op); }
+
+  /// What firings do to the cells of a PE.
+  [[nodiscard]] virtual CellWrites cell_writes() const { return {}; }
 
   /// Writes a cell survives; 0 when unknown.
   [[nodiscard]] virtual double endurance() const = 0;

@@ -83,29 +83,64 @@ ActionCounts part_counts(const Program& program, const ProgramPart& part, const 
   return counts;
 }
 
-/// Writes of the PE of a group that was written most; PEs shared in time by several parts add up.
-std::int64_t most_writes(const Program& program,
-                         const RunStats& stats,
-                         const PriceList& prices,
-                         std::size_t of_group) {
+/// The most that a PE of one group of tiles did of something, which `count` says of each PE of a
+/// lockstep group; PEs shared in time by several parts add up.
+template <class Count>
+std::int64_t most_of_a_pe(const Program& program,
+                          const PriceList& prices,
+                          std::size_t of_group,
+                          const Count& count) {
   std::map<std::pair<EndpointId, int>, std::int64_t> change;  // at (endpoint, PE): + start, - end
   for (std::size_t p = 0; p < program.parts.size(); ++p) {
+    const EndpointId at = program.parts[p].at;
+    if (prices.group_of(at) != of_group) {
+      continue;
+    }
     for (const LockstepGroup& group : program.parts[p].groups) {
-      const EndpointId at = program.parts[p].at;
-      if (stats.parts[p].writes > 0 && group.write_schedule >= 0 &&
-          prices.group_of(at) == of_group) {
-        change[{at, group.first_pe}] += stats.parts[p].writes;
-        change[{at, group.first_pe + group.pes}] -= stats.parts[p].writes;
-      }
+      const std::int64_t each = count(p, group);
+      change[{at, group.first_pe}] += each;
+      change[{at, group.first_pe + group.pes}] -= each;
     }
   }
   std::int64_t most = 0;
   std::int64_t now = 0;  // changes of one endpoint cancel before the next begins
-  for (const auto& [place, writes] : change) {
-    now += writes;
+  for (const auto& [place, each] : change) {
+    now = plus(now, each);
     most = std::max(most, now);
   }
   return most;
+}
+
+/// How often the PE of a group of tiles was programmed that was programmed most.
+std::int64_t most_writes(const Program& program,
+                         const RunStats& stats,
+                         const PriceList& prices,
+                         std::size_t of_group) {
+  return most_of_a_pe(program, prices, of_group, [&](std::size_t p, const LockstepGroup& group) {
+    return group.write_schedule >= 0 ? stats.parts[p].writes : 0;
+  });
+}
+
+/// Writes per cell of the PE of a group of tiles whose cells were written most, in the mean.
+double most_cell_writes(const Program& program,
+                        const RunStats& stats,
+                        const PriceList& prices,
+                        std::size_t of_group) {
+  const CellWrites& written = prices.groups[of_group].cell_writes;
+  if (written.cells == 0) {
+    return 0;
+  }
+  const auto cells = [&](int schedule) {
+    return schedule < 0 ? 0
+                        : program.schedules.at(static_cast<std::size_t>(schedule))
+                              .did.at(static_cast<std::size_t>(written.action));
+  };
+  const std::int64_t most =
+      most_of_a_pe(program, prices, of_group, [&](std::size_t p, const LockstepGroup& group) {
+        return plus(times(stats.parts[p].firings, cells(group.schedule)),
+                    times(stats.parts[p].writes, cells(group.write_schedule)));
+      });
+  return static_cast<double>(most) / static_cast<double>(written.cells);
 }
 
 }  // namespace
@@ -250,8 +285,12 @@ Account make_account(const Program& program,
     out.load += price(load.did[g], prices.groups[g].pe_actions);
     const std::int64_t writes = most_writes(program, stats, prices, g);
     out.most_writes = std::max(out.most_writes, writes);
-    if (writes > 0 && prices.groups[g].endurance > 0) {
-      const double runs = prices.groups[g].endurance / static_cast<double>(writes);
+    const double of_cells = most_cell_writes(program, stats, prices, g);
+    out.cell_writes = std::max(out.cell_writes, of_cells);
+    const TilePrices& group = prices.groups[g];
+    const double worn = group.cell_writes.cells > 0 ? of_cells : static_cast<double>(writes);
+    if (worn > 0 && group.endurance > 0) {
+      const double runs = group.endurance / worn;
       out.runs_until_worn = out.runs_until_worn > 0 ? std::min(out.runs_until_worn, runs) : runs;
     }
   }

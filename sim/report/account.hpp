@@ -12,6 +12,7 @@
 /// Errors   InternalError when a count overflows or statistics and program do not belong together
 #pragma once
 
+#include "sim/api/model.hpp"
 #include "sim/api/program.hpp"
 #include "sim/api/run.hpp"
 #include "sim/base/units.hpp"
@@ -51,6 +52,7 @@ struct TilePrices {
   Joules buffer_write_bit{0};
   Joules vector_op{0};
   double endurance = 0;  ///< writes that a cell survives; 0 when unknown
+  CellWrites cell_writes = {};
 };
 
 /// All that the report needs to know of a chip.
@@ -124,9 +126,14 @@ struct Account {
   SquareMeters area{0};
   std::vector<Charge> load_actions;
   Joules load{0};
-  /// Most often that one PE was written during the run, and how many such runs the cells survive
-  /// that wear out first; 0 when nothing was written or nothing is known.
+  /// Most often that one PE was programmed during the run.
   std::int64_t most_writes = 0;
+  /// Of kinds whose firings write cells (CellWrites): over the whole run, the mean over all cells
+  /// of the PE that was written most. Per firing the written cells are those that Model::steps()
+  /// expects, whatever the run's data were. 0 on other chips.
+  double cell_writes = 0;
+  /// How many such runs the cells survive that wear out first, as if a PE's writes were spread
+  /// evenly over its cells; 0 when nothing was written or nothing is known.
   double runs_until_worn = 0;
 };
 

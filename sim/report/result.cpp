@@ -164,6 +164,16 @@ bool Report::ok() const {
   return all_ok(checks);
 }
 
+std::optional<double> Report::years_until_worn() const {
+  constexpr double kSecondsPerYear = 365.25 * 24 * 3600;
+  if (!statistics.throughput.interval || account.runs_until_worn == 0) {
+    return std::nullopt;
+  }
+  const double images = account.runs_until_worn * static_cast<double>(in.options.images);
+  return images * *statistics.throughput.interval / in.prices.clock.frequency.value /
+         kSecondsPerYear;
+}
+
 std::string Report::group_of(std::size_t stage) const {
   const ProgramStage& of = in.program.stages[stage];
   const EndpointId home = of.replicas.empty() ? in.program.tiles : of.replicas.front().home;
@@ -251,6 +261,11 @@ std::string result_json(const Report& report) {
       {"writes_per_cell", wear > 0 ? number(wear) : json()},
       {"max_writes_per_pe", account.most_writes},
       {"runs_until_worn", account.runs_until_worn > 0 ? number(account.runs_until_worn) : json()}};
+  if (account.cell_writes > 0) {
+    out["endurance"]["cell_writes_per_image"] =
+        number(account.cell_writes / static_cast<double>(in.options.images));
+    out["endurance"]["years"] = number(report.years_until_worn());
+  }
   if (in.options.functional != Functional::off) {
     out["output_digest"] = fmt::format("{:016x}", stats.output_digest);
   }

@@ -16,6 +16,7 @@
 #include "workloads/network.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,10 @@ struct Report {
   std::vector<Check> checks;
 
   [[nodiscard]] bool ok() const;  ///< every check holds
+
+  /// Years until the first cells are worn out when the chip goes on at the measured throughput;
+  /// empty without one, or when nothing wears.
+  [[nodiscard]] std::optional<double> years_until_worn() const;
 
   /// Name of the sort of tile that a stage works on; empty for a stage that is on no tile.
   [[nodiscard]] std::string group_of(std::size_t stage) const;

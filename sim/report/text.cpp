@@ -154,6 +154,15 @@ std::string headline(const Report& report) {
     }
     out += line("wear", wear);
   }
+  if (a.cell_writes > 0) {
+    std::string wear =
+        fmt::format("{:.4g} writes per cell and image in the PE that is written most",
+                    a.cell_writes / static_cast<double>(in.options.images));
+    if (const std::optional<double> years = report.years_until_worn()) {
+      wear += fmt::format("; at this throughput cells last {:.3g} years", *years);
+    }
+    out += line("cells", wear);
+  }
   return out;
 }
 

@@ -90,6 +90,31 @@ TEST(Account, NamesakesOnOtherTilesDoNotWearEachOther) {
   EXPECT_EQ(toy.report().account.most_writes, 2);
 }
 
+/// Firings that write cells: 24 of 10 cells each, on PEs of 40 cells, in a run of three images, 400
+/// ns apart.
+TEST(Account, FiringsThatWriteCellsWear) {
+  Toy toy;
+  EXPECT_EQ(toy.report().account.cell_writes, 0);
+  toy.prices.groups[0].cell_writes = {0, 40};
+  const Report report = toy.report();
+  EXPECT_DOUBLE_EQ(report.account.cell_writes, 24 * 10 / 40.0);
+  EXPECT_DOUBLE_EQ(report.account.runs_until_worn, 1e9 / 6);
+  ASSERT_TRUE(report.years_until_worn());
+  EXPECT_DOUBLE_EQ(*report.years_until_worn(), 1e9 / 6 * 3 * 400e-9 / 31'557'600);
+  // A new program writes no cell.
+  toy.stats.parts[1].writes = 2;
+  EXPECT_DOUBLE_EQ(toy.report().account.cell_writes, 6);
+  EXPECT_EQ(toy.report().account.most_writes, 2);
+  EXPECT_DOUBLE_EQ(toy.report().account.runs_until_worn, 1e9 / 6);
+  // Sharing PEs 2..4 of one tile in time: PE 2 fires for both.
+  toy.program.parts[2].at = toy.program.parts[1].at;
+  toy.program.parts[2].groups[0].first_pe = 2;
+  EXPECT_DOUBLE_EQ(toy.report().account.cell_writes, 12);
+  // Of another price, the two writes are of 64 cells, and no firing writes any.
+  toy.prices.groups[0].cell_writes = {2, 40};
+  EXPECT_DOUBLE_EQ(toy.report().account.cell_writes, 2 * 64 / 40.0);
+}
+
 TEST(Account, OverflowAndStrangersAreInternalErrors) {
   Toy toy;
   toy.stats.parts[1].firings = INT64_MAX / 4;

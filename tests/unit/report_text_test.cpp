@@ -200,6 +200,18 @@ TEST(Result, IdenticalRunsDifferInSimulationOnly) {
   EXPECT_EQ(x, y);
 }
 
+TEST(Result, WritesOfFiringsAreToldWhereThereAreAny) {
+  Toy toy;
+  const auto endurance = [&toy] {
+    return nlohmann::json::parse(result_json(toy.report())).at("endurance");
+  };
+  EXPECT_FALSE(endurance().contains("years"));
+  toy.prices.groups[0].cell_writes = {0, 40};
+  EXPECT_EQ(endurance().at("cell_writes_per_image"), 2);
+  EXPECT_GT(endurance().at("years"), 0);
+  EXPECT_NE(run_text(toy.report()).find("2 writes per cell and image"), std::string::npos);
+}
+
 TEST(Result, WhatWasNotMeasuredIsNull) {
   Toy toy;
   toy.options.images = 1;

@@ -60,6 +60,10 @@ constexpr std::array kCodes{
              "A layer does not fit associative processors of this size, however it is cut; or not "
              "in the cut that is asked for.",
              "tile: {pe: {columns: 8}}"},
+    CodeInfo{"E-AP-NONE",
+             "--emit-ap writes programs, and no processing element in use runs one: those of other "
+             "kinds hold weights in cells.",
+             "tessera run configs/experiments/quickstart.yaml --emit-ap programs"},
     CodeInfo{"E-AP-SYNTAX",
              "A line of a program of an associative processor cannot be read.",
              "add_in_place c0[0+4], c1"},

@@ -186,6 +186,8 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
       ->expected(1)
       ->take_all();
   run->add_option("--vcd", result.vcd, "write a waveform for GTKWave")->type_name("FILE");
+  run->add_option("--emit-ap", result.emit_ap, "write the programs of associative processors")
+      ->type_name("FOLDER");
   run->footer(
       "Writes resolved.yaml, manifest.json, result.json, mapping.yaml and layers.csv into\n"
       "out/<experiment name>, or into --out.");
@@ -200,6 +202,8 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
   CLI::App* map = app.add_subcommand(
       "map", "search widths, replicas and placement, and let the simulator decide");
   add_search_options(*map, result, values);
+  map->add_option("--emit-ap", result.emit_ap, "write the programs of associative processors")
+      ->type_name("FOLDER");
   map->footer(
       "Writes mapping.yaml, search.csv, candidates.csv, pareto.csv, map.json and plots into\n"
       "out/<experiment name>_map, or into --out. Interrupted, it goes on where it was.");

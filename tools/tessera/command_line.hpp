@@ -51,6 +51,7 @@ struct CommandLine {
   std::uint64_t seed = 1;            ///< ap: of its inputs
   std::string layer;                 ///< compile: only that one
   std::string emit;                  ///< compile: where programs go
+  std::string emit_ap;               ///< run, map: folder for the programs of the PEs
   bool verify = false;               ///< compile: run them against the reference
   std::string split = "test";        ///< accuracy: whose images
   std::int64_t image_limit = 0;      ///< accuracy: 0 for all

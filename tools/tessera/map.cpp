@@ -13,6 +13,7 @@
 #include "sim/report/output_folder.hpp"
 #include "sim/report/progress.hpp"
 #include "tools/tessera/accuracy.hpp"
+#include "tools/tessera/emit_ap.hpp"
 #include "tools/tessera/integers.hpp"
 #include "tools/tessera/map_result.hpp"
 #include "tools/tessera/simulate.hpp"
@@ -601,6 +602,7 @@ int map_experiment(const CommandLine& line, Diagnostics diagnostics) {
     return 0;
   }
   Search search(experiment, line, true);
+  const auto programs = program_folder(experiment, line.emit_ap);
   report::OutputFolder folder(search.folder());
   const MapResult& result = search.run();
   require_answer(search, experiment);
@@ -615,6 +617,10 @@ int map_experiment(const CommandLine& line, Diagnostics diagnostics) {
   }
   folder.commit();
   search.forget_checkpoints();
+  if (programs != nullptr) {
+    set_bits(experiment, mapper::bits_of(search.setup().problem, search.answer().solution.choice));
+    emit_programs(experiment, search.answer().mapping, *programs);
+  }
   if (line.json) {
     std::fputs(json.c_str(), stdout);
   } else if (!line.quiet) {

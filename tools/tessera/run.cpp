@@ -12,6 +12,7 @@
 #include "sim/trace/chrome_trace.hpp"
 #include "tools/tessera/accuracy.hpp"
 #include "tools/tessera/codebooks.hpp"
+#include "tools/tessera/emit_ap.hpp"
 #include "tools/tessera/experiment.hpp"
 #include "tools/tessera/integers.hpp"
 #include "tools/tessera/map.hpp"
@@ -165,6 +166,7 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
 
   const ExecutionSpec& execution = experiment.execution;
   // Whether the results can be written is found out before the work, not after.
+  const std::unique_ptr<report::OutputFolder> programs = program_folder(experiment, line.emit_ap);
   std::unique_ptr<report::OutputFolder> folder;
   const bool is_run = line.command == Command::run;
   if (is_run || !line.out.empty()) {
@@ -173,6 +175,9 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
   }
   const Prepared prepared = prepare(experiment, line);
   const Mapping& mapping = prepared.mapping;
+  if (programs != nullptr) {
+    emit_programs(experiment, mapping, *programs);
+  }
   if (experiment.model && !experiment.images && execution.functional != Functional::off &&
       !line.quiet) {
     std::fputs("note: no images are given: ranges are calibrated on synthetic ones\n", stderr);
