@@ -732,13 +732,6 @@ class Lowering {
                                          const std::vector<Reader>& readers) const {
     const auto replicas = static_cast<std::int64_t>(stage.replicas.size());
     std::vector<bool> needed(ix(producer.count()), false);
-    const auto of_replica = [&](std::int64_t replica, const auto& mark) {
-      for (std::int64_t b = replica; b < stage.positions; b += replicas) {
-        for (std::int64_t p = stage.raster.begin(b); p < stage.raster.end(b); ++p) {
-          mark(p);
-        }
-      }
-    };
     for (const auto& [replica, bands] : readers) {
       switch (reach.mode) {
         case Reach::Mode::whole:
@@ -753,12 +746,13 @@ class Lowering {
           }
           break;
         case Reach::Mode::position:
-          of_replica(replica, [&](std::int64_t p) {
+          stage.raster.for_each_of(replica, replicas, [&](std::int64_t p) {
             needed[ix(producer.at(reach.field.first_needed(p)))] = true;
           });
           break;
         case Reach::Mode::window:
-          of_replica(replica, [&](std::int64_t p) { mark_window(stage, producer, p, needed); });
+          stage.raster.for_each_of(
+              replica, replicas, [&](std::int64_t p) { mark_window(stage, producer, p, needed); });
           break;
       }
     }

@@ -36,6 +36,17 @@ struct Blocks {
     return std::min(positions, (block + 1) * size);
   }
 
+  /// Calls f(p) for the raster positions that replica `replica` of `replicas` computes, ascending:
+  /// replicas take blocks by turns.
+  template <class F>
+  void for_each_of(std::int64_t replica, std::int64_t replicas, F&& f) const {
+    for (std::int64_t block = replica; block < count(); block += replicas) {
+      for (std::int64_t p = begin(block); p < end(block); ++p) {
+        f(p);
+      }
+    }
+  }
+
   bool operator==(const Blocks&) const = default;
 };
 

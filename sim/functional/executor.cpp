@@ -213,9 +213,7 @@ void Executor::Worker::matrix(LayerId id, std::int64_t image, std::vector<std::i
   };
   const LayerId from = layer.inputs[0];
   for (std::int64_t replica = 0; replica < replicas; ++replica) {
-    // The engine's rule: replica k of r computes the blocks b of positions with b mod r == k.
-    for (std::int64_t p = raster.begin(replica); p < layer.out.positions();
-         p = raster.at(p + 1) == raster.at(p) ? p + 1 : raster.begin(raster.at(p) + replicas)) {
+    raster.for_each_of(replica, replicas, [&](std::int64_t p) {
       x.resize(at(in) * (stamps.size() + 1));
       for (int g = 0; g < m.groups; ++g) {
         gather(
@@ -230,7 +228,7 @@ void Executor::Worker::matrix(LayerId id, std::int64_t image, std::vector<std::i
       if (static_cast<std::int64_t>(stamps.size()) == at_once) {
         flush(at(replica));
       }
-    }
+    });
     if (!stamps.empty()) {
       flush(at(replica));
     }

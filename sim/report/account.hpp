@@ -3,11 +3,10 @@
 /// Counts times prices: the only code that multiplies by joules.
 ///
 /// Energy   dynamic = sum over actions of count * energy per action; static = sum over components
-/// of
-///          leakage * instances * duration of the run (cycle 0 to the last event)
-/// Counts   a PE action happens `did` times per firing in every PE of a lockstep group; the tile's
-/// bus,
-///          buffer and vector unit, I/O and memory count themselves; the fabric counts flits
+///          of leakage * instances * duration of the run (cycle 0 to the last event)
+/// Counts   a PE action happens `did` times per firing in every PE of a lockstep group, or as often
+///          as the run counted (PartStats::counted); the tile's bus, buffer and vector unit, I/O
+///          and memory count themselves; the fabric counts flits
 /// Load     programming the weights before the run is accounted apart and is in no total
 /// Errors   InternalError when a count overflows or statistics and program do not belong together
 #pragma once
