@@ -50,7 +50,9 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <tuple>
 #include <unordered_map>
@@ -217,6 +219,8 @@ struct Table {
   struct Piece {
     int row = 0;  ///< number of its row block
     int col = 0;  ///< number of its column block
+    std::int64_t first_output = 0;
+    std::int64_t outputs = 0;
     std::int64_t in_bits = 0;
     std::int64_t elements = 0;
     std::int64_t latency = 0;
@@ -233,6 +237,13 @@ struct Table {
   int out_bits = 0;
   int acc_bits = 0;
   int block = 1;
+  bool ends_sums = false;
+  std::int64_t outputs = 0;  ///< of all groups
+
+  /// Additions of a vector unit that takes in so many results of PEs.
+  [[nodiscard]] std::int64_t adding(std::int64_t results) const {
+    return ends_sums ? 0 : arch::tile::accumulate_ops(results);
+  }
 };
 
 Table cut(const Network& network, const Model& model, LayerId id, int w_bits, int a_bits) {
@@ -248,6 +259,8 @@ Table cut(const Network& network, const Model& model, LayerId id, int w_bits, in
   table.out_bits = layout.out_bits;
   table.acc_bits = layout.acc_bits;
   table.block = layout.block;
+  table.ends_sums = layout.ends_sums;
+  table.outputs = matrix.groups * matrix.cols;
   const std::int64_t block = Blocks::of(network.layer(id).out.positions(), layout.block).size;
   table.pieces.reserve(layout.fragments.size());
   std::map<std::tuple<int, std::int64_t, std::int64_t>, int> columns;
@@ -265,7 +278,9 @@ Table cut(const Network& network, const Model& model, LayerId id, int w_bits, in
     Table::Piece piece;
     piece.row =
         rows.try_emplace({f.group, f.row, f.channel}, static_cast<int>(rows.size())).first->second;
-    piece.elements = block * f.cols * f.groups;
+    piece.first_output = f.group * matrix.cols + f.col;
+    piece.outputs = std::int64_t{f.cols} * f.groups;
+    piece.elements = block * piece.outputs;
     piece.col =
         columns.try_emplace({f.group, f.col, piece.elements}, static_cast<int>(columns.size()))
             .first->second;
@@ -304,6 +319,7 @@ struct Part {
   std::int64_t in_bits = 0;
   std::int64_t elements = 0;
   std::int64_t covered = 0;  ///< different output channels
+  std::vector<int> terms;    ///< results per output, where the vector unit has PEs
   std::int64_t latency = 0;
   std::int64_t interval = 0;
   std::int64_t least_latency = 0;  ///< of all data
@@ -395,10 +411,6 @@ struct Hardware {
     registers = serial ? 1 : tile.input_registers;
     slots = tile.output_slots;
   }
-
-  [[nodiscard]] std::int64_t vector_cycles(std::int64_t ops) const {
-    return arch::tile::vector_cycles(ops, tiles->tile.vector_unit).value;
-  }
 };
 
 /// Occupation of one sort of thing that does one thing at a time, per image and endpoint.
@@ -485,7 +497,47 @@ struct Analyzer::Impl {
                                         [](const Layer& layer) { return layer.is_matrix(); });
     tables.resize(ix(matrices));
     block_of.assign(ix(matrices), 1);
+    vector_block_of.assign(vector_layers(network).size(), 1);
     work_out_stages();
+  }
+
+  /// Work of the vector units of a group of tiles.
+  VectorCost job_of(std::size_t group, std::int64_t ops, const VectorWork& work) {
+    const arch::chip::TileGroup& tiles = *hardware[group].tiles;
+    if (tiles.tile.vector_unit.pes == 0) {
+      return vector_cost(tiles, ops, work);
+    }
+    const auto [found, fresh] = jobs.try_emplace({group, ops, work});
+    if (fresh) {
+      found->second = vector_cost(tiles, ops, work);
+    }
+    return found->second;
+  }
+
+  /// What the vector unit does with the results of a part; with those of all parts of a replica
+  /// when `combines`.
+  static VectorWork work_on(const Stage& stage,
+                            const Table& table,
+                            const LayerMapping& layer,
+                            bool ends,
+                            bool combines,
+                            const std::vector<int>& terms) {
+    return {ends ? VectorWork::What::end : VectorWork::What::add,
+            stage.layer,
+            layer.w_bits,
+            combines ? table.acc_bits : table.out_bits,
+            terms};
+  }
+
+  [[nodiscard]] static std::int64_t final_ops(const Stage& stage,
+                                              const Table& table,
+                                              std::size_t group) {
+    return table.ends_sums ? 0 : stage.final_ops[group];
+  }
+
+  /// Whether terms are counted.
+  [[nodiscard]] bool has_terms(const Table& table, std::size_t group) const {
+    return hardware[group].tiles->tile.vector_unit.pes > 0 && !table.ends_sums;
   }
 
   void work_out_stages() {
@@ -509,6 +561,11 @@ struct Analyzer::Impl {
     for (std::size_t entry = 0; entry < mapping.layers.size(); ++entry) {
       changed |= set_block(static_cast<int>(entry),
                            table_of(static_cast<int>(entry), mapping.layers[entry]));
+    }
+    for (std::size_t entry = 0; entry < mapping.vector_layers.size(); ++entry) {
+      const VectorMapping& layer = mapping.vector_layers[entry];
+      const int block = chip.group_at(layer.tile).vector_block(layer.layer);
+      changed |= std::exchange(vector_block_of[entry], block) != block;
     }
     if (changed) {
       work_out_stages();
@@ -535,8 +592,10 @@ struct Analyzer::Impl {
       stage_of[ix(id)] = s;
       Stage stage;
       stage.layer = id;
-      stage.raster =
-          Blocks::of(layer.out.positions(), layer.is_matrix() ? block_of[ix(matrices)] : 1);
+      stage.raster = Blocks::of(layer.out.positions(),
+                                layer.is_matrix()            ? block_of[ix(matrices)]
+                                : runs_in_vector_unit(layer) ? vector_block_of[ix(vectors)]
+                                                             : 1);
       stage.positions = stage.raster.count();
       stage.row = std::max<std::int64_t>(1, layer.out.width / stage.raster.size);
       stage.out_bits = stage.raster.size * std::int64_t{layer.out.channels} * layer.message_bits();
@@ -557,9 +616,12 @@ struct Analyzer::Impl {
       } else {
         stage.role = Role::vector;
         stage.entry = runs_in_vector_unit(layer) ? vectors++ : -1;
-        for (const Hardware& hw : hardware) {
+        VectorWork work;
+        work.layer = id;
+        for (std::size_t group = 0; group < hardware.size(); ++group) {
+          const arch::tile::VectorUnitSpec& unit = hardware[group].tiles->tile.vector_unit;
           stage.vector.push_back(
-              hw.vector_cycles(arch::tile::layer_ops(layer, hw.tiles->tile.vector_unit)));
+              job_of(group, arch::tile::layer_ops(layer, unit), work).cycles.value);
         }
       }
       stages.push_back(std::move(stage));
@@ -797,7 +859,10 @@ struct Analyzer::Impl {
 
   /// Distributes the pieces of every replica over parts, as placed. Parts of a replica follow each
   /// other, the one at home first.
-  void gather_parts(const Table& table, const LayerMapping& layer, std::int64_t replicas) {
+  void gather_parts(const Table& table,
+                    const LayerMapping& layer,
+                    std::int64_t replicas,
+                    bool with_terms) {
     parts.clear();
     row_seen.assign(ix(table.rows), -1);
     rows_apart.clear();
@@ -810,11 +875,16 @@ struct Analyzer::Impl {
         int& part = part_on[ix(run.tile)];
         if (part < 0) {
           part = static_cast<int>(parts.size());
-          parts.push_back({.tile = run.tile, .replica = static_cast<int>(k)});
+          parts.emplace_back();
+          parts.back().tile = run.tile;
+          parts.back().replica = static_cast<int>(k);
         }
         Part& here = parts[ix(part)];
         for (int i = 0; i < run.pes; ++i) {
           const Table::Piece& one = table.pieces[piece++];
+          if (with_terms) {
+            count_terms(table, one, here.terms);
+          }
           here.add(one,
                    scattered ? rows_apart.emplace(part, one.row).second
                              : std::exchange(row_seen[ix(one.row)], part) != part);
@@ -826,6 +896,13 @@ struct Analyzer::Impl {
       for (std::size_t i = begin; i < parts.size(); ++i) {
         part_on[ix(parts[i].tile)] = -1;
       }
+    }
+  }
+
+  static void count_terms(const Table& table, const Table::Piece& piece, std::vector<int>& terms) {
+    terms.resize(ix(table.outputs));
+    for (std::int64_t i = 0; i < piece.outputs; ++i) {
+      ++terms[ix(piece.first_output + i)];
     }
   }
 
@@ -852,11 +929,13 @@ struct Analyzer::Impl {
     Work& work = works[s];
     work.replicas = std::min<std::int64_t>(layer.replicas, stage.positions);
     work.group = chip.group_named(layer.group);
-    gather_parts(table, layer, work.replicas);
+    gather_parts(table, layer, work.replicas, has_terms(table, work.group));
 
     // What leaves for home, and what home then has to do: as much as the replica with most has.
     std::int64_t widest = 0;
     std::int64_t most_arriving = 0;
+    std::vector<int> arriving_at;  // results per output
+    jobs_of_parts.clear();
     for (std::size_t i = 0; i < parts.size();) {
       std::size_t end = i + 1;
       std::int64_t arriving = 0;
@@ -865,12 +944,31 @@ struct Analyzer::Impl {
         widest = std::max(widest, parts[end].covered);
       }
       most_arriving = std::max(most_arriving, arriving);
+      const bool is_alone = end - i == 1;
+      for (std::size_t k = i; k < end; ++k) {
+        jobs_of_parts.push_back(job_of(
+            work.group,
+            table.adding(parts[k].elements) + (is_alone ? final_ops(stage, table, work.group) : 0),
+            work_on(stage, table, layer, is_alone, false, parts[k].terms)));
+      }
+      if (!is_alone) {
+        arriving_at.resize(parts[i].terms.size());
+        for (std::size_t o = 0; o < arriving_at.size(); ++o) {
+          const auto holders = std::count_if(parts.begin() + static_cast<std::ptrdiff_t>(i),
+                                             parts.begin() + static_cast<std::ptrdiff_t>(end),
+                                             [o](const Part& part) { return part.terms[o] > 0; });
+          arriving_at[o] = std::max(arriving_at[o], static_cast<int>(holders));
+        }
+      }
       i = end;
     }
     const std::int64_t partial_bits = widest * table.acc_bits;
-    const std::int64_t combine = hardware[work.group].vector_cycles(
-        arch::tile::accumulate_ops(most_arriving) + stage.final_ops[work.group]);
-
+    combine_job = widest == 0
+                      ? VectorCost{}
+                      : job_of(work.group,
+                               table.adding(most_arriving) + final_ops(stage, table, work.group),
+                               work_on(stage, table, layer, true, true, arriving_at));
+    const std::int64_t combine = combine_job.cycles.value;
     work.bound = {INT64_MAX, INT64_MAX, INT64_MAX, 0};
     for (std::size_t i = 0; i < parts.size();) {
       std::size_t end = i + 1;
@@ -916,8 +1014,7 @@ struct Analyzer::Impl {
       const Part& part = parts[i];
       const std::int64_t in = over(part.in_bits, hw.bus_width);
       const std::int64_t result = over(part.elements * table.out_bits, hw.bus_width);
-      const std::int64_t vector = hw.vector_cycles(arch::tile::accumulate_ops(part.elements) +
-                                                   (alone ? stage.final_ops[work.group] : 0));
+      const std::int64_t vector = jobs_of_parts[i].cycles.value;
       const std::int64_t taken =
           in + hw.read_latency + part.latency + result + vector + hw.vector_latency;
       const std::int64_t least_taken = taken - part.latency + part.least_latency;
@@ -1309,15 +1406,21 @@ struct Analyzer::Impl {
     LayerAlone out;
     work_matrix(s, layer, out.analysis);
     fill(stage, works[s], out.analysis);
-    std::int64_t arriving = 0;
     for (const Part& part : parts) {
       out.array_interval = std::max(out.array_interval, Cycles(part.interval));
       out.in_bits += part.in_bits;
       out.result_bits += part.elements * table.out_bits;
-      out.vector_ops += arch::tile::accumulate_ops(part.elements);
-      arriving += &part == &parts.front() ? 0 : part.covered;
     }
-    out.vector_ops += stage.final_ops.front() + arch::tile::accumulate_ops(arriving);
+    jobs_of_parts.push_back(combine_job);
+    for (const VectorCost& job : jobs_of_parts) {
+      out.vector_ops += job.ops;
+      out.vector_cycles += job.cycles;
+      std::transform(job.did.begin(),
+                     job.did.end(),
+                     out.vector_did.begin(),
+                     out.vector_did.begin(),
+                     std::plus<>());
+    }
     return out;
   }
 
@@ -1353,8 +1456,9 @@ struct Analyzer::Impl {
       std::int64_t last_piece = 0;
       EndpointId last_at = 0;
       if (stage.role == Role::matrix) {
-        const Table& table = table_of(stage.entry, mapping.layers[ix(stage.entry)]);
-        work.group = chip.group_named(mapping.layers[ix(stage.entry)].group);
+        const LayerMapping& mapped = mapping.layers[ix(stage.entry)];
+        const Table& table = table_of(stage.entry, mapped);
+        work.group = chip.group_named(mapped.group);
         const Hardware& hw = hardware[work.group];
         const arch::chip::TileGroup& tiles = *hw.tiles;
         const bool writes =
@@ -1369,14 +1473,23 @@ struct Analyzer::Impl {
         layer.pes = static_cast<int>(pieces);
         std::int64_t widest = 0;
         std::int64_t arriving = 0;
+        std::vector<int> of_all;    // results per output
         std::int64_t position = 0;  // of all parts together
         for (std::int64_t i = 0; i < pieces; ++i) {
           const Table::Piece& piece = table.pieces[ix(i)];
           const std::int64_t in = over(piece.in_bits, hw.bus_width);
           const std::int64_t result = over(piece.elements * table.out_bits, hw.bus_width);
+          std::vector<int> terms;
+          if (has_terms(table, work.group)) {
+            count_terms(table, piece, terms);
+            count_terms(table, piece, of_all);
+          }
           const std::int64_t vector =
-              hw.vector_cycles(arch::tile::accumulate_ops(piece.elements) +
-                               (pieces == 1 ? stage.final_ops[work.group] : 0));
+              job_of(work.group,
+                     table.adding(piece.elements) +
+                         (pieces == 1 ? final_ops(stage, table, work.group) : 0),
+                     work_on(stage, table, mapped, pieces == 1, false, terms))
+                  .cycles.value;
           const std::int64_t taken =
               in + hw.read_latency + piece.latency + result + vector + hw.vector_latency;
           position += taken;
@@ -1401,7 +1514,10 @@ struct Analyzer::Impl {
         total = layer.weights.value + stage.positions * position + hops;
         if (pieces > 1) {
           const std::int64_t combine =
-              hw.vector_cycles(arch::tile::accumulate_ops(arriving) + stage.final_ops[work.group]);
+              job_of(work.group,
+                     table.adding(arriving) + final_ops(stage, table, work.group),
+                     work_on(stage, table, mapped, true, true, of_all))
+                  .cycles.value;
           tail = combine + hw.vector_latency +
                  travel(last_at, work.homes.front(), widest * table.acc_bits);
         }
@@ -1473,8 +1589,9 @@ struct Analyzer::Impl {
   bool shared_channel = false;
   bool has_ejection = true;
 
-  std::vector<int> block_of;  ///< [matrix layer] Layout::block of the mapping at hand
-  std::vector<Stage> stages;  ///< topological: source first, sink last
+  std::vector<int> block_of;         ///< [matrix layer] Layout::block of the mapping at hand
+  std::vector<int> vector_block_of;  ///< [vector layer] positions of its tile's vector unit
+  std::vector<Stage> stages;         ///< topological: source first, sink last
   std::vector<Edge> edges;
   std::vector<std::vector<int>> consumers_of;
   std::vector<bool> every_position_needed;  ///< [edge] by the consumer
@@ -1485,12 +1602,15 @@ struct Analyzer::Impl {
   // Remembered from mapping to mapping.
   std::vector<std::map<std::tuple<std::size_t, int, int>, std::unique_ptr<Table>>>
       tables;  ///< [matrix layer]
+  std::map<std::tuple<std::size_t, std::int64_t, VectorWork>, VectorCost> jobs;
   std::unordered_map<std::int64_t, std::int64_t> serializations;
   std::unordered_map<std::int64_t, std::unordered_map<std::uint64_t, std::int64_t>> travels;
 
   // Of the mapping at hand.
   std::vector<Work> works;
   std::vector<Part> parts;
+  std::vector<VectorCost> jobs_of_parts;  ///< of the layer at hand, as `parts`
+  VectorCost combine_job;                 ///< of its replica with most to combine
   std::vector<std::int64_t> transfers;
   std::vector<std::int64_t> values;
   std::vector<int> part_on;                  ///< [tile] part of the replica at hand, or -1
@@ -1504,6 +1624,27 @@ struct Analyzer::Impl {
   std::int64_t most_pe = 0;
   std::int64_t slack_pe = 0;  ///< PE time of an image that its result does not wait for
 };
+
+VectorCost vector_cost(const arch::chip::TileGroup& tiles,
+                       std::int64_t ops,
+                       const VectorWork& work) {
+  VectorCost out;
+  const std::optional<std::vector<Op>> programs = tiles.vector_ops(work);
+  if (!programs) {
+    out.ops = ops;
+    out.cycles = arch::tile::vector_cycles(ops, tiles.tile.vector_unit);
+    return out;
+  }
+  std::vector<Cycles> times;
+  for (const Op& op : *programs) {
+    const Cost cost = tiles.pe->fire_cost(op);
+    times.push_back(cost.latency);
+    std::transform(
+        cost.did.begin(), cost.did.end(), out.did.begin(), out.did.begin(), std::plus<>());
+  }
+  out.cycles = arch::tile::vector_cycles(times, tiles.tile.vector_unit);
+  return out;
+}
 
 Cycles Analysis::lower_bound_cycles(std::int64_t images) const {
   return std::max(lower_bound_latency, images * lower_bound_interval - lower_bound_slack);

@@ -88,6 +88,18 @@ struct Analysis {
   [[nodiscard]] Cycles lower_bound_cycles(std::int64_t images) const;
 };
 
+/// What a vector unit's job takes.
+struct VectorCost {
+  std::int64_t ops = 0;  ///< of the lanes
+  Cycles cycles{0};
+  ActionCounts did{};  ///< by PEs in place of the lanes
+};
+
+/// `ops`: lane operations, where lanes do the work.
+VectorCost vector_cost(const arch::chip::TileGroup& tiles,
+                       std::int64_t ops,
+                       const VectorWork& work);
+
 /// One replica of a matrix layer on tiles of its own, and what one position makes it do.
 struct LayerAlone {
   LayerAnalysis analysis;
@@ -95,6 +107,8 @@ struct LayerAlone {
   std::int64_t in_bits = 0;      ///< over the tiles' buses into the PEs
   std::int64_t result_bits = 0;  ///< and out of them
   std::int64_t vector_ops = 0;   ///< accumulations, combination at home and the layer's end
+  Cycles vector_cycles{0};       ///< of vector units with that
+  ActionCounts vector_did{};     ///< by their PEs
 };
 
 /// Evaluates many mappings of one network on one chip; what does not depend on the mapping is

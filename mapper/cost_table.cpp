@@ -30,6 +30,15 @@ std::vector<int> widths(int low, int high, int step) {
   return out;
 }
 
+/// Joules of what PEs did.
+double pe_energy(const Model& model, const ActionCounts& did) {
+  double joules = 0;
+  for (std::size_t a = 0; a < model.actions().size(); ++a) {
+    joules += static_cast<double>(did[a]) * model.actions()[a].energy.value;
+  }
+  return joules;
+}
+
 /// Joules of one firing of every PE of a replica.
 double pe_energy(const Model& model, const MatrixOp& matrix) {
   const Layout layout = model.layout(matrix);
@@ -39,10 +48,7 @@ double pe_energy(const Model& model, const MatrixOp& matrix) {
   }
   double joules = 0;
   for (const auto& [op, times] : count) {
-    const Cost cost = model.fire_cost(op);
-    for (std::size_t a = 0; a < model.actions().size(); ++a) {
-      joules += static_cast<double>(times * cost.did[a]) * model.actions()[a].energy.value;
-    }
+    joules += static_cast<double>(times) * pe_energy(model, model.fire_cost(op).did);
   }
   return joules;
 }
@@ -59,7 +65,7 @@ struct Operand {
 /// How the output positions of every layer are shared by firings; at the narrowest allowed widths,
 /// where widths matter.
 std::vector<Blocks> rasters_of(const Network& network,
-                               const Model& model,
+                               const arch::chip::TileGroup& tiles,
                                const WidthRules& rules) {
   const std::vector<LayerId> matrices = matrix_layers(network);
   const std::vector<int> w_bits = widths(rules.w_min, rules.w_max, rules.w_step);
@@ -67,12 +73,13 @@ std::vector<Blocks> rasters_of(const Network& network,
   for (const Layer& layer : network.layers) {
     const auto id = static_cast<LayerId>(rasters.size());
     if (!layer.is_matrix() || w_bits.empty()) {
-      rasters.push_back(Blocks::of(layer.out.positions(), 1));
+      rasters.push_back(Blocks::of(layer.out.positions(),
+                                   runs_in_vector_unit(layer) ? tiles.vector_block(id) : 1));
       continue;
     }
     const bool fixed = rules.first_last && (id == matrices.front() || id == matrices.back());
     rasters.push_back(blocks_of(network,
-                                model,
+                                *tiles.pe,
                                 id,
                                 fixed ? *rules.first_last : w_bits.front(),
                                 fixed ? *rules.first_last : rules.a_min));
@@ -151,7 +158,7 @@ class Maker {
     problem.serial = granularity_ == Granularity::serial;
     problem.static_power = leakage_ * chip_.clock.seconds(Cycles(1)).value;
     const std::vector<LayerId> matrices = matrix_layers(network_);
-    const std::vector<Blocks> rasters = rasters_of(network_, *tiles_.pe, rules);
+    const std::vector<Blocks> rasters = rasters_of(network_, tiles_, rules);
     for (std::size_t l = 0; l < matrices.size(); ++l) {
       const bool fixed = rules.first_last && (l == 0 || l + 1 == matrices.size());
       ProblemLayer layer;
@@ -220,10 +227,14 @@ class Maker {
     const auto result = static_cast<double>(alone->result_bits);
     const auto out = static_cast<double>(raster.size * of.out.channels) * a_bits;
     choice.energy = positions * (pe_energy(*tiles_.pe, matrix) + (in + result) * bus_ + in * read_ +
-                                 out * write_ + static_cast<double>(alone->vector_ops) * vector_);
+                                 out * write_ + static_cast<double>(alone->vector_ops) * vector_ +
+                                 pe_energy(*tiles_.pe, alone->vector_did));
     choice.uses[static_cast<std::size_t>(Limit::buffer)] = buffer_bits(of, matrix, w_bits, a_bits);
+    // Of lanes; where programs take their place, of whole vector units.
+    const double vector_use = static_cast<double>(
+        tiles_.tile.vector_unit.pes > 0 ? alone->vector_cycles.value : alone->vector_ops);
     choice.uses[static_cast<std::size_t>(Limit::vector_unit)] =
-        per_position > 0 ? static_cast<double>(alone->vector_ops) / per_position : 0;
+        per_position > 0 ? vector_use / per_position : 0;
     layer.choices.push_back(choice);
   }
 
@@ -326,14 +337,18 @@ class Maker {
                          chip_.clock.ceil_cycles(tiles_.tile.buffer.read_latency);
     for (const LayerId id : vector_layers(network_)) {
       const Layer& layer = network_.layer(id);
-      const std::int64_t ops = arch::tile::layer_ops(layer, unit);
-      const auto positions = static_cast<double>(layer.out.positions());
-      const auto cycles = static_cast<double>(arch::tile::vector_cycles(ops, unit).value);
+      VectorWork work;
+      work.layer = id;
+      const VectorCost job = vector_cost(tiles_, arch::tile::layer_ops(layer, unit), work);
+      const auto positions =
+          static_cast<double>(Blocks::of(layer.out.positions(), tiles_.vector_block(id)).count());
+      const auto cycles = static_cast<double>(job.cycles.value);
       const bool each = model_ == CostModel::sum || granularity_ == Granularity::serial;
       problem.fixed_latency +=
           positions * cycles + static_cast<double>(latency.value) * (each ? positions : 1);
       problem.fixed_interval = std::max(problem.fixed_interval, positions * cycles);
-      problem.fixed_energy += positions * static_cast<double>(ops) * vector_;
+      problem.fixed_energy +=
+          positions * (static_cast<double>(job.ops) * vector_ + pe_energy(*tiles_.pe, job.did));
     }
     if (problem.serial) {
       problem.fixed_interval = 0;
@@ -412,8 +427,9 @@ double capacity_of(const arch::chip::Chip& chip, Limit limit) {
                                      : tiles * static_cast<double>(tile.buffer.capacity.value);
         break;
       case Limit::vector_unit:
-        sum += tile.vector_unit.lanes == 0 ? kUnbounded
-                                           : tiles * static_cast<double>(tile.vector_unit.lanes);
+        sum += tile.vector_unit.pes > 0      ? tiles
+               : tile.vector_unit.lanes == 0 ? kUnbounded
+                                             : tiles * static_cast<double>(tile.vector_unit.lanes);
         break;
     }
   }

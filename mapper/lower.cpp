@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <set>
 #include <tuple>
 #include <utility>
@@ -211,10 +212,6 @@ class Lowering {
     return at < program_.tiles ? chip_.group_at(at).tile : chip_.groups.front().tile;
   }
 
-  [[nodiscard]] Cycles vector_latency(EndpointId at) const {
-    return chip_.clock.ceil_cycles(tile_at(at).vector_unit.latency);
-  }
-
   /// Firings and positions that may be under way.
   void set_limits() {
     for (ProgramPart& part : program_.parts) {
@@ -309,8 +306,12 @@ class Lowering {
       stage.name = layer.name;
       stage.layer = id;
       const bool matrix = layer.is_matrix();
+      const bool vector = !matrix && layer.kind != LayerKind::input;
+      const EndpointId at = vector ? tile_of_vector_layer(id) : -1;
       stage.raster = Blocks::of(layer.out.positions(),
-                                matrix ? matrices_[ix(matrix_of_[ix(id)])].layout.block : 1);
+                                matrix   ? matrices_[ix(matrix_of_[ix(id)])].layout.block
+                                : vector ? chip_.group_at(at).vector_block(id)
+                                         : 1);
       stage.positions = stage.raster.count();
       stage.out_bits =
           Bits(stage.raster.size * std::int64_t{layer.out.channels} * layer.message_bits());
@@ -319,7 +320,7 @@ class Lowering {
       } else if (matrix) {
         fill_matrix(stage, layer, matrices_[ix(matrix_of_[ix(id)])]);
       } else {
-        fill_vector(stage, layer, id);
+        fill_vector(stage, layer, id, at);
       }
     }
     const ProgramStage& last = program_.stages[ix(stage_of_.back())];
@@ -347,9 +348,9 @@ class Lowering {
     part.stage = static_cast<int>(&stage - program_.stages.data());
     part.replica = static_cast<int>(stage.replicas.size());
     part.at = at;
-    part.vector_cycles = Cycles(width == 0 ? 0 : ceil_div(bits.value, width));
+    part.vector.cycles = Cycles(width == 0 ? 0 : ceil_div(bits.value, width));
     if (stage.kind == StageKind::memory) {
-      part.vector_latency = chip_.clock.ceil_cycles(chip_.spec.memory.latency);
+      part.vector.latency = chip_.clock.ceil_cycles(chip_.spec.memory.latency);
     }
     stage.replicas.push_back({at, {static_cast<int>(program_.parts.size())}});
     program_.parts.push_back(std::move(part));
@@ -371,24 +372,49 @@ class Lowering {
     }
   }
 
-  void fill_vector(ProgramStage& stage, const Layer& layer, LayerId id) {
+  void fill_vector(ProgramStage& stage, const Layer& layer, LayerId id, EndpointId at) {
     stage.kind = StageKind::vector;
     ProgramPart part;
     part.stage = stage_of_[ix(id)];
-    part.at = tile_of_vector_layer(id);
-    const arch::tile::VectorUnitSpec& unit = tile_at(part.at).vector_unit;
-    part.vector_ops = arch::tile::layer_ops(layer, unit);
-    part.vector_cycles = arch::tile::vector_cycles(part.vector_ops, unit);
-    part.vector_latency = vector_latency(part.at);
-    if (part.vector_ops > 0) {
+    part.at = at;
+    VectorWork work;
+    work.layer = id;
+    part.vector =
+        vector_job(chip_.group_of(at), arch::tile::layer_ops(layer, tile_at(at).vector_unit), work);
+    if (part.vector.ops > 0 || !part.vector.programs.empty()) {
       for (std::size_t operand = 0; operand < layer.inputs.size(); ++operand) {
         const ProgramStage& from = program_.stages[ix(stage_of_[ix(layer.inputs[operand])])];
         const std::int64_t taps = std::int64_t{layer.window.kernel_h} * layer.window.kernel_w;
-        part.in_bits += Bits(taps * from.out_bits.value / from.raster.size);
+        part.in_bits += Bits(stage.raster.size * taps * from.out_bits.value / from.raster.size);
       }
     }
     stage.replicas.push_back({part.at, {static_cast<int>(program_.parts.size())}});
     program_.parts.push_back(std::move(part));
+  }
+
+  /// Work of the vector units of a group of tiles: programs of their PEs where these can do it,
+  /// else lane operations.
+  VectorJob vector_job(std::size_t group, std::int64_t ops, const VectorWork& work) {
+    const arch::chip::TileGroup& tiles = chip_.groups[group];
+    VectorJob job;
+    job.latency = chip_.clock.ceil_cycles(tiles.tile.vector_unit.latency);
+    std::optional<std::vector<Op>> programs = tiles.vector_ops(work);
+    if (!programs) {
+      job.ops = ops;
+      job.cycles = arch::tile::vector_cycles(ops, tiles.tile.vector_unit);
+      return job;
+    }
+    job.programs = std::move(*programs);
+    std::vector<Cycles> times;
+    for (const Op& op : job.programs) {
+      const Schedule& schedule = program_.schedules[ix(schedule_of(group, op))];
+      times.push_back(schedule.latency);
+      for (std::size_t action = 0; action < kMaxActions; ++action) {
+        job.did[action] += schedule.did[action];
+      }
+    }
+    job.cycles = arch::tile::vector_cycles(times, tiles.tile.vector_unit);
+    return job;
   }
 
   /// As the mapping says; a layer that it does not name (it costs nothing) stays where its first
@@ -572,34 +598,73 @@ class Lowering {
   }
 
   void add_vector_work(ProgramStage& stage, const Layer& layer, const Matrix& m) {
+    stage.ends_sums = m.layout.ends_sums;
     // All tiles of a layer are of one sort.
-    const arch::tile::VectorUnitSpec& unit = chip_.groups[m.group].tile.vector_unit;
-    const Cycles latency = chip_.clock.ceil_cycles(unit.latency);
-    const std::int64_t end = stage.raster.size * arch::tile::final_ops(layer, unit);
+    const std::int64_t end =
+        stage.ends_sums ? 0
+                        : stage.raster.size *
+                              arch::tile::final_ops(layer, chip_.groups[m.group].tile.vector_unit);
+    const auto adding = [&](std::int64_t results) {
+      return stage.ends_sums ? 0 : arch::tile::accumulate_ops(results);
+    };
     std::int64_t widest_partial = 0;
     std::int64_t most_combining = 0;
+    std::vector<int> parts_of_output;  // the most of any replica
     for (const ProgramReplica& replica : stage.replicas) {
+      const bool alone = replica.parts.size() == 1;
       std::int64_t arriving = 0;
+      std::vector<int> parts;
       for (const int p : replica.parts) {
         ProgramPart& part = program_.parts[ix(p)];
-        part.vector_ops = arch::tile::accumulate_ops(part.elements);
-        if (replica.parts.size() == 1) {
-          part.vector_ops += end;
-        } else if (p != replica.parts.front()) {
+        VectorWork work = work_of(stage, m, part);
+        work.what = alone ? VectorWork::What::end : VectorWork::What::add;
+        parts.resize(work.terms.size());
+        for (std::size_t output = 0; output < parts.size(); ++output) {
+          parts[output] += work.terms[output] > 0 ? 1 : 0;
+        }
+        part.vector = vector_job(m.group, adding(part.elements) + (alone ? end : 0), work);
+        if (!alone && p != replica.parts.front()) {
           arriving += covered_[ix(p)];
           widest_partial = std::max(widest_partial, covered_[ix(p)]);
         }
-        part.vector_cycles = arch::tile::vector_cycles(part.vector_ops, unit);
-        part.vector_latency = latency;
       }
       most_combining = std::max(most_combining, arriving);
+      parts_of_output.resize(parts.size());
+      std::transform(parts.begin(),
+                     parts.end(),
+                     parts_of_output.begin(),
+                     parts_of_output.begin(),
+                     [](int a, int b) { return std::max(a, b); });
     }
     if (widest_partial > 0) {
       stage.partial_bits = Bits(widest_partial * m.layout.acc_bits);
-      stage.combine_ops = arch::tile::accumulate_ops(most_combining) + end;
-      stage.combine_cycles = arch::tile::vector_cycles(stage.combine_ops, unit);
-      stage.combine_latency = latency;
+      VectorWork work{
+          VectorWork::What::end, stage.layer, m.matrix.w_bits, m.layout.acc_bits, parts_of_output};
+      stage.combine = vector_job(m.group, adding(most_combining) + end, work);
     }
+  }
+
+  /// What becomes of the results of a part's PEs, for a vector unit with PEs; nothing when they are
+  /// outputs.
+  VectorWork work_of(const ProgramStage& stage, const Matrix& m, const ProgramPart& part) const {
+    VectorWork work;
+    work.layer = stage.layer;
+    work.w_bits = m.matrix.w_bits;
+    work.term_bits = m.layout.out_bits;
+    if (stage.ends_sums || chip_.groups[m.group].tile.vector_unit.pes == 0) {
+      return work;
+    }
+    work.terms.resize(ix(m.matrix.groups * m.matrix.cols));
+    for (const LockstepGroup& group : part.groups) {
+      for (int i = 0; i < group.pes; ++i) {
+        const Fragment& f = program_.residents[ix(group.resident + i)].fragment;
+        const std::int64_t first = f.group * m.matrix.cols + f.col;
+        for (std::int64_t c = first; c < first + std::int64_t{f.groups} * f.cols; ++c) {
+          ++work.terms[ix(c)];
+        }
+      }
+    }
+    return work;
   }
 
   void add_load(const ProgramPart& part, const Matrix& m) {

@@ -18,9 +18,9 @@ std::size_t at(std::int64_t i) {
   return static_cast<std::size_t>(i);
 }
 
-/// Calls f(q) for every position of the window of output position p that lies in the image.
+/// Calls f(tap, q) for every position of the window of output position p that lies in the image.
 template <class F>
-void for_window(const Layer& l, const Shape& in, std::int64_t p, F&& f) {
+void for_taps(const Layer& l, const Shape& in, std::int64_t p, F&& f) {
   const Window& w = l.window;
   const std::int64_t top = p / l.out.width * w.stride_h - w.pad_top;
   const std::int64_t left = p % l.out.width * w.stride_w - w.pad_left;
@@ -29,10 +29,16 @@ void for_window(const Layer& l, const Shape& in, std::int64_t p, F&& f) {
       const std::int64_t row = top + std::int64_t{i} * w.dilation_h;
       const std::int64_t column = left + std::int64_t{j} * w.dilation_w;
       if (row >= 0 && row < in.height && column >= 0 && column < in.width) {
-        f(row * in.width + column);
+        f(std::int64_t{i} * w.kernel_w + j, row * in.width + column);
       }
     }
   }
+}
+
+/// Without their numbers.
+template <class F>
+void for_window(const Layer& l, const Shape& in, std::int64_t p, F&& f) {
+  for_taps(l, in, p, [&f](std::int64_t /*tap*/, std::int64_t q) { f(q); });
 }
 
 }  // namespace
@@ -162,6 +168,34 @@ void vector_layer(const Network& network,
       throw InternalError(
           "workloads/layer_ops", -1, "a vector stage for a layer of another sort: " + layer.name);
   }
+}
+
+std::vector<std::int32_t> vector_inputs(const Network& network,
+                                        LayerId id,
+                                        std::int64_t p,
+                                        const OperandSource& operand) {
+  const Layer& layer = network.layer(id);
+  std::vector<std::int32_t> x;
+  if (layer.kind == LayerKind::max_pool || layer.kind == LayerKind::avg_pool) {
+    const Layer& producer = network.layer(layer.inputs[0]);
+    const std::int64_t taps = std::int64_t{layer.window.kernel_h} * layer.window.kernel_w;
+    const std::int64_t outside =
+        layer.kind == LayerKind::max_pool ? min_value(producer.out_bits, producer.out_signed) : 0;
+    x.assign(at(layer.out.channels * taps), static_cast<std::int32_t>(outside));
+    for_taps(layer, network.in_shape(id), p, [&](std::int64_t tap, std::int64_t q) {
+      const Row row = operand(0, q);
+      for (std::size_t c = 0; c < row.size(); ++c) {
+        x[c * at(taps) + at(tap)] = row[c];
+      }
+    });
+    return x;
+  }
+  for (std::int64_t c = 0; c < network.in_shape(id).channels; ++c) {
+    for (std::size_t k = 0; k < layer.inputs.size(); ++k) {
+      x.push_back(operand(static_cast<int>(k), p)[at(c)]);
+    }
+  }
+  return x;
 }
 
 ProductWeights product_weights(std::span<const std::int32_t> weights,

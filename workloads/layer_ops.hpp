@@ -45,6 +45,14 @@ void vector_layer(const Network& network,
                   const OperandSource& operand,
                   std::span<std::int32_t> y);
 
+/// What output position p of such a layer reads, channel by channel: of a pooling its window, row
+/// by row, with the smallest integer of the format (max_pool) or 0 outside; of other layers the
+/// operands' channel. All operands have the same channels.
+std::vector<std::int32_t> vector_inputs(const Network& network,
+                                        LayerId layer,
+                                        std::int64_t p,
+                                        const OperandSource& operand);
+
 /// The weights of a matrix layer as the exact product reads them.
 struct ProductWeights {
   std::vector<std::int32_t> weights;  ///< [groups][rows][cols]

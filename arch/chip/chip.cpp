@@ -3,8 +3,9 @@
 /// From a `chip:` node to a chip, and from a chip to its interconnect.
 ///
 /// Errors   E-CHIP-KIND for a kind that is not in the registry, E-CHIP-TILES for tiles given in two
-///          ways, or groups that are none; everything else is said by the readers of the fields, of
-///          the kind and of the fabric
+///          ways, or groups that are none, E-CHIP-VECTOR-PES for PEs in a vector unit that cannot
+///          do its work; everything else is said by the readers of the fields, of the kind and of
+///          the fabric
 #include "arch/chip/chip.hpp"
 
 #include "arch/fabric/topology.hpp"
@@ -63,6 +64,22 @@ void report_missing(const config::Node& node,
     }
   }
   config::detail::report_missing(node, key, info, diagnostics);
+}
+
+/// The tile of a group, as it is written.
+config::Node tile_node(const config::Node& chip, const TileGroup& group) {
+  return group.name.empty() ? chip.get("tile")
+                            : chip.get("tile_groups").get(group.name).get("tile");
+}
+
+void report_vector_pes(const config::Node& tile, const Kind& kind, Diagnostics& diagnostics) {
+  Diagnostic d = config::diagnose(tile.get("vector_unit").get("pes"),
+                                  "E-CHIP-VECTOR-PES",
+                                  quote(kind.name) + " runs no programs in place of a vector unit",
+                                  "0");
+  d.hint = "use lanes, or processing elements of a kind that has programs (rtm_ap)";
+  d.related = {tile.get("pe").get("kind").at()};
+  diagnostics.error(std::move(d));
 }
 
 /// Names become parts of paths and of names in reports.
@@ -151,6 +168,16 @@ void read_tiles(const config::Node& node, Chip& chip, Diagnostics& diagnostics) 
 }
 
 }  // namespace
+
+std::optional<std::vector<Op>> TileGroup::vector_ops(const VectorWork& work) const {
+  return tile.vector_unit.pes > 0 ? pe->vector_ops(work) : std::nullopt;
+}
+
+int TileGroup::vector_block(LayerId layer) const {
+  VectorWork work;
+  work.layer = layer;
+  return vector_ops(work) ? pe->vector_block() : 1;
+}
 
 std::int64_t Chip::tiles() const {
   std::int64_t sum = 0;
@@ -241,6 +268,9 @@ Chip make_chip(const config::Node& node, Diagnostics& diagnostics) {
     }
     if (const Kind* kind = find_kind(pe, diagnostics)) {
       group.pe = kind->make(pe, chip.clock, diagnostics);
+      if (group.tile.vector_unit.pes > 0 && group.pe->vector_block() == 0) {
+        report_vector_pes(tile_node(node, group), *kind, diagnostics);
+      }
     }
   }
   return chip;

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,11 @@ struct TileGroup {
   std::unique_ptr<Model> pe;
 
   [[nodiscard]] std::int64_t pes() const { return tiles * tile.pes; }
+
+  /// The Ops by which PEs of a vector unit do this work; nullopt: lanes do it.
+  [[nodiscard]] std::optional<std::vector<Op>> vector_ops(const VectorWork& work) const;
+  /// Positions on which a vector unit works at once for a layer that has no matrix.
+  [[nodiscard]] int vector_block(LayerId layer) const;
 };
 
 struct Chip {

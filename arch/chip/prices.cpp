@@ -29,6 +29,7 @@ report::TilePrices tile_prices(const TileGroup& group) {
   out.kind = group.pe->kind();
   out.tiles = group.tiles;
   out.pes = group.pes();
+  out.vector_pes = group.tile.vector_unit.pes;
   for (const Action& action : group.pe->actions()) {
     out.pe_actions.push_back({action.name, action.energy, action.source});
   }
@@ -46,17 +47,21 @@ void add_components(const TileGroup& group,
                     const std::string& name,
                     int number,
                     std::vector<report::Component>& out) {
-  for (const Resource& resource : group.pe->resources()) {
-    if (resource.count > 0) {
-      const double share = 1.0 / resource.count;
-      out.push_back({name + ".pe." + resource.name,
-                     group.pes() * resource.count,
-                     resource.area * share,
-                     resource.leakage * share,
-                     number});
-    }
-  }
   const tile::TileSpec& tile = group.tile;
+  const auto add_pes = [&](const std::string& place, std::int64_t pes) {
+    for (const Resource& resource : group.pe->resources()) {
+      if (resource.count > 0 && pes > 0) {
+        const double share = 1.0 / resource.count;
+        out.push_back({name + place + resource.name,
+                       pes * resource.count,
+                       resource.area * share,
+                       resource.leakage * share,
+                       number});
+      }
+    }
+  };
+  add_pes(".pe.", group.pes());
+  add_pes(".vector_unit.pe.", group.tiles * tile.vector_unit.pes);
   const auto add = [&](const char* part, SquareMeters area, Watts leakage) {
     out.push_back({name + part, group.tiles, area, leakage, number});
   };

@@ -14,8 +14,10 @@
 #include "arch/rtm_ap/steps.hpp"
 #include "sim/base/diagnostics.hpp"
 #include "sim/base/rng.hpp"
+#include "workloads/layer_ops.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 namespace tessera::arch::rtm_ap {
@@ -35,7 +37,7 @@ class ApUnit final : public Unit {
             std::span<const std::int32_t> weights,
             std::uint64_t /*write*/) override {
     program_ = programs_->load(op);
-    if (digest(weights) != program_->weights) {
+    if (op.code != OpCode::vector && digest(weights) != program_->weights) {
       throw InternalError(kName, -1, "the weights are not those of the program");
     }
     weights_.assign(weights.begin(), weights.end());
@@ -54,7 +56,7 @@ class ApUnit final : public Unit {
       throw InternalError(kName, -1, "fired before it was loaded");
     }
     Totals took = program_->totals;
-    if (fidelity == Fidelity::ideal) {
+    if (fidelity == Fidelity::ideal && program_->fragment.rows > 0) {
       for (std::size_t i = 0; i < batch.stamps.size(); ++i) {
         multiply(batch.input(i), batch.output(i));
       }
@@ -85,15 +87,22 @@ class ApUnit final : public Unit {
     const std::size_t in_group = rows / taps;
     const auto first = static_cast<std::size_t>(f.channel);
     const std::size_t channels = f.reads > 0 ? static_cast<std::size_t>(f.reads) / taps : in_group;
+    std::vector<std::int64_t> sum(y.size(), 0);
     for (std::size_t c = 0; c < y.size(); ++c) {
       const std::int32_t* w = weights_.data() + c * rows;
       const std::int32_t* in = x.data() + c / cols * rows;
       for (std::size_t tap = 0; tap < rows; tap += in_group) {
         for (std::size_t r = tap + first; r < tap + first + channels; ++r) {
-          y[c] += std::int64_t{w[r]} * in[r];
+          sum[c] += std::int64_t{w[r]} * in[r];
         }
       }
     }
+    if (program_->ending != nullptr) {
+      std::vector<std::int32_t> ended(y.size());
+      finish(program_->ending->layer, program_->ending->parameters, sum, ended);
+      std::copy(ended.begin(), ended.end(), sum.begin());
+    }
+    std::transform(sum.begin(), sum.end(), y.begin(), y.begin(), std::plus<>());
   }
 
   void report(const Batch& batch, const Totals& took) const {
@@ -146,10 +155,15 @@ class ApModel final : public Model {
 
   [[nodiscard]] const std::vector<Action>& actions() const override { return actions_; }
 
-  [[nodiscard]] std::unique_ptr<Model> programmed(const std::vector<ProgramMatrix>& layers,
-                                                  const WeightsOf& weights) const override {
+  [[nodiscard]] std::unique_ptr<Model> programmed(const ProgramSource& source) const override {
     return std::make_unique<ApModel>(
-        spec_, clock_, std::make_shared<const Programs>(spec_, clock_, layers, weights));
+        spec_, clock_, std::make_shared<const Programs>(spec_, clock_, source));
+  }
+
+  [[nodiscard]] int vector_block() const override { return spec_.rows; }
+
+  [[nodiscard]] std::optional<std::vector<Op>> vector_ops(const VectorWork& work) const override {
+    return programs_->vector_ops(work);
   }
 
   [[nodiscard]] Layout layout(const MatrixOp& matrix) const override {
@@ -163,6 +177,7 @@ class ApModel final : public Model {
     layout.out_bits = programs.out_bits;
     layout.acc_bits = programs.acc_bits;
     layout.block = programs.block;
+    layout.ends_sums = programs.ends_sums;
     return layout;
   }
 
@@ -264,14 +279,16 @@ std::unique_ptr<Model> random_model(std::uint64_t seed) {
   const auto weights = [seed, size](int /*layer*/, int w_bits) {
     Rng values(seed, "rtm_ap.weights");
     const std::int64_t high = (std::int64_t{1} << (w_bits - 1)) - 1;
-    std::vector<std::int32_t> all;
+    LayerParameters all;
     for (std::int64_t i = 0; i < size; ++i) {
-      all.push_back(static_cast<std::int32_t>(values.uniform(-high, high)));
+      all.weights.push_back(static_cast<std::int32_t>(values.uniform(-high, high)));
     }
     return all;
   };
   return std::make_unique<ApModel>(
-      spec, clock, std::make_shared<const Programs>(spec, clock, std::vector{layer}, weights));
+      spec,
+      clock,
+      std::make_shared<const Programs>(spec, clock, ProgramSource{{layer}, weights, nullptr}));
 }
 
 Op random_op(const Model& model, std::uint64_t seed) {
@@ -294,9 +311,7 @@ std::vector<config::FieldInfo> fields() {
 
 std::unique_ptr<Model> make_model(const Spec& spec, const Clock& clock) {
   return std::make_unique<ApModel>(
-      spec,
-      clock,
-      std::make_shared<const Programs>(spec, clock, std::vector<ProgramMatrix>{}, WeightsOf{}));
+      spec, clock, std::make_shared<const Programs>(spec, clock, ProgramSource{}));
 }
 
 const Kind& kind() {

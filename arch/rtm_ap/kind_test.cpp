@@ -41,9 +41,12 @@ ProgramMatrix convolution(std::int64_t channels, std::int64_t outputs, int group
 
 std::unique_ptr<Model> with_program(const Spec& spec, const ProgramMatrix& layer) {
   const MatrixOp& m = layer.matrix;
-  return make_model(spec, kClock)->programmed({layer}, [m](int, int) {
-    return ternary(m.rows * m.cols * m.groups);
-  });
+  return make_model(spec, kClock)
+      ->programmed({{layer},
+                    [m](int, int) {
+                      return LayerParameters{ternary(m.rows * m.cols * m.groups), {}, {}};
+                    },
+                    nullptr});
 }
 
 /// Every weight lies in one fragment.
@@ -148,9 +151,9 @@ TEST(RtmApKind, SaysWhyNot) {
   EXPECT_NE(with_program(Spec{}, product)->layout(layer.matrix).why_not.find("run time"),
             std::string::npos);
   MatrixOp other = layer.matrix;
-  const auto model = make_model(Spec{}, kClock)->programmed({layer}, [](int, int) {
-    return std::vector<std::int32_t>{};
-  });
+  const auto model =
+      make_model(Spec{}, kClock)
+          ->programmed({{layer}, [](int, int) { return LayerParameters{}; }, nullptr});
   EXPECT_EQ(model->layout(other).why_not, "its weights are not known with 2 bits");
   Spec narrow;
   narrow.columns = 4;
@@ -160,9 +163,9 @@ TEST(RtmApKind, SaysWhyNot) {
 
 TEST(RtmApKind, InstructionsThatAreNotKeptAreMadeAgain) {
   const ProgramMatrix layer = convolution(3, 8);
-  const auto weights = [](int, int) { return ternary(27 * 8); };
-  const Programs all(Spec{}, kClock, {layer}, weights);
-  const Programs none(Spec{}, kClock, {layer}, weights, 0);
+  const auto weights = [](int, int) { return LayerParameters{ternary(27 * 8), {}, {}}; };
+  const Programs all(Spec{}, kClock, {{layer}, weights, nullptr});
+  const Programs none(Spec{}, kClock, {{layer}, weights, nullptr}, 0);
   ASSERT_TRUE(all.of(layer.matrix).listed);
   ASSERT_FALSE(none.of(layer.matrix).listed);
   Op op;

@@ -24,7 +24,18 @@ constexpr std::int64_t kMaxUnrolled = std::int64_t{1} << 25;
 
 using Weights = std::span<const std::int32_t>;
 
-/// Groups [first, first + count) of a layer as a task of the compiler.
+/// Takes over how the sums of outputs [first, first + task.outputs) of a layer end.
+void set_ending(const Layer& layer, const LayerParameters& p, std::int64_t first, LayerTask& task) {
+  const auto from = static_cast<std::ptrdiff_t>(first);
+  std::copy_n(p.bias.begin() + from, task.outputs, task.bias.begin());
+  std::copy_n(p.multiplier.begin() + from, task.outputs, task.multiplier.begin());
+  task.shift = layer.shift;
+  task.activation = layer.activation;
+  task.out_bits = layer.out_bits;
+  task.out_signed = layer.out_signed;
+}
+
+/// Groups [first, first + count) of a layer as a task of the compiler: sums.
 LayerTask task_of(
     const ProgramMatrix& layer, const MatrixOp& matrix, Weights weights, int first, int count) {
   const int in_group = static_cast<int>(matrix.rows) / layer.taps;
@@ -54,10 +65,94 @@ LayerTask task_of(
   return task;
 }
 
-/// What the engine and the vector unit leave to a program: sums of its own channels.
+/// Results of a job [output][term] as a task of the compiler: the sums of those outputs that are
+/// listed.
+LayerTask task_of(const VectorWork& work, const std::vector<std::size_t>& outputs) {
+  LayerTask task;
+  task.name = fmt::format("the sums of layer {}", work.layer);
+  task.outputs = static_cast<int>(outputs.size());
+  for (const std::size_t output : outputs) {
+    std::vector<Weight>& list = task.weights.emplace_back();
+    for (int term = 0; term < work.terms[output]; ++term) {
+      list.push_back({task.channels++, 1});
+    }
+  }
+  task.formats.assign(static_cast<std::size_t>(task.channels), {work.term_bits, true});
+  task.bias.assign(outputs.size(), 0);
+  task.multiplier.assign(outputs.size(), 1);
+  return task;
+}
+
+/// The outputs [first, first + count) of a task with the channels that they read, and which these
+/// are.
+std::pair<LayerTask, std::vector<int>> excerpt(const LayerTask& task, int first, int count) {
+  LayerTask part = task;
+  part.outputs = count;
+  const auto cut = [first, count](auto& list) {
+    list = {list.begin() + first, list.begin() + first + count};
+  };
+  cut(part.weights);
+  cut(part.bias);
+  cut(part.multiplier);
+  std::vector<int> channels;
+  for (const std::vector<Weight>& list : part.weights) {
+    for (const Weight& w : list) {
+      channels.push_back(w.input / task.taps);
+    }
+  }
+  std::sort(channels.begin(), channels.end());
+  channels.erase(std::unique(channels.begin(), channels.end()), channels.end());
+  part.channels = static_cast<int>(channels.size());
+  part.formats.clear();
+  for (const int channel : channels) {
+    part.formats.push_back(task.formats[static_cast<std::size_t>(channel)]);
+  }
+  for (std::vector<Weight>& list : part.weights) {
+    for (Weight& w : list) {
+      const auto at = std::lower_bound(channels.begin(), channels.end(), w.input / task.taps);
+      w.input = static_cast<int>(at - channels.begin()) * task.taps + w.input % task.taps;
+    }
+  }
+  return {std::move(part), std::move(channels)};
+}
+
+/// A task whose outputs share few inputs or none: as few programs as their own inputs allow,
+/// numbered as the task does.
+std::vector<CompiledPart> compile_apart(const LayerTask& task,
+                                        const Geometry& geometry,
+                                        CompileOptions options) {
+  options.groups = 1;
+  for (int most = task.outputs;; most = ceil_div(most, 2)) {
+    std::vector<CompiledPart> parts;
+    try {
+      const int tiles = ceil_div(task.outputs, most);
+      for (int tile = 0; tile < tiles; ++tile) {
+        const int first = static_cast<int>(std::int64_t{task.outputs} * tile / tiles);
+        const int last = static_cast<int>(std::int64_t{task.outputs} * (tile + 1) / tiles);
+        auto [cut, channels] = excerpt(task, first, last - first);
+        options.outputs_per_tile = cut.outputs;
+        CompiledPart part = std::move(compile(cut, geometry, options).parts.front());
+        for (Slot& slot : part.loads) {
+          slot.index = channels[static_cast<std::size_t>(slot.index / task.taps)] * task.taps +
+                       slot.index % task.taps;
+        }
+        for (Slot& slot : part.reads) {
+          slot.index += first;
+        }
+        parts.push_back(std::move(part));
+      }
+      return parts;
+    } catch (const CompileError&) {
+      if (most == 1) {
+        throw;
+      }
+    }
+  }
+}
+
+/// What the engine asks for: every part reads out its own results.
 CompileOptions options_of(const Spec& spec, const Clock& clock) {
   CompileOptions options;
-  options.epilogue = false;
   options.reduce = false;
   const auto cycles = [&clock](Seconds t) {
     return static_cast<double>(clock.ceil_cycles(t).value);
@@ -144,6 +239,25 @@ int sum_bits(const MatrixOp& matrix, Weights weights) {
   return 1 + static_cast<int>(std::bit_width(static_cast<std::uint64_t>(most)));
 }
 
+/// Whether a program can do what lies between a layer's sums and its output: no codes, and no
+/// function beyond ReLU (has_epilogue() has the last word).
+bool can_end(const Layer& layer) {
+  return layer.out_codes == 0 && layer.codebook.empty() && layer.activation_table.empty();
+}
+
+std::shared_ptr<const Ending> ending_of(const Layer& layer,
+                                        const LayerParameters& p,
+                                        std::int64_t first,
+                                        std::int64_t count) {
+  auto ending = std::make_shared<Ending>();
+  ending->layer = layer;
+  const auto bias = p.bias.begin() + static_cast<std::ptrdiff_t>(first);
+  const auto multiplier = p.multiplier.begin() + static_cast<std::ptrdiff_t>(first);
+  ending->parameters.bias.assign(bias, bias + static_cast<std::ptrdiff_t>(count));
+  ending->parameters.multiplier.assign(multiplier, multiplier + static_cast<std::ptrdiff_t>(count));
+  return ending;
+}
+
 LayerPrograms refused(std::string why_not) {
   LayerPrograms none;
   none.why_not = std::move(why_not);
@@ -160,13 +274,9 @@ int widest_read(const Program& program) {
 
 }  // namespace
 
-Programs::Programs(const Spec& spec,
-                   const Clock& clock,
-                   const std::vector<ProgramMatrix>& layers,
-                   WeightsOf weights,
-                   std::size_t keep)
-    : spec_(spec), clock_(clock), weights_(std::move(weights)), keep_(keep) {
-  for (const ProgramMatrix& layer : layers) {
+Programs::Programs(const Spec& spec, const Clock& clock, ProgramSource source, std::size_t keep)
+    : spec_(spec), clock_(clock), source_(std::move(source)), keep_(keep) {
+  for (const ProgramMatrix& layer : source_.matrices) {
     layers_[layer.matrix.layer] = layer;
   }
 }
@@ -226,11 +336,17 @@ const Programs::Made& Programs::made(const Op& op) const {
 
 const FragmentProgram& Programs::at(const Op& op) const {
   const std::scoped_lock lock(making_);
+  if (op.code == OpCode::vector) {
+    return *vector_programs_.at(static_cast<std::size_t>(op.program));
+  }
   return made(op).programs->parts[static_cast<std::size_t>(op.program)];
 }
 
 std::shared_ptr<const FragmentProgram> Programs::load(const Op& op) const {
   const std::scoped_lock lock(making_);
+  if (op.code == OpCode::vector) {
+    return vector_programs_.at(static_cast<std::size_t>(op.program));
+  }
   const Made& known = made(op);
   std::shared_ptr<const LayerPrograms> programs = known.programs;
   if (!programs->listed) {
@@ -253,15 +369,46 @@ LayerPrograms Programs::make(const ProgramMatrix& layer, const MatrixOp& matrix)
         fmt::format("{} weights, and programs are unrolled: at most {}", size, kMaxUnrolled);
     return made;
   }
-  const std::vector<std::int32_t> weights = weights_(matrix.layer, matrix.w_bits);
-  if (static_cast<std::int64_t>(weights.size()) != size) {
+  const LayerParameters parameters = source_.parameters(matrix.layer, matrix.w_bits);
+  if (static_cast<std::int64_t>(parameters.weights.size()) != size) {
     made.why_not = fmt::format("its weights are not known with {} bits", matrix.w_bits);
     return made;
   }
+  for (const bool ends : {spec_.ends_sums && source_.network != nullptr, false}) {
+    if (cut(layer, matrix, parameters, ends, made)) {
+      break;
+    }
+  }
+  const auto rows = static_cast<int>(Blocks::of(layer.positions, spec_.rows).size);
+  for (FragmentProgram& part : made.parts) {
+    part.totals = totals(spec_, clock_, part.program, rows);
+    part.cost = program_cost(spec_, clock_, part.program, rows);
+    part.weights = digest_of(matrix, part.fragment, parameters.weights);
+    made.out_bits = std::max(made.out_bits, widest_read(part.program));
+  }
+  made.acc_bits = made.ends_sums ? made.out_bits
+                                 : std::max(made.out_bits, sum_bits(matrix, parameters.weights));
+  return made;
+}
+
+/// False: some of the sums could be ended and some could not.
+bool Programs::cut(const ProgramMatrix& layer,
+                   const MatrixOp& matrix,
+                   const LayerParameters& parameters,
+                   bool ends,
+                   LayerPrograms& made) const {
+  made.parts.clear();
   const Geometry geometry = rtm_ap::geometry(spec_);
-  CompileOptions options = options_of(spec_, clock_);
-  const auto compiled = [&](int first, int count) {
-    return compile(task_of(layer, matrix, weights, first, count), geometry, options);
+  const auto compiled = [&](int first, int count, int groups, int outputs_per_tile) {
+    CompileOptions options = options_of(spec_, clock_);
+    options.groups = groups;
+    options.outputs_per_tile = outputs_per_tile;
+    LayerTask task = task_of(layer, matrix, parameters.weights, first, count);
+    options.epilogue = ends && can_end(source_.network->layer(matrix.layer));
+    if (options.epilogue) {
+      set_ending(source_.network->layer(matrix.layer), parameters, first * matrix.cols, task);
+    }
+    return compile(task, geometry, options);
   };
   // As many whole groups as fit one AP; of the last try, `most` is what fitted.
   int most = matrix.groups;
@@ -269,51 +416,163 @@ LayerPrograms Programs::make(const ProgramMatrix& layer, const MatrixOp& matrix)
     int count = std::min(most, matrix.groups - first);
     std::optional<CompiledLayer> part;
     for (; count > 1 && !part; count = part ? count : ceil_div(count, 2)) {
-      options.groups = 1;
-      options.outputs_per_tile = static_cast<int>(matrix.cols) * count;
       try {
-        part = compiled(first, count);
+        part = compiled(first, count, 1, static_cast<int>(matrix.cols) * count);
       } catch (const CompileError&) {
         most = ceil_div(count, 2);
       }
     }
     if (!part) {
       count = 1;
-      options.groups = 0;
-      options.outputs_per_tile = 0;
       try {
-        part = compiled(first, 1);
+        part = compiled(first, 1, 0, 0);
       } catch (const CompileError& error) {
         made.why_not = error.what();
         made.parts.clear();
-        return made;
+        return true;
       }
     }
+    if (first > 0 && part->has_epilogue != made.ends_sums) {
+      return false;
+    }
+    made.ends_sums = part->has_epilogue;
     for (CompiledPart& one : part->parts) {
       made.parts.push_back(fragment_program(layer, matrix, std::move(one), first, count));
+      if (made.ends_sums) {
+        const Fragment& f = made.parts.back().fragment;
+        made.parts.back().ending = ending_of(source_.network->layer(matrix.layer),
+                                             parameters,
+                                             f.group * matrix.cols + f.col,
+                                             std::int64_t{f.groups} * f.cols);
+      }
     }
     first += count;
   }
-  const auto rows = static_cast<int>(Blocks::of(layer.positions, spec_.rows).size);
-  for (FragmentProgram& part : made.parts) {
-    part.totals = totals(spec_, clock_, part.program, rows);
-    part.cost = program_cost(spec_, clock_, part.program, rows);
-    part.weights = digest_of(matrix, part.fragment, weights);
-    made.out_bits = std::max(made.out_bits, widest_read(part.program));
+  return true;
+}
+
+std::optional<std::vector<Op>> Programs::vector_ops(const VectorWork& work) const {
+  const std::scoped_lock lock(making_);
+  auto found = jobs_.find(work);
+  if (found == jobs_.end()) {
+    found = jobs_.emplace(work, make(work)).first;
   }
-  made.acc_bits = std::max(made.out_bits, sum_bits(matrix, weights));
-  return made;
+  return found->second.possible ? std::optional(found->second.ops) : std::nullopt;
+}
+
+Programs::Jobs Programs::make(const VectorWork& work) const {
+  Jobs jobs;
+  if (source_.network == nullptr) {
+    return jobs;
+  }
+  const Network& network = *source_.network;
+  const Layer& layer = network.layer(work.layer);
+  const Geometry geometry = rtm_ap::geometry(spec_);
+  CompileOptions options = options_of(spec_, clock_);
+  std::vector<std::size_t> inputs;
+  std::vector<std::size_t> outputs;
+  try {
+    if (work.what == VectorWork::What::layer) {
+      const std::int64_t taps = std::int64_t{layer.window.kernel_h} * layer.window.kernel_w;
+      if (!can_end(layer) || taps * network.in_shape(work.layer).channels > kMaxUnrolled) {
+        return jobs;
+      }
+      if (layer.kind == LayerKind::max_pool) {
+        add(compile_max_pool(network, work.layer, geometry, options).parts, work, {}, {}, jobs);
+        return jobs;
+      }
+      if (!task_problem(network, work.layer).empty()) {
+        return jobs;
+      }
+      const LayerTask task = layer_task(network, work.layer, {});
+      if (has_epilogue(task, options)) {
+        add(compile_apart(task, geometry, options), work, {}, {}, jobs);
+      }
+      return jobs;
+    }
+    std::size_t input = 0;
+    for (std::size_t output = 0; output < work.terms.size(); ++output) {
+      const auto terms = static_cast<std::size_t>(work.terms[output]);
+      if (terms > (work.what == VectorWork::What::add ? 1U : 0U)) {
+        outputs.push_back(output);
+        for (std::size_t term = 0; term < terms; ++term) {
+          inputs.push_back(input + term);
+        }
+      }
+      input += terms;
+    }
+    jobs.possible = outputs.empty();
+    if (outputs.empty()) {
+      return jobs;
+    }
+    LayerTask task = task_of(work, outputs);
+    if (work.what == VectorWork::What::end) {
+      const LayerParameters parameters = source_.parameters(work.layer, work.w_bits);
+      if (!can_end(layer) || parameters.multiplier.size() != work.terms.size()) {
+        return jobs;
+      }
+      set_ending(layer, parameters, 0, task);
+      if (!has_epilogue(task, options)) {
+        return jobs;
+      }
+    } else {
+      options.epilogue = false;
+    }
+    add(compile_apart(task, geometry, options), work, inputs, outputs, jobs);
+  } catch (const CompileError&) {
+    // No array is large enough: the lanes do it.
+  }
+  return jobs;
+}
+
+/// `inputs`, `outputs`: what the task calls by their numbers; empty: the same numbers.
+void Programs::add(std::vector<CompiledPart>&& parts,
+                   const VectorWork& work,
+                   const std::vector<std::size_t>& inputs,
+                   const std::vector<std::size_t>& outputs,
+                   Jobs& jobs) const {
+  const auto named = [](const std::vector<std::size_t>& names, int number) {
+    const auto at = static_cast<std::size_t>(number);
+    return names.empty() ? at : names[at];
+  };
+  const std::int64_t positions = source_.network->layer(work.layer).out.positions();
+  const auto rows = static_cast<int>(Blocks::of(positions, spec_.rows).size);
+  for (CompiledPart& part : parts) {
+    auto made = std::make_shared<FragmentProgram>();
+    for (const Slot& slot : part.loads) {
+      made->load_x.push_back(named(inputs, slot.index));
+      made->load_offset.push_back(slot.offset);
+    }
+    for (const Slot& slot : part.reads) {
+      made->reads.push_back({named(outputs, slot.index), slot.offset});
+    }
+    made->program = std::move(part.program);
+    made->totals = totals(spec_, clock_, made->program, rows);
+    made->cost = program_cost(spec_, clock_, made->program, rows);
+    Op op;
+    op.code = OpCode::vector;
+    op.layer = work.layer;
+    op.program = static_cast<int>(vector_programs_.size());
+    op.rows = static_cast<int>(made->load_x.size());
+    op.cols = static_cast<int>(made->reads.size());
+    jobs.ops.push_back(op);
+    vector_programs_.push_back(std::move(made));
+  }
+  jobs.possible = true;
 }
 
 std::string listing(const FragmentProgram& program) {
   const Fragment& f = program.fragment;
-  std::string text = fmt::format("# groups {} to {}, rows {} to {}, columns {} to {}",
-                                 f.group,
-                                 f.group + f.groups - 1,
-                                 f.row,
-                                 f.row + f.rows - 1,
-                                 f.col,
-                                 f.col + f.cols - 1);
+  std::string text = "# in place of the vector unit";
+  if (f.rows > 0) {
+    text = fmt::format("# groups {} to {}, rows {} to {}, columns {} to {}",
+                       f.group,
+                       f.group + f.groups - 1,
+                       f.row,
+                       f.row + f.rows - 1,
+                       f.col,
+                       f.col + f.cols - 1);
+  }
   if (f.reads > 0) {
     text += fmt::format(
         ", of the rows channels {} to {}", f.channel, f.channel + f.reads / program.taps - 1);

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// The programs of a network's matrix layers, compiled when they are first asked for: what one AP
-/// runs for a block of output positions.
+/// The programs of a network, compiled when they are first asked for: what one AP runs for a block
+/// of output positions, of a matrix layer or in place of a vector unit.
 ///
 /// Shapes   a fragment is a tile of output channels and a range of input channels, as the compiler
 ///          cuts them. Of a grouped convolution an AP takes as many whole groups as fit; where not
 ///          even one does, that group is cut
-/// Sums     programs have no epilogue and no bias: they read out the sums of their own channels,
-///          stored as sum - Slot::offset. Adding and finishing them is the vector unit's
+/// Sums     a layer whose APs all have all channels of their outputs ends its sums
+/// (Spec::ends_sums):
+///          programs answer outputs. Others read out the sums of their own channels, stored as sum
+///          - ReadOut::offset; adding and ending these are programs of their own
 /// Memory   instructions are kept of as many layers as have `keep` together; those of the others
 ///          are made again when a unit is loaded
 /// Threads  of() may be called by several threads at once; a layer is compiled by one
@@ -26,6 +28,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <tuple>
@@ -39,9 +42,16 @@ struct ReadOut {
   std::int64_t offset = 0;
 };
 
+/// How a fragment's sums become outputs.
+struct Ending {
+  Layer layer;
+  LayerParameters parameters;  ///< bias and multiplier of the fragment's outputs
+};
+
 struct FragmentProgram {
   Fragment fragment;
-  int taps = 1;  ///< kernel positions of the fragment's rows
+  int taps = 1;                          ///< kernel positions of the fragment's rows
+  std::shared_ptr<const Ending> ending;  ///< null: sums are read out
   Program program;
   /// By slot: the row of the fragment that is loaded, and what is added to it.
   std::vector<std::size_t> load_x;
@@ -57,7 +67,8 @@ struct LayerPrograms {
   int block = 1;        ///< positions of a firing, at most
   int out_bits = 0;     ///< of the widest sum that is read out
   int acc_bits = 0;     ///< of a sum over all channels
-  bool listed = true;   ///< false: instructions were left out, Programs::load makes them again
+  bool ends_sums = false;
+  bool listed = true;  ///< false: instructions were left out, Programs::load makes them again
   std::vector<FragmentProgram> parts;
 };
 
@@ -65,8 +76,7 @@ class Programs {
  public:
   Programs(const Spec& spec,
            const Clock& clock,
-           const std::vector<ProgramMatrix>& layers,
-           WeightsOf weights,
+           ProgramSource source,
            std::size_t keep = std::size_t{1} << 23);
 
   /// The layers as they were given.
@@ -74,6 +84,9 @@ class Programs {
 
   /// What runs `matrix`, or why nothing can.
   [[nodiscard]] const LayerPrograms& of(const MatrixOp& matrix) const;
+
+  /// Programs in place of a vector unit: Model::vector_ops().
+  [[nodiscard]] std::optional<std::vector<Op>> vector_ops(const VectorWork& work) const;
 
   /// What is known of the program that an Op of this model runs.
   [[nodiscard]] const FragmentProgram& at(const Op& op) const;
@@ -89,16 +102,35 @@ class Programs {
     std::shared_ptr<const LayerPrograms> programs;
   };
 
+  /// Those of one vector unit's job. Their Ops say where they stand.
+  struct Jobs {
+    bool possible = false;
+    std::vector<Op> ops;
+  };
+
   [[nodiscard]] LayerPrograms make(const ProgramMatrix& layer, const MatrixOp& matrix) const;
+  [[nodiscard]] bool cut(const ProgramMatrix& layer,
+                         const MatrixOp& matrix,
+                         const LayerParameters& parameters,
+                         bool ends,
+                         LayerPrograms& made) const;
+  [[nodiscard]] Jobs make(const VectorWork& work) const;
+  void add(std::vector<CompiledPart>&& parts,
+           const VectorWork& work,
+           const std::vector<std::size_t>& inputs,
+           const std::vector<std::size_t>& outputs,
+           Jobs& jobs) const;
   [[nodiscard]] const Made& made(const Op& op) const;
 
   Spec spec_;
   Clock clock_;
   std::map<int, ProgramMatrix> layers_;
-  WeightsOf weights_;
+  ProgramSource source_;
   std::size_t keep_;
   mutable std::mutex making_;
   mutable std::map<Key, Made> made_;
+  mutable std::map<VectorWork, Jobs> jobs_;
+  mutable std::vector<std::shared_ptr<const FragmentProgram>> vector_programs_;
   mutable std::size_t kept_ = 0;  ///< instructions
   mutable Key again_{};           ///< whose programs were made again
   mutable std::shared_ptr<const LayerPrograms> made_again_;

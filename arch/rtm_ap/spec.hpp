@@ -99,6 +99,7 @@ struct Spec {
   Seconds t_shift{2.142e-9};
   Seconds t_load{488e-12};
   Seconds t_read_out{488e-12};
+  bool ends_sums = true;
   double endurance = 1e16;
   Prices prices;
   Parts parts;
@@ -136,6 +137,9 @@ struct Spec {
         field("t_read_out", &Spec::t_read_out)
             .range(0, 1)
             .doc("one bit of every row out of the tag latches"),
+        field("ends_sums", &Spec::ends_sums)
+            .doc("programs of an array that has all input channels of its outputs go on to bias, "
+                 "scale, ReLU and requantization; false: all sums are read out"),
         field("endurance", &Spec::endurance)
             .range(0, 1e18)
             .doc("writes a cell survives; 0 is unknown")

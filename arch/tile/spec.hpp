@@ -84,6 +84,7 @@ struct VectorUnitSpec {
   std::int64_t lanes = 64;
   Seconds latency{0};
   std::int64_t nonlinear_cost = 4;
+  std::int64_t pes = 0;
   bool ends_sums = true;
   Joules energy_per_op{0};
   SquareMeters area{0};
@@ -102,6 +103,10 @@ struct VectorUnitSpec {
             .range(1, 1024)
             .doc(
                 "lane operations of one GELU, sigmoid, tanh, exponential, division or square root"),
+        config::field("pes", &VectorUnitSpec::pes)
+            .range(0, 1024)
+            .doc("processing elements like those of the tile, and beside them, that do by programs "
+                 "what their kind can; the lanes do the rest"),
         config::field("ends_sums", &VectorUnitSpec::ends_sums)
             .doc("whether bias, scale, requantization and activation of a matrix layer's sums are "
                  "its operations; false where the PEs do them"),

@@ -5,6 +5,9 @@
 
 #include "sim/base/math.hpp"
 
+#include <algorithm>
+#include <cstddef>
+
 namespace tessera::arch::tile {
 namespace {
 
@@ -80,6 +83,19 @@ std::int64_t layer_ops(const Layer& layer, const VectorUnitSpec& spec) {
 
 Cycles vector_cycles(std::int64_t ops, const VectorUnitSpec& spec) {
   return Cycles(spec.lanes == 0 ? 0 : ceil_div(ops, spec.lanes));
+}
+
+Cycles vector_cycles(std::span<const Cycles> programs, const VectorUnitSpec& spec) {
+  const auto pes = static_cast<std::size_t>(spec.pes);
+  Cycles most{0};
+  for (std::size_t pe = 0; pe < std::min(pes, programs.size()); ++pe) {
+    Cycles sum{0};
+    for (std::size_t i = pe; i < programs.size(); i += pes) {
+      sum += programs[i];
+    }
+    most = std::max(most, sum);
+  }
+  return most;
 }
 
 }  // namespace tessera::arch::tile

@@ -15,6 +15,7 @@
 #include "workloads/network.hpp"
 
 #include <cstdint>
+#include <span>
 
 namespace tessera::arch::tile {
 
@@ -30,5 +31,9 @@ std::int64_t layer_ops(const Layer& layer, const VectorUnitSpec& spec);
 
 /// Occupation of the vector unit.
 Cycles vector_cycles(std::int64_t ops, const VectorUnitSpec& spec);
+
+/// Occupation by programs that take so long: its PEs get them by turns, and the last to be done
+/// counts.
+Cycles vector_cycles(std::span<const Cycles> programs, const VectorUnitSpec& spec);
 
 }  // namespace tessera::arch::tile

@@ -83,7 +83,7 @@ void Board::find_things(const Network& network,
         thing.stage = static_cast<int>(s);
         thing.replica = static_cast<int>(k);
         thing.stages = {static_cast<int>(s)};
-        thing.vector = firings * part.vector_cycles.value;
+        thing.vector = firings * part.vector.cycles.value;
         if (stage.kind == StageKind::matrix) {
           const std::int64_t width = chip.group_at(part.at).tile.bus.width;
           const auto over = [&](Bits bits) { return width == 0 ? 0 : ceil_div(bits.value, width); };
@@ -94,7 +94,7 @@ void Board::find_things(const Network& network,
         }
       }
       if (parts.size() > 1) {
-        things_[index(parts.front())].vector += firings * stage.combine_cycles.value;
+        things_[index(parts.front())].vector += firings * stage.combine.cycles.value;
       }
     }
   }

@@ -19,12 +19,14 @@
 
 #include "sim/base/config.hpp"
 #include "sim/base/units.hpp"
+#include "workloads/parameters.hpp"
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -51,8 +53,9 @@ struct Action {
 };
 
 enum class OpCode {
-  mvm,    ///< one input vector through the resident matrix
-  write,  ///< program the resident matrix
+  mvm,     ///< one input vector through the resident matrix
+  write,   ///< program the resident matrix
+  vector,  ///< a program in place of a tile's vector unit (Model::vector_ops)
 };
 
 /// One hardware-level operation on integers, as one PE sees it.
@@ -116,6 +119,8 @@ struct Layout {
   int out_bits = 0;  ///< width of one column result as it leaves the PE
   int acc_bits = 0;  ///< width of a column result once all fragments are summed
   int block = 1;     ///< most output positions that one firing computes side by side
+  /// Firings answer outputs, not sums: bias, scale, activation and requantization are part of them.
+  bool ends_sums = false;
 };
 
 /// What a layer asks of a kind.
@@ -140,9 +145,34 @@ struct ProgramMatrix {
   bool constant = true;        ///< false: the weights are made at run time
 };
 
-/// Weights [groups][cols][rows] of a matrix layer with that many bits; empty when nobody knows
-/// them.
-using WeightsOf = std::function<std::vector<std::int32_t>(int layer, int w_bits)>;
+/// Parameters of a layer whose weights have that many bits; without weights when nobody knows them.
+using ParametersOf = std::function<LayerParameters(int layer, int w_bits)>;
+
+/// What programs are made of: their constants.
+struct ProgramSource {
+  std::vector<ProgramMatrix> matrices;
+  ParametersOf parameters;  ///< kept, and asked by one thread at a time
+  /// For what follows a matrix product: how sums end, and the layers that have no matrix. Null:
+  /// programs are products only.
+  std::shared_ptr<const Network> network;
+};
+
+/// What a tile's vector unit does to the positions of a block.
+struct VectorWork {
+  enum class What : std::uint8_t {
+    add,    ///< results of PEs become one partial result per output
+    end,    ///< and are then ended: bias, scale, activation, requantization of a matrix layer
+    layer,  ///< a layer that has no matrix
+  };
+
+  What what = What::layer;
+  int layer = -1;
+  int w_bits = 0;          ///< add, end: of the layer's weights
+  int term_bits = 0;       ///< add, end: of one result, signed
+  std::vector<int> terms;  ///< add, end: results per output [groups * cols]; 0: not here
+
+  auto operator<=>(const VectorWork&) const = default;
+};
 
 /// Closed form of one firing.
 struct Cost {
@@ -231,11 +261,22 @@ class Model {
   [[nodiscard]] virtual const std::vector<Action>& actions() const = 0;
 
   /// For a kind whose programs are made from the weights: the same model with the programs of these
-  /// layers, made when layout() is first asked for one. `weights` is kept and asked once per layer
-  /// and width, by one thread at a time. Nothing for a kind that holds weights in cells.
-  [[nodiscard]] virtual std::unique_ptr<Model> programmed(
-      const std::vector<ProgramMatrix>& /*layers*/, const WeightsOf& /*weights*/) const {
+  /// layers, made when layout() or vector_ops() is first asked for one. Nothing for a kind that
+  /// holds weights in cells.
+  [[nodiscard]] virtual std::unique_ptr<Model> programmed(const ProgramSource& /*source*/) const {
     return nullptr;
+  }
+
+  /// Positions on which a PE of this kind works at once where it stands in for a vector unit; 0: it
+  /// cannot.
+  [[nodiscard]] virtual int vector_block() const { return 0; }
+
+  /// The Ops that do this work on a block, in any order; none when nothing is to be done, nullopt
+  /// when it takes more than programs. Their units read what vector_inputs() (workloads/layer_ops)
+  /// says of a layer, or results [output][term], and write [output].
+  [[nodiscard]] virtual std::optional<std::vector<Op>> vector_ops(
+      const VectorWork& /*work*/) const {
+    return std::nullopt;
   }
 
   /// Cuts a matrix into fragments, or says why it cannot.
@@ -245,8 +286,8 @@ class Model {
                               const MatrixOp& matrix,
                               const Fragment& fragment) const = 0;
 
-  /// The program that an mvm Op of this model runs, in the kind's own text form; empty for a kind
-  /// that has none.
+  /// The program that an mvm or vector Op of this model runs, in the kind's own text form; empty
+  /// for a kind that has none.
   [[nodiscard]] virtual std::string program_text(const Op& /*op*/) const { return ""; }
 
   /// What happens, in which order, how long. Simulated form.

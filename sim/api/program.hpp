@@ -66,6 +66,15 @@ struct Resident {
   int pe = 0;
 };
 
+/// What a vector unit (an I/O port, a memory channel) does at once.
+struct VectorJob {
+  std::int64_t ops = 0;      ///< lane operations, for the accounting
+  Cycles cycles{0};          ///< occupation
+  Cycles latency{0};         ///< from the end of that occupation to the result
+  std::vector<Op> programs;  ///< of PEs that stand in for the lanes
+  ActionCounts did{};        ///< by these, on a whole block
+};
+
 struct ProgramPart {
   int stage = 0;
   int replica = 0;
@@ -74,10 +83,7 @@ struct ProgramPart {
   Bits in_bits{0};                    ///< over the tile's bus into the PEs, per firing
   Bits out_bits{0};                   ///< over the tile's bus out of the PEs, per firing
   std::int64_t elements = 0;          ///< column results that the vector unit takes in, per firing
-  Cycles vector_cycles{
-      0};  ///< occupation of the vector unit (I/O port, memory channel) per position of this part
-  Cycles vector_latency{0};     ///< from the end of that occupation to the result
-  std::int64_t vector_ops = 0;  ///< lane operations per firing, for the accounting
+  VectorJob vector;                   ///< per firing; per position where a part has no PEs
   int input_registers =
       2;  ///< firings it may have between its first input bit and its result being taken
 };
@@ -100,11 +106,9 @@ struct ProgramStage {
   std::vector<int> in_edges;
   std::vector<int> out_edges;
   std::vector<ProgramReplica> replicas;
-  /// Vector-unit work when the last of several partial results is in (0 parts to combine:
-  /// part.vector_cycles did it all).
-  Cycles combine_cycles{0};
-  Cycles combine_latency{0};
-  std::int64_t combine_ops = 0;
+  /// When the last of several partial results is in (no parts to combine: part.vector did it all).
+  VectorJob combine;
+  bool ends_sums = false;  ///< PEs answer outputs (Layout::ends_sums)
   bool rewrites =
       false;  ///< weights are written during the run (dynamic operand, or serial without room)
   int weight_edge =

@@ -92,6 +92,7 @@ struct EndpointStats {
   std::int64_t buffer_read_bits = 0;
   std::int64_t buffer_write_bits = 0;
   std::int64_t vector_ops = 0;
+  ActionCounts vector_did{};  ///< by PEs in place of its lanes
   std::int64_t io_bits = 0;
   std::int64_t memory_bits = 0;
 };

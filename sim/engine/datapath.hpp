@@ -4,6 +4,8 @@
 ///
 /// Shapes   a position is [channels] int32; a partial result is [output channels] int64, exact
 ///          weights applied; of a blocked stage one after the other for every position of a block
+/// Programs where PEs stand in for a vector unit, `bit_accurate` runs their programs on what they
+///          would get: results stay apart until these add them. `ideal` computes the same in one go
 /// Errors   reading a position that is not in the line buffer is an InternalError: it means that
 ///          the timing let a firing start too early
 #pragma once
@@ -25,6 +27,12 @@ using Position32 = std::shared_ptr<const std::vector<std::int32_t>>;
 using Partial64 = std::shared_ptr<std::vector<std::int64_t>>;
 
 using Operand = OperandSource;
+
+/// What a part gave to a position.
+struct Contribution {
+  int part = 0;
+  Partial64 sum;
+};
 
 /// One firing of a part.
 struct Fired {
@@ -51,10 +59,19 @@ class DataPath {
   void write(int part, std::int64_t image, const Operand& operand);
   /// One firing of all PEs of a part; `p` numbers the positions of its stage (blocks, if blocked).
   Fired fire(int part, std::int64_t image, std::int64_t p, const Operand& operand);
-  /// Bias, rescale, activation of a complete sum.
-  Position32 finish(int stage, std::int64_t p, const std::vector<std::int64_t>& sum);
-  /// One firing of a vector stage (pooling, add, ...), of a memory stage or of the sink.
-  Position32 vector(int stage, std::int64_t p, const Operand& operand);
+  /// Puts what a part gave to the rest: added up, or kept apart where programs will add.
+  void add(int stage, Contribution one, std::vector<Contribution>& to) const;
+  /// The output of a position that has what all parts of a replica give.
+  Position32 finish(int stage,
+                    std::int64_t image,
+                    std::int64_t p,
+                    std::vector<Contribution> contributions);
+  /// One firing of a part of a vector stage (pooling, add, ...), of a memory stage or of the sink.
+  Position32 vector(int part, std::int64_t image, std::int64_t p, const Operand& operand);
+
+  /// What the PEs of the vector unit of an endpoint did with the data so far; nothing when no data
+  /// went through them.
+  [[nodiscard]] const ActionCounts* vector_did(EndpointId at) const;
 
  private:
   struct Impl;

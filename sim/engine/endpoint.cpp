@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 namespace tessera::engine {
@@ -109,11 +110,11 @@ void EndpointModule::trace_signals(sc_core::sc_trace_file* file) {
   }
 }
 
-std::int64_t EndpointModule::raster(const ProgramPart& part, std::int64_t ordinal) const {
+Stamp EndpointModule::stamp_of(const ProgramPart& part, std::int64_t ordinal) const {
   const ProgramStage& stage = state_.program.stages[at(part.stage)];
   const auto replicas = static_cast<std::int64_t>(stage.replicas.size());
   const std::int64_t per_image = (stage.positions - part.replica + replicas - 1) / replicas;
-  return ordinal % per_image * replicas + part.replica;
+  return {ordinal / per_image, ordinal % per_image * replicas + part.replica};
 }
 
 // ---- activation ---------------------------------------------------------------------------------
@@ -456,14 +457,14 @@ void EndpointModule::fire(int part) {
     flight.count = stage.burst == 1 ? 1 : std::min(stage.burst, state.walk.left());
     if (state_.datapath != nullptr) {
       for (std::int64_t i = 0; i < flight.count; ++i) {
-        const std::int64_t q = raster(p, ordinal + i);
+        const std::int64_t q = stamp_of(p, ordinal + i).position;
         flight.positions.push_back(
             stage.kind == StageKind::source
                 ? state_.datapath->source(image, q)
-                : state_.datapath->vector(p.stage, q, operand_reader(part, image)));
+                : state_.datapath->vector(part, image, q, operand_reader(part, image)));
       }
     }
-    Cycles cycles = p.vector_cycles;
+    Cycles cycles = p.vector.cycles;
     if (flight.count > 1 && cycles.value > 0) {
       cycles = Cycles(ceil_div(flight.count * stage.out_bits.value, state_.chip.spec.io.width));
     }
@@ -477,11 +478,11 @@ void EndpointModule::fire(int part) {
         draw_arrow(state, vector_track_, start);
       }
     }
-    flight.taken_at = end + p.vector_latency.value;
+    flight.taken_at = end + p.vector.latency.value;
     schedule({flight.taken_at, EventKind::taken, part, ordinal});
     state.flights.push_back(std::move(flight));
     EndpointStats& stats = state_.stats.endpoints[at(id_)];
-    stats.vector_ops += p.vector_ops;
+    count_vector_work(p.vector);
     std::int64_t in_bits = 0;
     for (const int edge : stage.in_edges) {
       in_bits += state_.program.edges[at(edge)].bits.value;
@@ -677,18 +678,18 @@ void EndpointModule::await_result(const Done& done) {
 /// When the vector unit has the result if neither it nor the bus is taken.
 std::int64_t EndpointModule::earliest_taken(const Done& done) const {
   const ProgramPart& p = state_.program.parts[at(done.part)];
-  return done.at + bus_cycles(p.out_bits.value) + p.vector_cycles.value + p.vector_latency.value;
+  return done.at + bus_cycles(p.out_bits.value) + p.vector.cycles.value + p.vector.latency.value;
 }
 
 void EndpointModule::take_result(const Done& done) {
   const ProgramPart& p = state_.program.parts[at(done.part)];
   const std::int64_t bus_end = take_bus(p.out_bits.value, done.at, done.part);
-  const std::int64_t start = take_vector_unit(p.vector_cycles, bus_end, done.part, done.ordinal);
-  const std::int64_t end = start + p.vector_cycles.value;
+  const std::int64_t start = take_vector_unit(p.vector.cycles, bus_end, done.part, done.ordinal);
+  const std::int64_t end = start + p.vector.cycles.value;
   for (PartState::Flight& flight : state_.parts[at(done.part)].flights) {
     if (flight.ordinal == done.ordinal) {
-      flight.taken_at = end + p.vector_latency.value;
-      if (p.vector_cycles.value > 0) {
+      flight.taken_at = end + p.vector.latency.value;
+      if (p.vector.cycles.value > 0) {
         flight.shown = end - 1;
       }
       if (flight.taken_at > earliest_taken(done)) {
@@ -696,7 +697,19 @@ void EndpointModule::take_result(const Done& done) {
       }
     }
   }
-  state_.stats.endpoints[at(id_)].vector_ops += p.vector_ops;
+  count_vector_work(p.vector);
+}
+
+void EndpointModule::count_vector_work(const VectorJob& job) {
+  EndpointStats& stats = state_.stats.endpoints[at(id_)];
+  stats.vector_ops += job.ops;
+  if (!job.programs.empty()) {
+    std::transform(job.did.begin(),
+                   job.did.end(),
+                   stats.vector_did.begin(),
+                   stats.vector_did.begin(),
+                   std::plus<>());
+  }
 }
 
 /// The vector unit has taken in the oldest result of a part.
@@ -719,12 +732,13 @@ void EndpointModule::result_taken(int part) {
       position_done(p.stage, p.replica, flight.ordinal + i, flight.shown, std::move(value));
     }
   } else if (replica.home == id_) {
-    contribute(p.stage, p.replica, std::move(flight), false, now_);
+    contribute(part, std::move(flight), false, now_);
   } else {
     Message message;
     message.kind = Message::Kind::partial;
     message.stage = p.stage;
     message.replica = p.replica;
+    message.part = part;
     message.index = flight.ordinal;
     message.partial = std::move(flight.result);
     message.bits = stage.partial_bits;
@@ -735,8 +749,12 @@ void EndpointModule::result_taken(int part) {
   }
 }
 
-void EndpointModule::contribute(
-    int stage, int replica, PartState::Flight flight, bool in_fabric_phase, std::int64_t when) {
+void EndpointModule::contribute(int part,
+                                PartState::Flight flight,
+                                bool in_fabric_phase,
+                                std::int64_t when) {
+  const int stage = state_.program.parts[at(part)].stage;
+  const int replica = state_.program.parts[at(part)].replica;
   const std::int64_t ordinal = flight.ordinal;
   Partial64 partial = std::move(flight.result);
   ReplicaState& state = state_.replicas[at(stage)][at(replica)];
@@ -746,24 +764,13 @@ void EndpointModule::contribute(
   state.highest = highest;
   OpenPosition& open = state.open.at(ordinal);
   if (partial != nullptr) {
-    if (open.sum == nullptr) {
-      open.sum = std::move(partial);
-    } else {
-      for (std::size_t i = 0; i < open.sum->size(); ++i) {
-        (*open.sum)[i] += (*partial)[i];
-      }
-    }
+    state_.datapath->add(stage, {part, std::move(partial)}, open.given);
   }
   if (++open.contributions < static_cast<int>(program.parts.size())) {
     return;
   }
   if (program.parts.size() == 1) {
-    Position32 value;
-    if (open.sum != nullptr) {
-      const ProgramPart& part = state_.program.parts[at(program.parts.front())];
-      value = state_.datapath->finish(stage, raster(part, ordinal), *open.sum);
-    }
-    position_done(stage, replica, ordinal, flight.shown, std::move(value));
+    position_done(stage, replica, ordinal, flight.shown, finished(stage, replica, ordinal));
   } else if (in_fabric_phase) {
     schedule({when, EventKind::combine, program.parts.front(), ordinal});
   } else {
@@ -771,21 +778,29 @@ void EndpointModule::contribute(
   }
 }
 
+/// The output of a position to which all parts have given; null without data.
+Position32 EndpointModule::finished(int stage, int replica, std::int64_t ordinal) {
+  OpenPosition& open = state_.replicas[at(stage)][at(replica)].open.at(ordinal);
+  if (open.given.empty()) {
+    return nullptr;
+  }
+  const ProgramStage& program = state_.program.stages[at(stage)];
+  const ProgramPart& part = state_.program.parts[at(program.replicas[at(replica)].parts.front())];
+  const auto [image, position] = stamp_of(part, ordinal);
+  return state_.datapath->finish(stage, image, position, std::exchange(open.given, {}));
+}
+
 /// All partial results of a position are at home: add them up and finish the position.
 void EndpointModule::combine(int stage, int replica, std::int64_t ordinal) {
   const ProgramStage& program = state_.program.stages[at(stage)];
   ReplicaState& state = state_.replicas[at(stage)][at(replica)];
   const int part = program.replicas[at(replica)].parts.front();
-  Position32 value;
-  if (OpenPosition& open = state.open.at(ordinal); open.sum != nullptr) {
-    value =
-        state_.datapath->finish(stage, raster(state_.program.parts[at(part)], ordinal), *open.sum);
-  }
-  const std::int64_t start = take_vector_unit(program.combine_cycles, now_, part, ordinal);
-  state_.stats.endpoints[at(id_)].vector_ops += program.combine_ops;
-  const std::int64_t cycles = program.combine_cycles.value;
+  Position32 value = finished(stage, replica, ordinal);
+  const std::int64_t start = take_vector_unit(program.combine.cycles, now_, part, ordinal);
+  count_vector_work(program.combine);
+  const std::int64_t cycles = program.combine.cycles.value;
   state.combining.push_back({ordinal, cycles > 0 ? start + cycles - 1 : -1, std::move(value)});
-  schedule({start + program.combine_cycles.value + program.combine_latency.value,
+  schedule({start + program.combine.cycles.value + program.combine.latency.value,
             EventKind::combined,
             part,
             state.combined_count++});
@@ -800,7 +815,6 @@ void EndpointModule::position_done(
   OpenPosition& open = state.open.at(ordinal);
   open.done = true;
   open.shown = shown;
-  open.sum = nullptr;
   open.value = std::move(value);
   if (ordinal == state.head && !state.retry) {
     state.retry = true;
@@ -1024,7 +1038,7 @@ void EndpointModule::deliver(const Delivery& delivery, Message& message) {
     PartState::Flight flight;
     flight.ordinal = message.index;
     flight.result = message.partial;
-    contribute(message.stage, message.replica, std::move(flight), true, visible);
+    contribute(message.part, std::move(flight), true, visible);
     return;
   }
   const auto found = std::lower_bound(

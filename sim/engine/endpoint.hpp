@@ -136,8 +136,9 @@ class EndpointModule : public sc_core::sc_module {
   void take_result(const Done& done);
   [[nodiscard]] std::int64_t earliest_taken(const Done& done) const;
   void result_taken(int part);
-  void contribute(
-      int stage, int replica, PartState::Flight flight, bool in_fabric_phase, std::int64_t at);
+  void contribute(int part, PartState::Flight flight, bool in_fabric_phase, std::int64_t at);
+  Position32 finished(int stage, int replica, std::int64_t ordinal);
+  void count_vector_work(const VectorJob& job);
   void combine(int stage, int replica, std::int64_t ordinal);
   void position_done(
       int stage, int replica, std::int64_t ordinal, std::int64_t shown, Position32 value);
@@ -157,7 +158,8 @@ class EndpointModule : public sc_core::sc_module {
   void advance_turn();
   Operand operand_reader(int part, std::int64_t image);
 
-  [[nodiscard]] std::int64_t raster(const ProgramPart& part, std::int64_t ordinal) const;
+  /// Image and position of a firing.
+  [[nodiscard]] Stamp stamp_of(const ProgramPart& part, std::int64_t ordinal) const;
 
   State& state_;
   const EndpointId id_;

@@ -372,6 +372,11 @@ RunStats simulate(const Program& program,
   stats.links = state.fabric->link_use();
   if (state.datapath != nullptr) {
     stats.output_digest = digest(stats.outputs);
+    for (std::size_t at = 0; at < stats.endpoints.size(); ++at) {
+      if (const ActionCounts* did = state.datapath->vector_did(static_cast<EndpointId>(at))) {
+        stats.endpoints[at].vector_did = *did;
+      }
+    }
   }
   stats.wall_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();

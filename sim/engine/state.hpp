@@ -206,7 +206,7 @@ struct OpenPosition {
   int contributions = 0;
   bool done = false;
   std::int64_t shown = -1;  ///< a cycle in which the vector unit worked on it, for the trace
-  Partial64 sum;
+  std::vector<Contribution> given;  ///< when functional
   Position32 value;
 };
 
@@ -247,6 +247,7 @@ struct Message {
   Kind kind = Kind::position;
   int stage = 0;
   int replica = 0;
+  int part = 0;                       ///< that a partial result is of
   std::int64_t index = 0;             ///< of the first position, or ordinal of the partial result
   std::int64_t count = 1;             ///< positions: index, index + replicas, ...
   std::vector<Position32> positions;  ///< when functional

@@ -101,14 +101,34 @@ void Arrays::fire(int part,
                   std::span<const std::int32_t> x,
                   std::span<std::int64_t> sum,
                   std::vector<std::vector<Step>>* took) const {
+  fire_all(part, stamps, x, sum, 0, took);
+}
+
+void Arrays::fire_apart(int part,
+                        std::span<const Stamp> stamps,
+                        std::span<const std::int32_t> x,
+                        std::span<std::int64_t> apart,
+                        std::vector<std::vector<Step>>* took) const {
+  const MatrixShape m =
+      matrix_shape(network_, program_.stages[at(program_.parts[at(part)].stage)].layer);
+  fire_all(part, stamps, x, apart, stamps.size() * at(m.groups * m.cols), took);
+}
+
+void Arrays::fire_all(int part,
+                      std::span<const Stamp> stamps,
+                      std::span<const std::int32_t> x,
+                      std::span<std::int64_t> sum,
+                      std::size_t apart,
+                      std::vector<std::vector<Step>>* took) const {
   const ProgramPart& p = program_.parts[at(part)];
   const MatrixShape m = matrix_shape(network_, program_.stages[at(p.stage)].layer);
   Batch batch;
   batch.stamps = stamps;
   batch.x_step = at(m.groups * m.rows);
   batch.y_step = at(m.groups * m.cols);
+  std::size_t pe = 0;
   for (const LockstepGroup& group : p.groups) {
-    for (int i = 0; i < group.pes; ++i) {
+    for (int i = 0; i < group.pes; ++i, ++pe) {
       const Fragment& f = program_.residents[at(group.resident + i)].fragment;
       // Stacked groups are whole ones, so that what a fragment reads and writes has no gaps.
       if (f.groups > 1 && (f.rows != m.rows || f.cols != m.cols)) {
@@ -117,11 +137,41 @@ void Arrays::fire(int part,
       batch.rows = at(std::int64_t{f.groups} * f.rows);
       batch.cols = at(std::int64_t{f.groups} * f.cols);
       batch.x = x.data() + f.group * m.rows + f.row;
-      batch.y = sum.data() + f.group * m.cols + f.col;
+      batch.y = sum.data() + pe * apart + at(f.group * m.cols + f.col);
       batch.took = took == nullptr ? nullptr : &took->emplace_back();
       units_[at(group.resident + i)]->fire_all(batch, fidelity_);
     }
   }
+}
+
+ActionCounts Arrays::run(EndpointId endpoint,
+                         std::span<const Op> programs,
+                         std::span<const Stamp> stamps,
+                         std::span<const std::int32_t> x,
+                         std::span<std::int64_t> y) {
+  ActionCounts did{};
+  const std::size_t group = chip_.group_of(endpoint);
+  Batch batch;
+  batch.stamps = stamps;
+  batch.rows = batch.x_step = x.size() / stamps.size();
+  batch.cols = batch.y_step = y.size() / stamps.size();
+  batch.x = x.data();
+  batch.y = y.data();
+  std::vector<Step> took;
+  batch.took = &took;
+  for (const Op& op : programs) {
+    std::unique_ptr<Unit>& unit = vector_units_[{group, op}];
+    if (unit == nullptr) {
+      unit = chip_.groups[group].pe->make_unit(0);
+      unit->load(op, {}, {}, 0);
+    }
+    unit->fire_all(batch, fidelity_);
+    const Schedule schedule = make_schedule(took);
+    for (std::size_t action = 0; action < kMaxActions; ++action) {
+      did[action] += schedule.did[action];
+    }
+  }
+  return did;
 }
 
 }  // namespace tessera::functional

@@ -16,9 +16,12 @@
 #include "sim/api/run.hpp"
 #include "workloads/network.hpp"
 
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace tessera::functional {
@@ -55,15 +58,39 @@ class Arrays {
             std::span<std::int64_t> sum,
             std::vector<std::vector<Step>>* took = nullptr) const;
 
+  /// The same with results apart: apart [PEs][stamps][groups * cols].
+  void fire_apart(int part,
+                  std::span<const Stamp> stamps,
+                  std::span<const std::int32_t> x,
+                  std::span<std::int64_t> apart,
+                  std::vector<std::vector<Step>>* took) const;
+
+  /// What the vector unit of an endpoint does by programs: y += their answers, for every stamp. x
+  /// [stamps][inputs of the work], y [stamps][outputs]. Answers what they did with these data.
+  ActionCounts run(EndpointId at,
+                   std::span<const Op> programs,
+                   std::span<const Stamp> stamps,
+                   std::span<const std::int32_t> x,
+                   std::span<std::int64_t> y);
+
  private:
+  /// `apart`: from the results of one PE to those of the next; 0: they are added up.
+  void fire_all(int part,
+                std::span<const Stamp> stamps,
+                std::span<const std::int32_t> x,
+                std::span<std::int64_t> sum,
+                std::size_t apart,
+                std::vector<std::vector<Step>>* took) const;
+
   const Program& program_;
   const Network& network_;
   const arch::chip::Chip& chip_;
   Fidelity fidelity_;
   std::uint64_t seed_;
   bool vary_;
-  std::vector<std::unique_ptr<Unit>> units_;  ///< by resident
-  std::vector<std::int64_t> image_;           ///< by part: the image of the last write, or -1
+  std::vector<std::unique_ptr<Unit>> units_;                                  ///< by resident
+  std::map<std::pair<std::size_t, Op>, std::unique_ptr<Unit>> vector_units_;  ///< by group of tiles
+  std::vector<std::int64_t> image_;  ///< by part: the image of the last write, or -1
 };
 
 }  // namespace tessera::functional

@@ -121,7 +121,8 @@ std::int64_t most_writes(const Program& program,
   });
 }
 
-/// Writes per cell of the PE of a group of tiles whose cells were written most, in the mean.
+/// Writes per cell of the PE of a group of tiles whose cells were written most, in the mean; those
+/// of a vector unit share its work.
 double most_cell_writes(const Program& program,
                         const RunStats& stats,
                         const PriceList& prices,
@@ -140,7 +141,17 @@ double most_cell_writes(const Program& program,
         return plus(times(stats.parts[p].firings, cells(group.schedule)),
                     times(stats.parts[p].writes, cells(group.write_schedule)));
       });
-  return static_cast<double>(most) / static_cast<double>(written.cells);
+  double each = static_cast<double>(most);
+  for (std::size_t at = 0; at < stats.endpoints.size(); ++at) {
+    const std::int64_t by_programs =
+        stats.endpoints[at].vector_did.at(static_cast<std::size_t>(written.action));
+    if (by_programs > 0 && prices.group_of(static_cast<std::int64_t>(at)) == of_group) {
+      each = std::max(each,
+                      static_cast<double>(by_programs) /
+                          static_cast<double>(prices.groups[of_group].vector_pes));
+    }
+  }
+  return each / static_cast<double>(written.cells);
 }
 
 }  // namespace
@@ -206,6 +217,10 @@ Account make_account(const Program& program,
     sum.buffer_read_bits = plus(sum.buffer_read_bits, e.buffer_read_bits);
     sum.buffer_write_bits = plus(sum.buffer_write_bits, e.buffer_write_bits);
     sum.vector_ops = plus(sum.vector_ops, e.vector_ops);
+    add(pe_counts[group], e.vector_did, 1);
+    const Joules by_programs = report::price(e.vector_did, price.pe_actions);
+    out.groups[group].dynamic += by_programs;
+    vector += by_programs;
     sum.io_bits = plus(sum.io_bits, e.io_bits);
     sum.memory_bits = plus(sum.memory_bits, e.memory_bits);
     bus += price.bus_bit * static_cast<double>(e.bus_bits);

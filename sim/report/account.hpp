@@ -45,6 +45,7 @@ struct TilePrices {
   std::string kind = {};  ///< of its PEs
   std::int64_t tiles = 0;
   std::int64_t pes = 0;                ///< of all its tiles
+  std::int64_t vector_pes = 0;         ///< of the vector unit of one tile
   std::vector<Price> pe_actions = {};  ///< as Model::actions()
   Joules bus_bit{0};
   Joules buffer_read_bit{0};

@@ -12,6 +12,7 @@
 #include "workloads/parameters.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
 namespace tessera::test {
@@ -90,8 +91,12 @@ std::string counts(const RunStats& stats) {
     text += fmt::format("{} {}\n", part.firings, part.writes);
   }
   for (const EndpointStats& e : stats.endpoints) {
-    text += fmt::format(
-        "{} {} {} {}\n", e.bus_bits, e.buffer_read_bits, e.buffer_write_bits, e.vector_ops);
+    text += fmt::format("{} {} {} {} {}\n",
+                        e.bus_bits,
+                        e.buffer_read_bits,
+                        e.buffer_write_bits,
+                        e.vector_ops,
+                        fmt::join(e.vector_did, " "));
   }
   return text;
 }

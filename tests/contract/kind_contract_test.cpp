@@ -158,8 +158,11 @@ TEST_P(KindContract, FragmentsAddUpToTheProduct) {
     // A kind that holds weights in programs gets them now; every third matrix has kernel positions.
     matrix.layer = 7;
     const int taps = matrix.rows % 3 == 0 ? 3 : 1;
-    if (auto made = model->programmed({{matrix, taps, rng.uniform(1, 500), true}},
-                                      [&](int, int) { return weights; })) {
+    if (auto made = model->programmed({{{matrix, taps, rng.uniform(1, 500), true}},
+                                       [&](int, int) {
+                                         return LayerParameters{weights, {}, {}};
+                                       },
+                                       nullptr})) {
       model = std::move(made);
     }
     const Layout layout = model->layout(matrix);
@@ -255,8 +258,11 @@ TEST_P(KindContract, NoDataUndercutTheLeastCost) {
       return values;
     };
     const std::vector<std::int32_t> all = draw(matrix.w_bits, true, matrix.rows * matrix.cols);
-    if (auto made = model->programmed({{matrix, 1, rng.uniform(1, 500), true}},
-                                      [&](int, int) { return all; })) {
+    if (auto made = model->programmed({{{matrix, 1, rng.uniform(1, 500), true}},
+                                       [&](int, int) {
+                                         return LayerParameters{all, {}, {}};
+                                       },
+                                       nullptr})) {
       model = std::move(made);
     }
     const Layout layout = model->layout(matrix);

@@ -43,7 +43,7 @@ std::string random_ap(Rng& rng) {
   return fmt::format(
       "{{kind: rtm_ap, rows: {}, columns: {}, domains: {}, ports: {}, port_choice: {}, t_search: "
       "{} "
-      "ps, t_write: {} ns, t_shift: {} ns, t_load: {} ns, t_read_out: {} ns}}",
+      "ps, t_write: {} ns, t_shift: {} ns, t_load: {} ns, t_read_out: {} ns, ends_sums: {}}}",
       rng.uniform(2, 40),
       rng.uniform(48, 96),
       rng.uniform(40, 64),
@@ -53,7 +53,8 @@ std::string random_ap(Rng& rng) {
       rng.uniform(1, 5),
       rng.uniform(0, 3),
       rng.uniform(0, 2),
-      rng.uniform(0, 2));
+      rng.uniform(0, 2),
+      rng.chance(0.5));
 }
 
 class InBlocks : public Model {
@@ -126,12 +127,17 @@ Case make_case(const CaseSpec& spec) {
     bits.push_back({layer.w_bits, layer.a_bits});
   }
   quantize(c.network, bits);
-  const auto shapes = std::make_shared<const Network>(c.network);
-  const auto weights = [shapes, seed = spec.seed](int layer, int /*w_bits*/) {
-    return synthetic_parameters(*shapes, layer, seed).weights;
+  if (spec.edit) {
+    spec.edit(c.network);
+  }
+  ProgramSource source;
+  source.matrices = mapper::program_matrices(c.network);
+  source.network = std::make_shared<const Network>(c.network);
+  source.parameters = [own = source.network, seed = spec.seed](int layer, int /*w_bits*/) {
+    return synthetic_parameters(*own, layer, seed);
   };
   for (arch::chip::TileGroup& group : c.chip.groups) {
-    if (auto made = group.pe->programmed(mapper::program_matrices(c.network), weights)) {
+    if (auto made = group.pe->programmed(source)) {
       group.pe = std::move(made);
     }
   }
@@ -188,8 +194,8 @@ std::string random_chip(Rng& rng, const std::string& kind) {
       "output_slots: {}, "
       "bus: {{width: {}}}, buffer: {{capacity: {}, banks: {}, bank_width: {}, read_latency: {} ns, "
       "write_latency: {} ns}}, "
-      "vector_unit: {{lanes: {}, latency: {} ns}}}}, fabric: {}, io: {{ports: {}, width: {}}}, "
-      "memory: {{present: true, width: 64, latency: 20 ns}}}}",
+      "vector_unit: {{lanes: {}, latency: {} ns, pes: {}}}}}, fabric: {}, io: {{ports: {}, width: "
+      "{}}}, memory: {{present: true, width: 64, latency: 20 ns}}}}",
       rng.uniform(20, 40),
       rng.uniform(60, 120),
       pe,
@@ -203,6 +209,7 @@ std::string random_chip(Rng& rng, const std::string& kind) {
       rng.uniform(0, 3),
       pick({"0", "3", "16", "64"}),
       rng.uniform(0, 3),
+      kind == "rtm_ap" ? rng.uniform(0, 2) : 0,
       fabric,
       rng.uniform(1, 3),
       pick({"0", "16", "64"}));
@@ -348,18 +355,19 @@ Case random_case(std::uint64_t seed,
         }
       }
     }
-    try {
-      Case c = make_case(spec);
-      for (Layer& layer : c.network.layers) {
+    spec.edit = [&rng](Network& network) {
+      for (Layer& layer : network.layers) {
         if (layer.kind == LayerKind::conv) {
-          const Layer& input = c.network.layer(layer.inputs[0]);
+          const Layer& input = network.layer(layer.inputs[0]);
           layer.pad_value = static_cast<int>(rng.uniform(
               0, std::min<std::int64_t>(7, max_value(input.out_bits, input.out_signed))));
         } else if (layer.kind == LayerKind::add) {
           layer.b_multiplier *= static_cast<int>(rng.uniform(1, 3));
         }
       }
-      return c;
+    };
+    try {
+      return make_case(spec);
     } catch (const InputError& e) {
       why = e.diagnostics().render();
     }
@@ -416,7 +424,7 @@ std::string summary(const RunStats& stats) {
   }
   for (std::size_t i = 0; i < stats.endpoints.size(); ++i) {
     const EndpointStats& e = stats.endpoints[i];
-    text += fmt::format("endpoint {} {} {} {} {} {} {} {} {}\n",
+    text += fmt::format("endpoint {} {} {} {} {} {} {} {} {} {}\n",
                         i,
                         e.bus_busy.value,
                         e.vector_busy.value,
@@ -424,6 +432,7 @@ std::string summary(const RunStats& stats) {
                         e.buffer_read_bits,
                         e.buffer_write_bits,
                         e.vector_ops,
+                        fmt::join(e.vector_did, " "),
                         e.io_bits,
                         e.memory_bits);
   }

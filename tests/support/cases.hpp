@@ -32,8 +32,9 @@ struct CaseSpec {
   std::vector<Bits2> layers;  ///< per matrix layer; empty: 8/8/1 for all
   Granularity granularity = Granularity::pixel;
   std::int64_t images = 1;
-  int block = 1;           ///< output positions per firing (in_blocks)
-  std::uint64_t seed = 1;  ///< of the synthetic weights in programs
+  int block = 1;                       ///< output positions per firing (in_blocks)
+  std::uint64_t seed = 1;              ///< of the synthetic weights in programs
+  std::function<void(Network&)> edit;  ///< of the quantized network, before programs are made of it
 };
 
 struct Case {

@@ -58,6 +58,26 @@ TEST(MakeChip, UnknownKindIsPlacedAndExplained) {
   EXPECT_EQ(complaint_about("{kind: zzz}").hint, "");
 }
 
+TEST(MakeChip, VectorUnitsHavePesOfKindsWithPrograms) {
+  const auto complaint = [](const std::string& kind) {
+    Diagnostics diagnostics;
+    const Chip chip = chip_from(
+        "name: test\nclock: 1 GHz\ntiles: 4\ntile:\n  pes: 3\n  vector_unit:\n    pes: 2\n  pe: "
+        "{kind: " +
+            kind + "}\n",
+        diagnostics);
+    return diagnostics.ok() ? Diagnostic{} : diagnostics.errors().front();
+  };
+  const Diagnostic d = complaint("crossbar, adc_rate: 1 GHz");
+  EXPECT_EQ(d.code, "E-CHIP-VECTOR-PES");
+  EXPECT_EQ(d.path, "tile.vector_unit.pes");
+  EXPECT_EQ(d.at.line, 7);
+  EXPECT_EQ(d.expected, "0");
+  EXPECT_EQ(d.got, "'2'");
+  EXPECT_EQ(complaint("lut").code, "E-CHIP-VECTOR-PES");
+  EXPECT_EQ(complaint("rtm_ap").code, "");
+}
+
 TEST(MakeChip, MissingKindIsExplained) {
   const Diagnostic d = complaint_about("{rows: 4}");
   EXPECT_EQ(d.code, "E-CHIP-KIND");

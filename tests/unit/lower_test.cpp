@@ -482,10 +482,10 @@ TEST(MatrixStage, BitsAndWorkOfOnePart) {
   EXPECT_EQ(p.in_bits, Bits(8 * 5));  // each row once, however many column blocks
   EXPECT_EQ(p.elements, 2 * 3);       // two row blocks
   EXPECT_EQ(p.out_bits, Bits(2 * 3 * kOutBits));
-  EXPECT_EQ(p.vector_ops, 6 + 3 * 2);  // accumulate; bias and requantize
-  EXPECT_EQ(p.vector_cycles, Cycles(12));
-  EXPECT_EQ(p.vector_latency, Cycles(3));
-  EXPECT_EQ(conv.combine_ops, 0);
+  EXPECT_EQ(p.vector.ops, 6 + 3 * 2);  // accumulate; bias and requantize
+  EXPECT_EQ(p.vector.cycles, Cycles(12));
+  EXPECT_EQ(p.vector.latency, Cycles(3));
+  EXPECT_EQ(conv.combine.ops, 0);
   EXPECT_EQ(conv.out_bits, Bits(3 * 8));
   // Two columns wide and one column wide: two lockstep groups of two row blocks each.
   ASSERT_EQ(p.groups.size(), 2U);
@@ -523,12 +523,12 @@ TEST(MatrixStage, PartsOnSeveralTilesCombineAtHome) {
     const ProgramPart& p = part(program, conv.replicas[0], k);
     EXPECT_EQ(p.in_bits, Bits(4 * 8));
     EXPECT_EQ(p.elements, 3);
-    EXPECT_EQ(p.vector_ops, 3);
+    EXPECT_EQ(p.vector.ops, 3);
   }
   EXPECT_EQ(conv.partial_bits, Bits(3 * kAccBits));
-  EXPECT_EQ(conv.combine_ops, 3 + 3 * 2);
-  EXPECT_EQ(conv.combine_cycles, Cycles(9));
-  EXPECT_EQ(conv.combine_latency, Cycles(3));
+  EXPECT_EQ(conv.combine.ops, 3 + 3 * 2);
+  EXPECT_EQ(conv.combine.cycles, Cycles(9));
+  EXPECT_EQ(conv.combine.latency, Cycles(3));
   EXPECT_EQ(program.load_cycles, Cycles(2 * 7));  // tiles in parallel
   expect_consistent(program);
 }
@@ -599,14 +599,14 @@ TEST(IoStages, PositionsTakeTurnsOverPorts) {
   ASSERT_EQ(source.replicas.size(), 3U);
   for (int k = 0; k < 3; ++k) {
     EXPECT_EQ(source.replicas[ix(k)].home, 4 + k);
-    EXPECT_EQ(part(program, source.replicas[ix(k)]).vector_cycles, Cycles(3));  // 24 bits, 10 wide
+    EXPECT_EQ(part(program, source.replicas[ix(k)]).vector.cycles, Cycles(3));  // 24 bits, 10 wide
   }
   EXPECT_EQ(program.stages.back().replicas[0].home, 4);
-  EXPECT_EQ(part(program, program.stages.back().replicas[0]).vector_cycles, Cycles(1));
+  EXPECT_EQ(part(program, program.stages.back().replicas[0]).vector.cycles, Cycles(1));
   EXPECT_EQ(program.endpoints(), 4 + 3);
   chip.spec.io.width = 0;
   const Program fast = lower_ok(network, on_one_tile(network), chip);
-  EXPECT_EQ(part(fast, fast.stages.front().replicas[0]).vector_cycles, Cycles(0));
+  EXPECT_EQ(part(fast, fast.stages.front().replicas[0]).vector.cycles, Cycles(0));
 }
 
 TEST(VectorStage, RunsWhereTheMappingSays) {
@@ -620,11 +620,11 @@ TEST(VectorStage, RunsWhereTheMappingSays) {
   const Program program = lower_ok(network, mapping, toy_chip());
   const ProgramStage& pool = stage(program, "pool");
   EXPECT_EQ(pool.replicas[0].home, 2);
-  EXPECT_EQ(part(program, pool.replicas[0]).vector_ops, 3 * 4);
+  EXPECT_EQ(part(program, pool.replicas[0]).vector.ops, 3 * 4);
   EXPECT_EQ(part(program, pool.replicas[0]).in_bits, Bits(4 * 3 * 8));
   // A slice that the mapping does not name costs nothing and stays with its producer.
   EXPECT_EQ(stage(program, "half").replicas[0].home, 2);
-  EXPECT_EQ(part(program, stage(program, "half").replicas[0]).vector_cycles, Cycles(0));
+  EXPECT_EQ(part(program, stage(program, "half").replicas[0]).vector.cycles, Cycles(0));
   EXPECT_EQ(stage(program, "act").replicas[0].home, 3);
   expect_consistent(program);
 }
@@ -884,13 +884,13 @@ TEST(Groups, WhatAStageHasIsThatOfItsTile) {
     EXPECT_EQ(p.input_registers, on_far ? 7 : 2) << stage.name;
     EXPECT_EQ(stage.replicas[0].output_slots, on_far ? 9 : 4) << stage.name;
     if (stage.kind == StageKind::matrix) {
-      EXPECT_EQ(p.vector_latency, Cycles(on_far ? 11 : 3)) << stage.name;
+      EXPECT_EQ(p.vector.latency, Cycles(on_far ? 11 : 3)) << stage.name;
       // `c` has the same Ops as `b`, but not the same PEs.
       for (const LockstepGroup& group : p.groups) {
         const int rows = program.residents[ix(group.resident)].op.rows;
         EXPECT_EQ(program.schedules[ix(group.schedule)].latency, Cycles(on_far ? 10 * rows : rows));
       }
-      EXPECT_EQ(p.vector_cycles == Cycles(0), on_far) << stage.name;
+      EXPECT_EQ(p.vector.cycles == Cycles(0), on_far) << stage.name;
     }
   }
 
@@ -966,8 +966,8 @@ TEST(Spill, LargestTensorsGoThroughMemory) {
   EXPECT_EQ(memory.kind, StageKind::memory);
   EXPECT_EQ(memory.positions, 64);
   EXPECT_EQ(memory.replicas[0].home, program.memory_endpoint);
-  EXPECT_EQ(part(program, memory.replicas[0]).vector_cycles, Cycles(4));  // 8 bits in, 8 out, by 5
-  EXPECT_EQ(part(program, memory.replicas[0]).vector_latency, Cycles(40));
+  EXPECT_EQ(part(program, memory.replicas[0]).vector.cycles, Cycles(4));  // 8 bits in, 8 out, by 5
+  EXPECT_EQ(part(program, memory.replicas[0]).vector.latency, Cycles(40));
   const ProgramEdge& in = edge(program, "input", "memory.a.0");
   EXPECT_EQ(in.last_needed, std::vector<std::int32_t>(64, 63));
   EXPECT_EQ(program.ports[ix(in.ports[0])].window, kUnlimitedWindow);

@@ -115,6 +115,31 @@ TEST(Account, FiringsThatWriteCellsWear) {
   EXPECT_DOUBLE_EQ(toy.report().account.cell_writes, 2 * 64 / 40.0);
 }
 
+/// PEs in place of a vector unit: their actions have the prices of PEs, the place is the vector
+/// unit's.
+TEST(Account, ProgramsOfAVectorUnitArePricedAndWear) {
+  Toy toy;
+  const Account before = toy.report().account;
+  toy.stats.endpoints[1].vector_did[0] = 600;
+  toy.prices.groups[0].vector_pes = 2;
+  Account after = toy.report().account;
+  const Price& price = toy.prices.groups[0].pe_actions[0];
+  const double more = 600 * price.energy.value;
+  EXPECT_GT(more, 0);
+  EXPECT_EQ(find(after.actions, price.name).count, find(before.actions, price.name).count + 600);
+  EXPECT_NEAR(find(after.places, "vector_unit").energy.value,
+              find(before.places, "vector_unit").energy.value + more,
+              more * 1e-9);
+  EXPECT_EQ(find(after.places, "pes").energy.value, find(before.places, "pes").energy.value);
+  EXPECT_NEAR(after.dynamic.value, before.dynamic.value + more, more * 1e-9);
+  EXPECT_NEAR(after.groups[0].dynamic.value, before.groups[0].dynamic.value + more, more * 1e-9);
+  // Two PEs share 600 writes; the PE of a layer that fires most writes 240 cells.
+  toy.prices.groups[0].cell_writes = {0, 40};
+  EXPECT_DOUBLE_EQ(toy.report().account.cell_writes, 300 / 40.0);
+  toy.prices.groups[0].vector_pes = 3;
+  EXPECT_DOUBLE_EQ(toy.report().account.cell_writes, 240 / 40.0);
+}
+
 TEST(Account, OverflowAndStrangersAreInternalErrors) {
   Toy toy;
   toy.stats.parts[1].firings = INT64_MAX / 4;

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 namespace tessera::arch::tile {
 namespace {
 
@@ -90,6 +92,20 @@ TEST(VectorCycles, RoundsUpAndZeroLanesAreFree) {
   EXPECT_EQ(vector_cycles(65, spec(64)), Cycles(2));
   EXPECT_EQ(vector_cycles(1'000'000, spec(0)), Cycles(0));
   EXPECT_EQ(accumulate_ops(42), 42);
+}
+
+TEST(VectorCycles, ProgramsAreDealtOutToThePes) {
+  const std::vector<Cycles> programs = {Cycles(10), Cycles(1), Cycles(2), Cycles(4)};
+  const auto with = [&](std::int64_t pes) {
+    VectorUnitSpec s = spec();
+    s.pes = pes;
+    return vector_cycles(programs, s);
+  };
+  EXPECT_EQ(with(1), Cycles(17));
+  EXPECT_EQ(with(2), Cycles(12));  // 10 + 2, 1 + 4
+  EXPECT_EQ(with(3), Cycles(14));  // 10 + 4, 1, 2
+  EXPECT_EQ(with(9), Cycles(10));
+  EXPECT_EQ(vector_cycles(std::vector<Cycles>{}, spec()), Cycles(0));
 }
 
 }  // namespace

@@ -12,15 +12,23 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <string>
+#include <vector>
 
 namespace tessera::test {
 namespace {
 
-Case on_the_chip(const std::string& network, const Bits2& bits, Granularity granularity) {
+Case on_the_chip(const std::string& network,
+                 const Bits2& bits,
+                 Granularity granularity,
+                 const std::vector<std::string>& sets = {}) {
   Diagnostics diagnostics;
-  const config::Node root =
+  config::Node root =
       config::load(std::string(TESSERA_SOURCE_DIR) + "/configs/chips/rtm_ap.yaml", diagnostics);
+  for (const std::string& set : sets) {
+    config::apply_set(root, set, diagnostics);
+  }
   diagnostics.throw_if_any();
   CaseSpec spec;
   spec.network = zoo(network);
@@ -65,6 +73,51 @@ TEST(RtmApEngine, WiderWeightsAreExactUnderEveryGranularity) {
     const int replicas = granularity == Granularity::serial ? 1 : 2;
     EXPECT_EQ(difference(on_the_chip("tiny_cnn", {3, 5, replicas}, granularity)), "")
         << static_cast<int>(granularity);
+  }
+}
+
+/// Reduction, epilogue, pooling and residual additions by programs.
+struct OnArrays {
+  std::string network;
+  std::vector<std::string> sets;
+  bool firings_end = true;  ///< all sums
+  bool combines = false;    ///< results of several tiles
+};
+
+TEST(RtmApEngine, WhatFollowsAProductIsExactOnArrays) {
+  const std::vector<OnArrays> cases = {
+      {"lenet5", {"chip.tile.vector_unit.pes=1"}},
+      {"lenet5", {"chip.tile.vector_unit.pes=2", "chip.tile.pe.ends_sums=false"}, false},
+      {"resnet20", {"chip.tile.vector_unit.pes=1"}},
+      {"tiny_cnn",
+       {"chip.tile.vector_unit.pes=1",
+        "chip.tile.pes=1",
+        "chip.tiles=256",
+        "chip.tile.pe.columns=24",
+        "chip.tile.pe.domains=40"},
+       false,
+       true}};
+  for (const OnArrays& one : cases) {
+    for (const Granularity granularity : {Granularity::pixel, Granularity::serial}) {
+      const int replicas = granularity == Granularity::serial ? 1 : 2;
+      const Case c = on_the_chip(one.network, {2, 4, replicas}, granularity, one.sets);
+      SCOPED_TRACE(one.network + " " + one.sets.back());
+      bool firings_end = true;
+      bool combines = false;
+      for (const ProgramStage& stage : c.program.stages) {
+        firings_end = firings_end && (stage.kind != StageKind::matrix || stage.ends_sums);
+        combines = combines || !stage.combine.programs.empty();
+        if (stage.kind == StageKind::vector && stage.name != "concat") {
+          const ProgramPart& part =
+              c.program.parts[static_cast<std::size_t>(stage.replicas.front().parts.front())];
+          EXPECT_FALSE(part.vector.programs.empty()) << stage.name;
+          EXPECT_EQ(part.vector.ops, 0) << stage.name;
+        }
+      }
+      EXPECT_EQ(firings_end, one.firings_end);
+      EXPECT_TRUE(combines || !one.combines);
+      EXPECT_EQ(difference(c), "");
+    }
   }
 }
 

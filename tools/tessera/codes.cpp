@@ -128,6 +128,9 @@ constexpr std::array kCodes{
              "The tiles of a chip are given either as `tiles` and `tile` or as `tile_groups`: at "
              "least one group, 1048576 tiles together, names of letters, digits, '_' and '-'.",
              "tiles: 9\ntile_groups: {crossbar: {...}}"},
+    CodeInfo{"E-CHIP-VECTOR-PES",
+             "PEs can stand in for the lanes of a vector unit only where their kind runs programs.",
+             "tile: {pe: {kind: crossbar}, vector_unit: {pes: 1}}"},
     CodeInfo{"E-CLI-ARGUMENT",
              "The command line cannot be understood: an option without its value, or too many "
              "arguments.",

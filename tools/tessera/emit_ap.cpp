@@ -35,7 +35,7 @@ std::unique_ptr<report::OutputFolder> program_folder(const Experiment& experimen
   }
   const auto& groups = experiment.chip.groups;
   if (std::none_of(groups.begin(), groups.end(), [](const arch::chip::TileGroup& group) {
-        return group.pe->programmed({}, {}) != nullptr;
+        return group.pe->programmed({}) != nullptr;
       })) {
     fail_without_programs(experiment, "no processing element of this chip runs a program");
   }

@@ -113,36 +113,39 @@ NetworkData synthetic_data(const Experiment& experiment) {
 }
 
 void program_pes(Experiment& experiment) {
-  const std::vector<ProgramMatrix> layers = mapper::program_matrices(experiment.network);
   std::vector<arch::chip::TileGroup*> groups;
   for (arch::chip::TileGroup& group : experiment.chip.groups) {
-    if (group.pe->programmed(layers, {}) != nullptr) {
+    if (group.pe->programmed({}) != nullptr) {
       groups.push_back(&group);
     }
   }
   if (groups.empty()) {
     return;
   }
-  WeightsOf weights;
+  ProgramSource source;
+  source.matrices = mapper::program_matrices(experiment.network);
   if (experiment.model) {
-    weights = [model = std::make_shared<const IntegerModel>(integer_model(experiment))](
-                  int layer, int w_bits) {
-      return model->network.layer(layer).w_bits == w_bits ? model->source()(layer).weights
-                                                          : std::vector<std::int32_t>{};
+    const auto model = std::make_shared<const IntegerModel>(integer_model(experiment));
+    source.network = std::shared_ptr<const Network>(model, &model->network);
+    source.parameters = [model](int layer, int w_bits) {
+      return model->network.layer(layer).w_bits == w_bits ? model->source()(layer)
+                                                          : LayerParameters{};
     };
   } else {
-    const auto own = std::make_shared<Network>(experiment.network);
-    weights = [own,
-               seed = static_cast<std::uint64_t>(experiment.execution.seed),
-               sparsity = experiment.execution.sparsity](int layer, int w_bits) {
-      own->layers[static_cast<std::size_t>(layer)].w_bits = w_bits;
+    const auto own = std::make_shared<const Network>(experiment.network);
+    source.network = own;
+    source.parameters = [own,
+                         seed = static_cast<std::uint64_t>(experiment.execution.seed),
+                         sparsity = experiment.execution.sparsity](int layer, int w_bits) {
+      Network network = *own;
+      network.layers[static_cast<std::size_t>(layer)].w_bits = w_bits;
       return sparsity && w_bits == kTernaryBits
-                 ? ternary_parameters(*own, layer, seed, *sparsity).weights
-                 : synthetic_parameters(*own, layer, seed).weights;
+                 ? ternary_parameters(network, layer, seed, *sparsity)
+                 : synthetic_parameters(network, layer, seed);
     };
   }
   for (arch::chip::TileGroup* group : groups) {
-    group->pe = group->pe->programmed(layers, weights);
+    group->pe = group->pe->programmed(source);
   }
 }
 

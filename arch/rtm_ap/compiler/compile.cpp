@@ -157,9 +157,12 @@ class Compiler {
     is_hopeless_ = false;
     for (std::int64_t aps = 1; aps <= most && !is_hopeless_; ++aps) {
       const int before = attempts;
-      for (std::int64_t tiles = 1; tiles <= std::min<std::int64_t>(aps, layer_.outputs); ++tiles) {
+      for (std::int64_t k = 1; k <= aps; ++k) {
+        // Whole sums first where only they can be ended.
+        const std::int64_t tiles = options_.reduce ? k : aps + 1 - k;
         const std::int64_t groups = aps / tiles;
-        if (aps % tiles != 0 || groups > blocks || !is_wanted(tiles, groups)) {
+        if (aps % tiles != 0 || tiles > layer_.outputs || groups > blocks ||
+            !is_wanted(tiles, groups)) {
           continue;
         }
         const Cut cut{static_cast<int>(tiles), static_cast<int>(groups)};
@@ -225,7 +228,10 @@ class Compiler {
     made.tiles = cut.tiles;
     made.groups = cut.groups;
     made.positions = layer_.positions;
-    made.has_epilogue = has_epilogue(layer_, options_);
+    // A part that nobody adds to ends its sums when it has all channels.
+    made.has_epilogue = has_epilogue(layer_, options_) && (options_.reduce || cut.groups == 1);
+    how_to_select_ = options_;
+    how_to_select_.epilogue = made.has_epilogue;
     made.parts.resize(static_cast<std::size_t>(cut.tiles) * static_cast<std::size_t>(cut.groups));
     std::optional<std::vector<int>> partials;
     for (int tile = 0; tile < cut.tiles; ++tile) {
@@ -321,7 +327,7 @@ class Compiler {
                     order_statements(blocks, part.range.first_output, places, how),
                     incoming,
                     part.group == 0 || !options_.reduce,
-                    options_);
+                    how_to_select_);
     };
     // The same partial sums for all parts: the first one tells what costs least.
     Selection selection;
@@ -371,6 +377,7 @@ class Compiler {
   const LayerTask& layer_;
   const Geometry& geometry_;
   CompileOptions options_;
+  CompileOptions how_to_select_;
   double cost_ = 0;
   bool is_hopeless_ = false;
   std::string problem_;

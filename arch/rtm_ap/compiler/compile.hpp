@@ -6,7 +6,8 @@
 /// as far as the columns ask for it; each (tile, group) is a part: one program, run by one AP for
 /// every 256 (rows) output positions. The parts of a tile add up their sums in a tree: part g gets
 /// those of g + 1, g + 2, g + 4, ... while g is a multiple of twice that; part 0 finishes the
-/// outputs. Without CompileOptions::reduce nobody adds: every part reads out sums.
+/// outputs. Without CompileOptions::reduce nobody adds: a part that has all channels finishes its
+/// outputs, others read out sums.
 ///
 ///   make_blocks -> eliminate_common_pairs -> order_statements -> select -> allocate
 ///

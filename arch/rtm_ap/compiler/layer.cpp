@@ -4,6 +4,7 @@
 
 #include "sim/base/diagnostics.hpp"
 #include "sim/base/enum_name.hpp"
+#include "workloads/layer_ops.hpp"
 #include "workloads/receptive.hpp"
 
 #include <fmt/format.h>
@@ -68,6 +69,21 @@ void fill_add(const Network& network, LayerId id, LayerTask& task) {
   task.shift = layer.shift;
 }
 
+/// x * multiplier, rescaled.
+void fill_activation(const Network& network, LayerId id, LayerTask& task) {
+  const Layer& layer = network.layer(id);
+  const Layer& producer = network.layer(layer.inputs[0]);
+  task.channels = task.outputs;
+  task.formats.assign(static_cast<std::size_t>(task.channels),
+                      {producer.out_bits, producer.out_signed});
+  for (int output = 0; output < task.outputs; ++output) {
+    task.weights.push_back({{output, 1}});
+  }
+  task.bias.assign(static_cast<std::size_t>(task.outputs), 0);
+  task.multiplier.assign(static_cast<std::size_t>(task.outputs), layer.multiplier);
+  task.shift = layer.shift;
+}
+
 void fill_average(const Network& network, LayerId id, LayerTask& task) {
   const Layer& layer = network.layer(id);
   const Layer& producer = network.layer(layer.inputs[0]);
@@ -113,6 +129,11 @@ std::string task_problem(const Network& network, LayerId id) {
     case LayerKind::avg_pool:
     case LayerKind::add:
       return "";
+    case LayerKind::activation:
+      return layer.activation == Activation::none || layer.activation == Activation::relu ||
+                     layer.activation == Activation::relu6
+                 ? ""
+                 : fmt::format("{} is no sum", name_of(layer.activation));
     case LayerKind::matmul:
       return "its weights are made at run time, programs hold them as constants";
     default:
@@ -138,6 +159,8 @@ LayerTask layer_task(const Network& network, LayerId id, const LayerParameters& 
     fill_add(network, id, task);
   } else if (layer.kind == LayerKind::avg_pool) {
     fill_average(network, id, task);
+  } else if (layer.kind == LayerKind::activation) {
+    fill_activation(network, id, task);
   } else {
     fill_matrix(network, id, parameters, task);
   }
@@ -149,58 +172,28 @@ std::vector<std::int32_t> layer_inputs(const Network& network,
                                        const TensorOf& tensor,
                                        std::int64_t p) {
   const Layer& layer = network.layer(id);
-  const Layer& producer = network.layer(layer.inputs[0]);
-  const Shape& in = producer.out;
-  const std::span<const std::int32_t> x = tensor(layer.inputs[0]);
-  const auto at = [&](std::int64_t q) {
-    return x.subspan(static_cast<std::size_t>(q * in.channels),
-                     static_cast<std::size_t>(in.channels));
+  const auto operand = [&](int k, std::int64_t q) {
+    const LayerId from = layer.inputs[static_cast<std::size_t>(k)];
+    const auto channels = static_cast<std::size_t>(network.layer(from).out.channels);
+    return tensor(from).subspan(static_cast<std::size_t>(q) * channels, channels);
   };
-  std::vector<std::int32_t> inputs;
-  if (layer.kind == LayerKind::add) {
-    const std::span<const std::int32_t> y = tensor(layer.inputs[1]);
-    const std::span<const std::int32_t> a = at(p);
-    for (std::size_t c = 0; c < a.size(); ++c) {
-      inputs.push_back(a[c]);
-      inputs.push_back(y[static_cast<std::size_t>(p) * a.size() + c]);
-    }
-    return inputs;
+  if (!layer.is_matrix()) {
+    return vector_inputs(network, id, p, operand);
   }
-  if (!is_window(layer.kind)) {
-    if (layer.kind == LayerKind::fc) {
-      inputs.assign(x.begin(), x.end());
-    } else {
-      inputs.assign(at(p).begin(), at(p).end());
-    }
-  } else {
-    const int taps = taps_of(layer);
-    const Window& w = layer.window;
-    std::int32_t padding = 0;
-    if (layer.kind == LayerKind::conv) {
-      padding = layer.pad_value;
-    } else if (layer.kind == LayerKind::max_pool) {
-      padding = static_cast<std::int32_t>(min_value(producer.out_bits, producer.out_signed));
-    }
-    inputs.assign(static_cast<std::size_t>(in.channels) * static_cast<std::size_t>(taps), padding);
-    for (int tap = 0; tap < taps; ++tap) {
-      const std::int64_t row = p / layer.out.width * w.stride_h - w.pad_top +
-                               std::int64_t{tap / w.kernel_w} * w.dilation_h;
-      const std::int64_t column = p % layer.out.width * w.stride_w - w.pad_left +
-                                  std::int64_t{tap % w.kernel_w} * w.dilation_w;
-      if (row < 0 || row >= in.height || column < 0 || column >= in.width) {
-        continue;
-      }
-      const std::span<const std::int32_t> values = at(row * in.width + column);
-      for (std::size_t c = 0; c < values.size(); ++c) {
-        inputs[c * static_cast<std::size_t>(taps) + static_cast<std::size_t>(tap)] = values[c];
-      }
+  const MatrixShape m = matrix_shape(network, id);
+  const auto taps = static_cast<std::size_t>(taps_of(layer));
+  const std::size_t in_group = static_cast<std::size_t>(m.rows) / taps;
+  std::vector<std::int32_t> rows(static_cast<std::size_t>(m.rows));
+  std::vector<std::int32_t> inputs(rows.size() * static_cast<std::size_t>(m.groups));
+  for (int group = 0; group < m.groups; ++group) {
+    gather(
+        network, id, p, group, [&](std::int64_t q) { return operand(0, q); }, rows);
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+      const std::size_t channel = static_cast<std::size_t>(group) * in_group + row % in_group;
+      inputs[channel * taps + row / in_group] = rows[row];
     }
   }
-  if (layer.is_matrix()) {
-    for (std::int32_t& v : inputs) {
-      v = static_cast<std::int32_t>(narrow(v, producer.out_bits, layer.a_bits, layer.in_signed));
-    }
-  }
+  narrow_input(network, id, inputs);
   return inputs;
 }
 

@@ -8,8 +8,9 @@
 ///
 /// Shapes   inputs are numbered channel * taps + tap: a channel's taps lie side by side. A position
 ///          is a row of the array: every row holds the inputs of one output position.
-/// Layers   conv (any groups), fc, linear; add and avg_pool are linear maps too. max_pool has no
-///          weights: see max_pool_program() in compile.hpp.
+/// Layers   conv (any groups), fc, linear; add, avg_pool and activation are linear maps too.
+/// max_pool
+///          has no weights: see compile_max_pool() in compile.hpp.
 /// Errors   task_problem() says why a layer is none of these; layer_task() asserts that it is one
 #pragma once
 
@@ -62,7 +63,7 @@ struct LayerTask {
 /// Why a layer is no linear map with constant weights, or empty.
 std::string task_problem(const Network& network, LayerId id);
 
-/// `parameters` are those of the layer; not read for add and avg_pool.
+/// `parameters` are those of the layer; not read for add, avg_pool and activation.
 LayerTask layer_task(const Network& network, LayerId id, const LayerParameters& parameters);
 
 /// Tensor of a layer, [height][width][channels].

@@ -19,7 +19,8 @@ struct CompileOptions {
   bool order_shifts = true;  ///< off: outputs in their own order, whatever the ports do
   bool partial_sums = true;  ///< off: every term goes to the wide sum at once
   bool epilogue = true;      ///< off: sums are read out and the vector unit does the rest
-  bool reduce = true;  ///< off, without epilogue: each part reads out sums of its own channels
+  /// Off: each part that has all channels ends its sums, the others read out theirs, without bias.
+  bool reduce = true;
 
   /// Inputs that an expression list sees at least, where the layer has that many: a kernel with
   /// fewer taps takes several channels. 9: one channel of a 3x3 kernel. 0: what costs least.

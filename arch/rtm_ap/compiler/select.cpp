@@ -119,7 +119,9 @@ class Selector {
     for (std::size_t o = 0; o < sums_.size(); ++o) {
       Held& sum = sums_[o];
       sum.bits = std::max(sum.bits, 1);
-      read(view(sum), {Slot::Kind::output, output(o), 0, layer_.bias[index(o)] - sum.offset});
+      // Of sums that somebody else adds up, nobody knows which one would bring the bias.
+      const std::int64_t bias = options_.reduce ? layer_.bias[index(o)] : 0;
+      read(view(sum), {Slot::Kind::output, output(o), 0, bias - sum.offset});
     }
   }
 
