@@ -56,15 +56,23 @@ LayerTask task_of(
 
 /// What the engine and the vector unit leave to a program: sums of its own channels.
 CompileOptions options_of(const Spec& spec, const Clock& clock) {
-  CompileOptions options;
+  CompileOptions options = compile_options(spec, clock);
   options.epilogue = false;
   options.reduce = false;
-  const auto cycles = [&clock](Seconds t) {
-    return static_cast<double>(clock.ceil_cycles(t).value);
-  };
-  options.pass_cost = cycles(spec.t_search) + cycles(spec.t_write);
-  options.step_cost = cycles(spec.t_shift);
   return options;
+}
+
+/// Groups of a grouped layer that one AP may take: as many parts as need be, nearly equal ones.
+int most_groups(const ProgramMatrix& layer, const MatrixOp& matrix, const CompileChoices& choices) {
+  std::int64_t most = matrix.groups;
+  if (choices.most_channels > 0) {
+    most = std::min(most, choices.most_channels / (matrix.rows / layer.taps));
+  }
+  if (choices.most_outputs > 0) {
+    most = std::min(most, choices.most_outputs / matrix.cols);
+  }
+  const auto parts = ceil_div(std::int64_t{matrix.groups}, std::max<std::int64_t>(1, most));
+  return static_cast<int>(ceil_div(std::int64_t{matrix.groups}, parts));
 }
 
 /// Where input `input` of a task lies in the rows of its fragment.
@@ -264,13 +272,12 @@ LayerPrograms Programs::make(const ProgramMatrix& layer, const MatrixOp& matrix)
     return compile(task_of(layer, matrix, weights, first, count), geometry, options);
   };
   // As many whole groups as fit one AP; of the last try, `most` is what fitted.
-  int most = matrix.groups;
+  int most = most_groups(layer, matrix, spec_.compile);
   for (int first = 0; first < matrix.groups;) {
     int count = std::min(most, matrix.groups - first);
     std::optional<CompiledLayer> part;
     for (; count > 1 && !part; count = part ? count : ceil_div(count, 2)) {
-      options.groups = 1;
-      options.outputs_per_tile = static_cast<int>(matrix.cols) * count;
+      options.most_aps = 1;
       try {
         part = compiled(first, count);
       } catch (const CompileError&) {
@@ -279,8 +286,7 @@ LayerPrograms Programs::make(const ProgramMatrix& layer, const MatrixOp& matrix)
     }
     if (!part) {
       count = 1;
-      options.groups = 0;
-      options.outputs_per_tile = 0;
+      options.most_aps = 0;
       try {
         part = compiled(first, 1);
       } catch (const CompileError& error) {

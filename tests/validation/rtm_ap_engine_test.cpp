@@ -17,10 +17,15 @@
 namespace tessera::test {
 namespace {
 
-Case on_the_chip(const std::string& network, const Bits2& bits, Granularity granularity) {
+/// `compile`: chip.tile.pe.compile of the file.
+Case on_the_chip(const std::string& network,
+                 const Bits2& bits,
+                 Granularity granularity,
+                 const std::string& compile = "{}") {
   Diagnostics diagnostics;
-  const config::Node root =
+  config::Node root =
       config::load(std::string(TESSERA_SOURCE_DIR) + "/configs/chips/rtm_ap.yaml", diagnostics);
+  config::apply_set(root, "chip.tile.pe.compile=" + compile, diagnostics);
   diagnostics.throw_if_any();
   CaseSpec spec;
   spec.network = zoo(network);
@@ -65,6 +70,19 @@ TEST(RtmApEngine, WiderWeightsAreExactUnderEveryGranularity) {
     const int replicas = granularity == Granularity::serial ? 1 : 2;
     EXPECT_EQ(difference(on_the_chip("tiny_cnn", {3, 5, replicas}, granularity)), "")
         << static_cast<int>(granularity);
+  }
+}
+
+TEST(RtmApEngine, LayersCutFinerThanTheyFitAreExact) {
+  const Bits2 bits{2, 4, 2};
+  const std::int64_t whole = on_the_chip("tiny_cnn", bits, Granularity::pixel).program.pes_used;
+  for (const char* compile : {"{most_outputs: 5}",
+                              "{most_channels: 3}",
+                              "{most_channels: 4, most_outputs: 8, block_inputs: 9, "
+                              "passes: {partial_sums: false, order_shifts: false}}"}) {
+    const Case c = on_the_chip("tiny_cnn", bits, Granularity::pixel, compile);
+    EXPECT_GT(c.program.pes_used, 2 * whole) << compile;
+    EXPECT_EQ(difference(c), "") << compile;
   }
 }
 
