@@ -39,8 +39,8 @@ CompileOptions compile_options(const Spec& spec, const Clock& clock) {
     return static_cast<double>(clock.ceil_cycles(t).value);
   };
   CompileOptions options{spec.compile};
-  options.pass_cost = cycles(spec.t_search) + cycles(spec.t_write);
-  options.step_cost = cycles(spec.t_shift);
+  options.pass_cycles = cycles(spec.t_search) + cycles(spec.t_write);
+  options.step_cycles = cycles(spec.t_shift);
   return options;
 }
 

@@ -104,8 +104,8 @@ TEST(RtmApSpec, HowLayersBecomeProgramsIsChosen) {
   EXPECT_EQ(options.most_outputs, 64);
   EXPECT_FALSE(options.passes.cse);
   EXPECT_TRUE(options.passes.fold);
-  EXPECT_EQ(options.pass_cost, 4);
-  EXPECT_EQ(options.step_cost, 2);
+  EXPECT_EQ(options.pass_cycles, 4);
+  EXPECT_EQ(options.step_cycles, 2);
   Diagnostics bad;
   read("kind: rtm_ap\ncompile:\n  most_outputs: -1\n  most_channel: 3\n", bad);
   ASSERT_EQ(bad.errors().size(), 2U) << bad.render();

@@ -40,7 +40,7 @@ std::pair<int, int> share(int whole, int parts, int k, int unit) {
   return {at(k), at(k + 1) - at(k)};
 }
 
-/// What instructions cost when passes and steps of the nanowires have the prices of the options.
+/// Cycles of instructions when passes and steps of the nanowires take those of the options.
 class Estimate {
  public:
   explicit Estimate(const CompileOptions& options) : options_(options) {}
@@ -86,8 +86,8 @@ class Estimate {
 
   /// `way`: steps to where it begins.
   double cost(const Instruction& i, int way) {
-    return static_cast<double>(cycles_.of(i)) / 2 * options_.pass_cost +
-           (way + widest(i) - 1) * options_.step_cost;
+    return static_cast<double>(cycles_.of(i)) / 2 * options_.pass_cycles +
+           (way + widest(i) - 1) * options_.step_cycles;
   }
 
   const CompileOptions& options_;
@@ -99,7 +99,7 @@ class Compiler {
   Compiler(const LayerTask& layer, const Geometry& geometry, const CompileOptions& options)
       : layer_(layer), geometry_(geometry), options_(options) {}
 
-  /// The fewest APs, then the lowest cost.
+  /// The fewest APs, then the fewest cycles.
   CompiledLayer run() {
     if (layer_.max_bits() > geometry_.domains) {
       throw CompileError(fmt::format("{}: inputs of {} bits do not fit {} domains",

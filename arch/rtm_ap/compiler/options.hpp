@@ -76,9 +76,11 @@ struct CompileOptions : CompileChoices {
   /// empty: what costs least. See order.hpp.
   std::vector<int> partials;
 
-  /// What a pass and a step of the nanowires cost when the compiler compares: cycles, or energies.
-  double pass_cost = 2;
-  double step_cost = 1;
+  /// What a pass and a step of the nanowires take: whatever the compiler compares, it compares
+  /// cycles. Clearing a bit counts as half a pass for any number of columns; that each of them
+  /// takes energy counts for nothing.
+  double pass_cycles = 2;
+  double step_cycles = 1;
 };
 
 }  // namespace tessera::arch::rtm_ap
