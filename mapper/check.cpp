@@ -336,4 +336,24 @@ Mapping make_mapping(const Network& network,
   return mapping;
 }
 
+Mapping renew_mapping(const Mapping& mapping,
+                      const Network& network,
+                      const arch::chip::Chip& chip,
+                      const MappingRequest& request,
+                      Granularity granularity,
+                      Diagnostics& diagnostics) {
+  Diagnostics problems;
+  check(mapping, network, chip, granularity, problems);
+  if (problems.ok()) {
+    return mapping;
+  }
+  MappingRequest again = request;
+  again.mapping.reset();
+  again.layers.clear();
+  for (const LayerMapping& layer : mapping.layers) {
+    again.layers.push_back({layer.w_bits, layer.a_bits, layer.replicas, layer.group});
+  }
+  return make_mapping(network, chip, again, granularity, diagnostics);
+}
+
 }  // namespace tessera::mapper

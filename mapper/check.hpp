@@ -39,4 +39,13 @@ Mapping make_mapping(const Network& network,
                      Granularity granularity,
                      Diagnostics& diagnostics);
 
+/// `mapping` on PEs that have got programs for other weights than it was made with: itself as long
+/// as it is legal, else its widths, replicas and groups placed anew as `request` has it. Checked.
+Mapping renew_mapping(const Mapping& mapping,
+                      const Network& network,
+                      const arch::chip::Chip& chip,
+                      const MappingRequest& request,
+                      Granularity granularity,
+                      Diagnostics& diagnostics);
+
 }  // namespace tessera::mapper

@@ -43,7 +43,8 @@ struct Sums {
   }
 };
 
-/// The way of an operand's nanowires: domain after domain from `from` to `to`, perhaps back.
+/// The way of an operand's nanowires: domain after domain from `from` to `to`, perhaps back. All
+/// ways of an instruction begin together.
 struct Way {
   int column = 0;
   std::int64_t columns = 1;
@@ -52,6 +53,20 @@ struct Way {
   bool returns = false;         ///< and back, the turn seen twice
   std::int64_t again_from = 0;  ///< accesses of the ends beyond the first
   std::int64_t again_to = 0;
+
+  [[nodiscard]] std::int64_t length() const { return std::abs(to - from); }
+
+  [[nodiscard]] std::int64_t accesses() const {
+    return (returns ? 2 : 1) * (length() + 1) + again_from + again_to;
+  }
+
+  /// Of the access with number `k`.
+  [[nodiscard]] std::int64_t domain(std::int64_t k) const {
+    const std::int64_t gone = std::max<std::int64_t>(0, k - again_from);
+    const std::int64_t turned = returns && gone > length() ? 2 * length() + 1 - gone : gone;
+    const std::int64_t way = std::min(turned, length());
+    return to < from ? from - way : from + way;
+  }
 };
 
 Way upwards(const Operand& f, std::int64_t bits) {
@@ -170,130 +185,114 @@ Formula formula(const Instruction& i) {
   return f;
 }
 
-/// Offsets of nanowires as far as they follow from the domain alone: one port, a static choice, or
-/// from rest.
-class Positions {
+struct Steps {
+  std::int64_t time = 0;   ///< of the column that has the farthest way, access after access
+  std::int64_t moved = 0;  ///< of all columns
+
+  void operator+=(const Steps& other) {
+    time += other.time;
+    moved += other.moved;
+  }
+};
+
+/// The nanowires of a program that runs, by their offsets from rest.
+class Nanowires {
  public:
-  explicit Positions(const Spec& spec)
-      : spec_(spec),
-        known_(spec.ports == 1 || spec.port_choice == PortChoice::fixed),
-        stood_(static_cast<std::size_t>(spec.columns), 0) {}
+  explicit Nanowires(const Spec& spec)
+      : spec_(spec), stood_(static_cast<std::size_t>(spec.columns), 0) {}
 
-  [[nodiscard]] bool eager() const { return spec_.port_policy == PortPolicy::eager; }
-
-  [[nodiscard]] bool known() const { return known_; }
-
-  [[nodiscard]] std::int64_t ports() const { return spec_.ports; }
-
-  [[nodiscard]] std::int64_t spare() const {
-    return (spec_.domains + spec_.ports - 1) / spec_.ports;
-  }
-
-  [[nodiscard]] std::int64_t offset(int domain) const {
-    const auto home = [this](std::int64_t port) { return port * spec_.domains / spec_.ports; };
-    if (known_) {
-      return domain - home(std::int64_t{domain} * spec_.ports / spec_.domains);
-    }
-    std::int64_t best = domain;
-    for (std::int64_t port = 0; port < spec_.ports; ++port) {
-      if (std::abs(domain - home(port)) < std::abs(best)) {
-        best = domain - home(port);
-      }
-    }
-    return best;
-  }
-
-  /// Steps along the way, without those to its beginning. Not for an eager port.
-  [[nodiscard]] std::int64_t along(const Way& way) const {
-    const int low = std::min(way.from, way.to);
-    const int high = std::max(way.from, way.to);
-    std::int64_t steps = high - low;
-    if (spec_.ports > 1) {
-      steps = 0;
-      for (int domain = low; domain < high; ++domain) {
-        steps += std::abs(offset(domain + 1) - offset(domain));
-      }
-    }
-    return way.returns ? 2 * steps : steps;
-  }
-
-  /// Steps of an eager port: there and back for each access.
-  [[nodiscard]] std::int64_t back_and_forth(const Way& way) const {
-    std::int64_t steps = 0;
-    for (int domain = std::min(way.from, way.to); domain <= std::max(way.from, way.to); ++domain) {
-      steps += std::abs(offset(domain));
-    }
-    steps *= way.returns ? 2 : 1;
-    steps += way.again_from * std::abs(offset(way.from)) + way.again_to * std::abs(offset(way.to));
-    return 2 * steps;
-  }
-
-  /// Steps from where the column stood to the way's beginning; remembers its end.
-  std::int64_t approach(int column, const Way& way) {
-    std::int64_t& stood = stood_[static_cast<std::size_t>(column)];
-    const std::int64_t steps = std::abs(offset(way.from) - stood);
-    stood = offset(way.returns ? way.from : way.to);
-    return steps;
+  Steps go(const std::vector<Way>& ways) {
+    return spec_.ports == 1 && spec_.port_policy == PortPolicy::lazy ? stride(ways) : walk(ways);
   }
 
  private:
+  /// One lazy port: a step per access once all have arrived.
+  Steps stride(const std::vector<Way>& ways) {
+    std::int64_t farthest = 0;
+    std::int64_t longest = 0;
+    Steps s;
+    for (const Way& way : ways) {
+      const std::int64_t along = (way.returns ? 2 : 1) * way.length();
+      for (std::int64_t c = way.column; c < way.column + way.columns; ++c) {
+        std::int64_t& stood = stood_[static_cast<std::size_t>(c)];
+        const std::int64_t before = std::abs(way.from - stood);
+        stood = way.returns ? way.from : way.to;
+        farthest = std::max(farthest, before);
+        s.moved += before + along;
+      }
+      longest = std::max(longest, along);
+    }
+    s.time = farthest + longest;
+    return s;
+  }
+
+  Steps walk(const std::vector<Way>& ways) {
+    std::int64_t last = 0;
+    for (const Way& way : ways) {
+      last = std::max(last, way.accesses());
+    }
+    Steps s;
+    for (std::int64_t k = 0; k < last; ++k) {
+      std::int64_t farthest = 0;
+      for (const Way& way : ways) {
+        for (std::int64_t c = 0; c < way.columns && k < way.accesses(); ++c) {
+          const std::int64_t steps = bring(way.column + c, way.domain(k));
+          farthest = std::max(farthest, steps);
+          s.moved += steps;
+        }
+      }
+      s.time += farthest;
+    }
+    return s;
+  }
+
+  /// Steps of an access, those back to rest with it.
+  std::int64_t bring(std::int64_t column, std::int64_t domain) {
+    std::int64_t& stood = stood_[static_cast<std::size_t>(column)];
+    const std::int64_t port = spec_.port_choice == PortChoice::fixed
+                                  ? domain * spec_.ports / spec_.domains
+                                  : nearest(domain, stood);
+    const std::int64_t offset = domain - home(port);
+    const std::int64_t steps = std::abs(offset - stood);
+    if (spec_.port_policy == PortPolicy::eager) {
+      return 2 * steps;
+    }
+    stood = offset;
+    return steps;
+  }
+
+  [[nodiscard]] std::int64_t home(std::int64_t port) const {
+    return port * spec_.domains / spec_.ports;
+  }
+
+  /// `under`: what lies where the domain would be at rest. The last port up to there or the next
+  /// one, whichever is nearer, as far as the spare domains allow.
+  [[nodiscard]] std::int64_t nearest(std::int64_t domain, std::int64_t stood) const {
+    const std::int64_t spare = (spec_.domains + spec_.ports - 1) / spec_.ports;
+    const std::int64_t under = domain - stood;
+    const std::int64_t before =
+        under < 0 ? -1
+                  : std::min<std::int64_t>(spec_.ports - 1,
+                                           ((under + 1) * spec_.ports - 1) / spec_.domains);
+    const std::int64_t after = before + 1;
+    const bool is_before = before >= 0 && domain - home(before) <= spare;
+    const bool is_after = after < spec_.ports && home(after) - domain <= spare;
+    if (is_before && is_after) {
+      return under - home(before) <= home(after) - under ? before : after;
+    }
+    return is_before ? before : after;
+  }
+
   const Spec& spec_;
-  bool known_;
   std::vector<std::int64_t> stood_;
 };
-
-struct Steps {
-  std::int64_t time_lo = 0;
-  std::int64_t time_hi = 0;
-  std::int64_t moved_lo = 0;
-  std::int64_t moved_hi = 0;
-};
-
-Steps steps_of(const std::vector<Way>& ways, Positions& at) {
-  Steps s;
-  std::int64_t farthest = 0;
-  std::int64_t longest = 0;
-  std::int64_t all = 0;
-  for (const Way& way : ways) {
-    if (at.eager()) {
-      const std::int64_t steps = at.back_and_forth(way);
-      s.time_lo = std::max(s.time_lo, steps);
-      s.time_hi += steps;
-      s.moved_lo += steps * way.columns;
-      s.moved_hi = s.moved_lo;
-    } else if (at.known()) {
-      const std::int64_t steps = at.along(way);
-      for (std::int64_t c = 0; c < way.columns; ++c) {
-        const std::int64_t before = at.approach(way.column + static_cast<int>(c), way);
-        farthest = std::max(farthest, before);
-        s.time_lo = std::max(s.time_lo, before + steps);
-        s.moved_lo += before + steps;
-      }
-      longest = std::max(longest, steps);
-      all += steps;
-      s.moved_hi = s.moved_lo;
-    } else {
-      const std::int64_t turns = way.returns ? 2 : 1;
-      const std::int64_t most = 2 * at.spare() + turns * (std::abs(way.to - way.from) +
-                                                          2 * at.spare() * (at.ports() - 1));
-      s.time_hi += most;
-      s.moved_hi += most * way.columns;
-    }
-  }
-  if (!at.eager() && at.known()) {
-    // With one port the operands move side by side, one step a bit.
-    s.time_hi = farthest + (at.ports() == 1 ? longest : all);
-    s.time_lo = at.ports() == 1 ? s.time_hi : s.time_lo;
-  }
-  return s;
-}
 
 }  // namespace
 
 ProgramCost program_cost(const Spec& spec, const Clock& clock, const Program& program, int rows) {
   Sums total;
   Steps steps;
-  Positions at(spec);
+  Nanowires nanowires(spec);
   for (const Instruction& instruction : program.instructions) {
     const Formula f = formula(instruction);
     total.searches += f.sums.searches;
@@ -303,33 +302,26 @@ ProgramCost program_cost(const Spec& spec, const Clock& clock, const Program& pr
     total.searched += f.sums.searched;
     total.driven += f.sums.driven;
     total.eighths += f.sums.eighths;
-    const Steps s = steps_of(f.ways, at);
-    steps.time_lo += s.time_lo;
-    steps.time_hi += s.time_hi;
-    steps.moved_lo += s.moved_lo;
-    steps.moved_hi += s.moved_hi;
+    steps += nanowires.go(f.ways);
   }
-  const Cycles fixed = clock.ceil_cycles(spec.t_search) * total.searches +
-                       clock.ceil_cycles(spec.t_write) * total.writes +
-                       clock.ceil_cycles(spec.t_load) * total.loads +
-                       clock.ceil_cycles(spec.t_read_out) * total.reads;
-  const Cycles shift = clock.ceil_cycles(spec.t_shift);
   ProgramCost cost;
-  cost.lo = fixed + shift * steps.time_lo;
-  cost.hi = fixed + shift * steps.time_hi;
+  cost.latency = clock.ceil_cycles(spec.t_search) * total.searches +
+                 clock.ceil_cycles(spec.t_write) * total.writes +
+                 clock.ceil_cycles(spec.t_load) * total.loads +
+                 clock.ceil_cycles(spec.t_read_out) * total.reads +
+                 clock.ceil_cycles(spec.t_shift) * steps.time;
   cost.did[kSearchCell] = total.searched * rows;
   cost.did[kWriteCell] = total.eighths * rows / 8;
-  cost.did[kShift] = steps.moved_lo * rows;
+  cost.did[kShift] = steps.moved * rows;
   cost.did[kTag] = total.searches * rows;
   cost.did[kDrive] = total.driven;
   cost.did[kLoadBit] = total.loads * rows;
   cost.did[kReadBit] = total.reads * rows;
-  cost.shifts_hi = steps.moved_hi * rows;
   return cost;
 }
 
 Cost firing_cost(const ProgramCost& cost) {
-  return {cost.lo, cost.lo, cost.did};
+  return {cost.latency, cost.latency, cost.did};
 }
 
 Cost write_cost() {

@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// The closed form of a program: O(1) per instruction in its widths, from the formulas of the facts
-/// and not from beats.
+/// The closed form of a program, from the formulas of the facts and not from beats: O(1) per
+/// instruction in its widths, but for the ways of nanowires that have several ports or return.
 ///
 ///   add, sub in place     8 m_a + 4 (m - m_a) + 1 cycles, m_a = m for a signed operand
 ///   add, sub              10 m + 1, fewer where an operand has ended
-///   one nanowire          m - 1 steps, and the way from where it stood
+///   one nanowire          m - 1 steps, and the way from where it stood (one lazy port)
 ///
-/// Exact in searches, writes, loads, read-outs and everything counted of them. Steps of nanowires:
-/// lazy with one port  exact
-/// static, or eager    their number exact; their time between the operand with the longest way and
-///                     all ways one after the other
-/// dynamic and lazy    both between none and what changing the port at every turn would take
+/// Exact: the cycles, and all counts that steps.hpp expects.
 ///
 /// Source   docs/facts.md, "Racetrack-memory associative processor"; README, "Timing"
 #pragma once
@@ -25,10 +21,8 @@
 namespace tessera::arch::rtm_ap {
 
 struct ProgramCost {
-  Cycles lo{0};  ///< first search to last write
-  Cycles hi{0};
-  ActionCounts did{};  ///< written cells expected, as in steps.hpp; shifts at least
-  std::int64_t shifts_hi = 0;
+  Cycles latency{0};   ///< first search to last write
+  ActionCounts did{};  ///< written cells expected, as in steps.hpp
 
   bool operator==(const ProgramCost&) const = default;
 };
@@ -40,7 +34,7 @@ struct ProgramCost {
                                        int rows);
 
 /// One run of the program as a firing. The array is in use to the last write, so the next one
-/// starts then. Where the cost is a bracket, the least: bounds are made of it.
+/// starts then.
 [[nodiscard]] Cost firing_cost(const ProgramCost& cost);
 
 /// Another program into the controller: one cycle (README, deviation 9).

@@ -255,14 +255,12 @@ std::unique_ptr<Model> make(const config::Node& pe, const Clock& clock, Diagnost
   return make_model(problems(spec).empty() ? spec : Spec{}, clock);
 }
 
-/// Small layers of every sort. One lazy port: there the closed form is exact (cost.hpp).
+/// Small layers of every sort.
 std::unique_ptr<Model> random_model(std::uint64_t seed) {
   Rng rng(seed, "rtm_ap.model");
   Spec spec = random_spec(seed);
   spec.columns = static_cast<int>(rng.uniform(24, 64));
   spec.domains = static_cast<int>(rng.uniform(24, 80));
-  spec.ports = 1;
-  spec.port_policy = PortPolicy::lazy;
   const Clock clock{Hertz(rng.chance(0.5) ? 1e9 : 333e6)};
   ProgramMatrix layer;
   layer.taps = static_cast<int>(rng.chance(0.5) ? 1 : rng.uniform(2, 4));

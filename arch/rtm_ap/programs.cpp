@@ -117,11 +117,13 @@ std::pair<LayerTask, std::vector<int>> excerpt(const LayerTask& task, int first,
 }
 
 /// A task whose outputs share few inputs or none: as few programs as their own inputs allow,
-/// numbered as the task does.
+/// numbered as the task does. Limits of the cut are for layers with a matrix.
 std::vector<CompiledPart> compile_apart(const LayerTask& task,
                                         const Geometry& geometry,
                                         CompileOptions options) {
-  options.groups = 1;
+  options.most_aps = 1;
+  options.most_channels = 0;
+  options.most_outputs = 0;
   for (int most = task.outputs;; most = ceil_div(most, 2)) {
     std::vector<CompiledPart> parts;
     try {
@@ -130,7 +132,6 @@ std::vector<CompiledPart> compile_apart(const LayerTask& task,
         const int first = static_cast<int>(std::int64_t{task.outputs} * tile / tiles);
         const int last = static_cast<int>(std::int64_t{task.outputs} * (tile + 1) / tiles);
         auto [cut, channels] = excerpt(task, first, last - first);
-        options.outputs_per_tile = cut.outputs;
         CompiledPart part = std::move(compile(cut, geometry, options).parts.front());
         for (Slot& slot : part.loads) {
           slot.index = channels[static_cast<std::size_t>(slot.index / task.taps)] * task.taps +
@@ -152,14 +153,22 @@ std::vector<CompiledPart> compile_apart(const LayerTask& task,
 
 /// What the engine asks for: every part reads out its own results.
 CompileOptions options_of(const Spec& spec, const Clock& clock) {
-  CompileOptions options;
+  CompileOptions options = compile_options(spec, clock);
   options.reduce = false;
-  const auto cycles = [&clock](Seconds t) {
-    return static_cast<double>(clock.ceil_cycles(t).value);
-  };
-  options.pass_cost = cycles(spec.t_search) + cycles(spec.t_write);
-  options.step_cost = cycles(spec.t_shift);
   return options;
+}
+
+/// Groups of a grouped layer that one AP may take: as many parts as need be, nearly equal ones.
+int most_groups(const ProgramMatrix& layer, const MatrixOp& matrix, const CompileChoices& choices) {
+  std::int64_t most = matrix.groups;
+  if (choices.most_channels > 0) {
+    most = std::min(most, choices.most_channels / (matrix.rows / layer.taps));
+  }
+  if (choices.most_outputs > 0) {
+    most = std::min(most, choices.most_outputs / matrix.cols);
+  }
+  const auto parts = ceil_div(std::int64_t{matrix.groups}, std::max<std::int64_t>(1, most));
+  return static_cast<int>(ceil_div(std::int64_t{matrix.groups}, parts));
 }
 
 /// Where input `input` of a task lies in the rows of its fragment.
@@ -399,10 +408,9 @@ bool Programs::cut(const ProgramMatrix& layer,
                    LayerPrograms& made) const {
   made.parts.clear();
   const Geometry geometry = rtm_ap::geometry(spec_);
-  const auto compiled = [&](int first, int count, int groups, int outputs_per_tile) {
+  const auto compiled = [&](int first, int count) {
     CompileOptions options = options_of(spec_, clock_);
-    options.groups = groups;
-    options.outputs_per_tile = outputs_per_tile;
+    options.most_aps = count > 1 ? 1 : 0;
     LayerTask task = task_of(layer, matrix, parameters.weights, first, count);
     options.epilogue = ends && can_end(source_.network->layer(matrix.layer));
     if (options.epilogue) {
@@ -411,13 +419,13 @@ bool Programs::cut(const ProgramMatrix& layer,
     return compile(task, geometry, options);
   };
   // As many whole groups as fit one AP; of the last try, `most` is what fitted.
-  int most = matrix.groups;
+  int most = most_groups(layer, matrix, spec_.compile);
   for (int first = 0; first < matrix.groups;) {
     int count = std::min(most, matrix.groups - first);
     std::optional<CompiledLayer> part;
     for (; count > 1 && !part; count = part ? count : ceil_div(count, 2)) {
       try {
-        part = compiled(first, count, 1, static_cast<int>(matrix.cols) * count);
+        part = compiled(first, count);
       } catch (const CompileError&) {
         most = ceil_div(count, 2);
       }
@@ -425,7 +433,7 @@ bool Programs::cut(const ProgramMatrix& layer,
     if (!part) {
       count = 1;
       try {
-        part = compiled(first, 1, 0, 0);
+        part = compiled(first, 1);
       } catch (const CompileError& error) {
         made.why_not = error.what();
         made.parts.clear();
@@ -478,6 +486,8 @@ Programs::Jobs Programs::make(const VectorWork& work) const {
         return jobs;
       }
       if (layer.kind == LayerKind::max_pool) {
+        options.most_channels = 0;
+        options.most_outputs = 0;
         add(compile_max_pool(network, work.layer, geometry, options).parts, work, {}, {}, jobs);
         return jobs;
       }

@@ -34,6 +34,16 @@ Ports ports(const Spec& spec) {
   return {spec.ports, spec.port_choice, spec.port_policy};
 }
 
+CompileOptions compile_options(const Spec& spec, const Clock& clock) {
+  const auto cycles = [&clock](Seconds t) {
+    return static_cast<double>(clock.ceil_cycles(t).value);
+  };
+  CompileOptions options{spec.compile};
+  options.pass_cycles = cycles(spec.t_search) + cycles(spec.t_write);
+  options.step_cycles = cycles(spec.t_shift);
+  return options;
+}
+
 std::vector<SpecProblem> problems(const Spec& spec) {
   std::vector<SpecProblem> found;
   if (spec.ports > spec.domains) {
@@ -92,6 +102,14 @@ Spec random_spec(std::uint64_t seed) {
   spec.t_shift = rng.chance(0.1) ? Seconds(0) : time(5e-9);
   spec.t_load = rng.chance(0.1) ? Seconds(0) : time(5e-9);
   spec.t_read_out = rng.chance(0.1) ? Seconds(0) : time(5e-9);
+  const auto sometimes = [&rng](int most) {
+    return rng.chance(0.3) ? static_cast<int>(rng.uniform(1, most)) : 0;
+  };
+  spec.compile.block_inputs = sometimes(40);
+  spec.compile.most_channels = sometimes(6);
+  spec.compile.most_outputs = sometimes(6);
+  spec.compile.passes.cse = rng.chance(0.8);
+  spec.compile.passes.partial_sums = rng.chance(0.8);
   return spec;
 }
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// A racetrack associative processor as YAML: array size, ports of the nanowires, times, prices.
+/// A racetrack associative processor as YAML: array size, ports of the nanowires, times, prices,
+/// and how layers become its programs.
 ///
 /// Units    times in seconds; they become cycles in steps.cpp and cost.cpp, each on its own
 /// Default  the array of the CAM-only paper (256 x 256 x 64) with the times and prices of the
 ///          closest sourced technology, the `mtj-22nm` profile (profiles/README.md)
 #pragma once
 
+#include "arch/rtm_ap/compiler/options.hpp"
 #include "arch/rtm_ap/program.hpp"
 #include "arch/rtm_ap/tracks.hpp"
 #include "sim/base/config.hpp"
@@ -101,6 +103,7 @@ struct Spec {
   Seconds t_read_out{488e-12};
   bool ends_sums = true;
   double endurance = 1e16;
+  CompileChoices compile;
   Prices prices;
   Parts parts;
   std::string source;
@@ -144,6 +147,7 @@ struct Spec {
             .range(0, 1e18)
             .doc("writes a cell survives; 0 is unknown")
             .source("assumed in De Lima et al., DATE 2024"),
+        field("compile", &Spec::compile).doc("how a layer becomes programs"),
         field("prices", &Spec::prices).doc("energy of each action"),
         field("parts", &Spec::parts).doc("area and leakage of each circuit"),
         field("source", &Spec::source).doc("the paper"));
@@ -175,6 +179,8 @@ struct PricedAction {
 
 [[nodiscard]] Geometry geometry(const Spec& spec);
 [[nodiscard]] Ports ports(const Spec& spec);
+/// The choices of the spec, and what a pass and a step take on this array.
+[[nodiscard]] CompileOptions compile_options(const Spec& spec, const Clock& clock);
 
 /// A combination of values that makes no sense, for the reader to report at `key`.
 struct SpecProblem {

@@ -91,6 +91,28 @@ TEST(RtmApSpec, UnverifiedNumbersSaySo) {
   profile("fefet");
 }
 
+TEST(RtmApSpec, HowLayersBecomeProgramsIsChosen) {
+  Diagnostics diagnostics;
+  const Spec spec = read(
+      "kind: rtm_ap\nt_search: 1 ns\nt_write: 3 ns\nt_shift: 2 ns\n"
+      "compile: {block_inputs: 9, most_channels: 32, most_outputs: 64, passes: {cse: false}}\n",
+      diagnostics);
+  EXPECT_TRUE(diagnostics.ok()) << diagnostics.render();
+  const CompileOptions options = compile_options(spec, {Hertz(1e9)});
+  EXPECT_EQ(options.block_inputs, 9);
+  EXPECT_EQ(options.most_channels, 32);
+  EXPECT_EQ(options.most_outputs, 64);
+  EXPECT_FALSE(options.passes.cse);
+  EXPECT_TRUE(options.passes.fold);
+  EXPECT_EQ(options.pass_cycles, 4);
+  EXPECT_EQ(options.step_cycles, 2);
+  Diagnostics bad;
+  read("kind: rtm_ap\ncompile:\n  most_outputs: -1\n  most_channel: 3\n", bad);
+  ASSERT_EQ(bad.errors().size(), 2U) << bad.render();
+  EXPECT_THAT(bad.render(), HasSubstr("E-CFG-RANGE"));
+  EXPECT_THAT(bad.render(), HasSubstr("did you mean 'most_channels'?"));
+}
+
 TEST(RtmApSpec, ContradictionsAreReportedWithBothPlaces) {
   Diagnostics diagnostics;
   read("kind: rtm_ap\nports: 9\ndomains: 8\n", diagnostics);

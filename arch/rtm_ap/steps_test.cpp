@@ -188,24 +188,8 @@ TEST_P(RtmApPrograms, StepsKernelAndClosedFormAgree) {
 
   // The closed form.
   const ProgramCost cost = program_cost(spec, kClock, program, rows);
-  for (std::size_t a = 0; a < kNumActions; ++a) {
-    if (a != kShift) {
-      EXPECT_EQ(cost.did[a], sum.did[a]) << "action " << a;
-    }
-  }
-  EXPECT_LE(cost.lo, sum.latency());
-  EXPECT_GE(cost.hi, sum.latency());
-  EXPECT_LE(cost.did[kShift], sum.did[kShift]);
-  EXPECT_GE(cost.shifts_hi, sum.did[kShift]);
-  const bool counts_known = spec.ports == 1 || spec.port_choice == PortChoice::fixed ||
-                            spec.port_policy == PortPolicy::eager;
-  if (counts_known) {
-    EXPECT_EQ(cost.did[kShift], sum.did[kShift]);
-    EXPECT_EQ(cost.shifts_hi, sum.did[kShift]);
-  }
-  if (spec.ports == 1 && spec.port_policy == PortPolicy::lazy) {
-    EXPECT_EQ(cost.lo, cost.hi);
-  }
+  EXPECT_EQ(cost.latency, sum.latency());
+  EXPECT_EQ(cost.did, sum.did);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, RtmApPrograms, testing::Range(1, 301));

@@ -22,7 +22,7 @@ constexpr const char* kTiny = "configs/ap/tiny_cnn.yaml";
 json compile_json(std::vector<std::string> more) {
   // A fixed size of blocks: what is chosen otherwise depends on the passes.
   std::vector<std::string> arguments = {
-      "compile", kTiny, "--json", "--set", "compile.block_inputs=36"};
+      "compile", kTiny, "--json", "--set", "chip.tile.pe.compile.block_inputs=36"};
   arguments.insert(arguments.end(), more.begin(), more.end());
   const Outcome got = run_program(arguments);
   EXPECT_EQ(got.status, 0) << got.err;
@@ -48,6 +48,10 @@ std::int64_t cycles(const json& out) {
   return total;
 }
 
+std::string off(const std::string& pass) {
+  return (pass == "epilogue" ? "compile." : "chip.tile.pe.compile.passes.") + pass + "=false";
+}
+
 TEST(Compile, EveryBitIsRightWhateverIsOff) {
   const json all = compile_json({"--verify"});
   for (const char* pass : {"fold",
@@ -60,8 +64,7 @@ TEST(Compile, EveryBitIsRightWhateverIsOff) {
                            "order_shifts",
                            "partial_sums",
                            "epilogue"}) {
-    const json without =
-        compile_json({"--verify", "--set", std::string("compile.passes.") + pass + "=false"});
+    const json without = compile_json({"--verify", "--set", off(pass)});
     for (const json& layer : without["layers"]) {
       if (!layer.contains("left_to_vector_unit")) {
         EXPECT_TRUE(layer["equal"].get<bool>()) << pass << " off: " << layer["name"];
@@ -69,13 +72,10 @@ TEST(Compile, EveryBitIsRightWhateverIsOff) {
     }
     EXPECT_LE(sum(all, "operations"), sum(without, "operations")) << pass;
   }
-  EXPECT_EQ(sum(compile_json({"--set", "compile.passes.cse=false"}), "operations"),
-            sum(all, "unrolled"));
+  EXPECT_EQ(sum(compile_json({"--set", off("cse")}), "operations"), sum(all, "unrolled"));
   EXPECT_LT(sum(all, "operations"), sum(all, "unrolled"));
   for (const char* pass : {"fold", "cse", "infer_widths", "in_place"}) {
-    EXPECT_LT(cycles(all),
-              cycles(compile_json({"--set", std::string("compile.passes.") + pass + "=false"})))
-        << pass;
+    EXPECT_LT(cycles(all), cycles(compile_json({"--set", off(pass)}))) << pass;
   }
 }
 
@@ -88,8 +88,14 @@ TEST(Compile, EmitsProgramsThatRun) {
   const Outcome ran = run_program({"ap", file});
   EXPECT_EQ(ran.status, 0) << ran.err;
 
-  const Outcome again = run_program(
-      {"compile", kTiny, "--emit", folder / "all", "--set", "compile.groups=2", "--layer", "fc"});
+  const Outcome again = run_program({"compile",
+                                     kTiny,
+                                     "--emit",
+                                     folder / "all",
+                                     "--set",
+                                     "chip.tile.pe.compile.most_channels=8",
+                                     "--layer",
+                                     "fc"});
   ASSERT_EQ(again.status, 0) << again.err;
   for (const char* part : {"fc.t0g0.apasm", "fc.t0g1.apasm"}) {
     EXPECT_EQ(run_program({"ap", folder / "all" + "/" + part}).status, 0) << part;

@@ -81,15 +81,15 @@ LayerTask random_layer(Rng& rng) {
 CompileOptions random_options(Rng& rng) {
   CompileOptions o;
   const auto off = [&] { return !rng.chance(0.2); };
-  o.fold = off();
-  o.interchange = off();
-  o.unroll = off();
-  o.cse = off();
-  o.infer_widths = off();
-  o.in_place = off();
-  o.pack_domains = off();
-  o.order_shifts = off();
-  o.partial_sums = off();
+  o.passes.fold = off();
+  o.passes.interchange = off();
+  o.passes.unroll = off();
+  o.passes.cse = off();
+  o.passes.infer_widths = off();
+  o.passes.in_place = off();
+  o.passes.pack_domains = off();
+  o.passes.order_shifts = off();
+  o.passes.partial_sums = off();
   o.epilogue = off();
   o.block_inputs = draw(rng, 0, 20);
   if (rng.chance(0.3)) {
@@ -104,15 +104,15 @@ CompileOptions random_options(Rng& rng) {
 std::string text_of(const CompileOptions& o) {
   std::string text = "off:";
   const auto name = [&](bool on, const char* what) { text += on ? "" : std::string(" ") + what; };
-  name(o.fold, "fold");
-  name(o.interchange, "interchange");
-  name(o.unroll, "unroll");
-  name(o.cse, "cse");
-  name(o.infer_widths, "infer_widths");
-  name(o.in_place, "in_place");
-  name(o.pack_domains, "pack_domains");
-  name(o.order_shifts, "order_shifts");
-  name(o.partial_sums, "partial_sums");
+  name(o.passes.fold, "fold");
+  name(o.passes.interchange, "interchange");
+  name(o.passes.unroll, "unroll");
+  name(o.passes.cse, "cse");
+  name(o.passes.infer_widths, "infer_widths");
+  name(o.passes.in_place, "in_place");
+  name(o.passes.pack_domains, "pack_domains");
+  name(o.passes.order_shifts, "order_shifts");
+  name(o.passes.partial_sums, "partial_sums");
   name(o.epilogue, "epilogue");
   return text + "; block_inputs " + std::to_string(o.block_inputs);
 }
@@ -165,7 +165,8 @@ TEST(RtmApCompilerProperty, EveryBitIsRightWhateverIsOff) {
     CompileOptions options = random_options(rng);
     const Geometry geometry{draw(rng, 1, 70), draw(rng, 24, 90), draw(rng, 24, 70)};
     if (rng.chance(0.2)) {
-      options.groups = draw(rng, 1, 3);
+      options.most_channels = draw(rng, 1, 4);
+      options.most_outputs = draw(rng, 0, 4);
     }
     const std::string where = "TESSERA_SEED=" + std::to_string(seed) + " " + text_of(options);
     CompiledLayer layer;
@@ -190,6 +191,9 @@ TEST(RtmApCompilerProperty, EveryBitIsRightWhateverIsOff) {
           << where << " row " << row;
     }
     for (const CompiledPart& part : layer.parts) {
+      ASSERT_TRUE(options.most_channels == 0 || part.range.channels <= options.most_channels)
+          << where;
+      ASSERT_TRUE(options.most_outputs == 0 || part.range.outputs <= options.most_outputs) << where;
       Diagnostics diagnostics;
       ASSERT_EQ(parse(print(part.program), "program", diagnostics).program, part.program) << where;
       ASSERT_TRUE(diagnostics.ok()) << where;
@@ -209,7 +213,7 @@ TEST(RtmApCompilerProperty, ValuesThatLiveAtOnceDoNotOverlap) {
     const LayerTask t = random_layer(rng);
     CompileOptions options = random_options(rng);
     options.block_inputs = std::max(1, options.block_inputs);
-    if (!options.in_place) {
+    if (!options.passes.in_place) {
       options.partials.clear();
     }
     const Geometry geometry{1, draw(rng, 30, 256), draw(rng, 24, 70)};
@@ -247,7 +251,7 @@ TEST(RtmApCompilerProperty, ValuesThatLiveAtOnceDoNotOverlap) {
                            y.field.first + y.field.bits <= x.field.first;
         // Sums and inputs have their place for good.
         const auto fixed = [&](std::size_t v) {
-          return s.code.values[v].kind != Value::Kind::temp && options.in_place;
+          return s.code.values[v].kind != Value::Kind::temp && options.passes.in_place;
         };
         const bool at_once = fixed(i) || fixed(j) || (x.begin <= y.end && y.begin <= x.end);
         ASSERT_TRUE(apart || !at_once) << where << ": values " << j << " and " << i;

@@ -40,10 +40,11 @@ std::string random_lut(Rng& rng) {
 }
 
 std::string random_ap(Rng& rng) {
+  const auto sometimes = [&rng](int most) { return rng.chance(0.3) ? rng.uniform(1, most) : 0; };
   return fmt::format(
-      "{{kind: rtm_ap, rows: {}, columns: {}, domains: {}, ports: {}, port_choice: {}, t_search: "
-      "{} "
-      "ps, t_write: {} ns, t_shift: {} ns, t_load: {} ns, t_read_out: {} ns, ends_sums: {}}}",
+      "{{kind: rtm_ap, rows: {}, columns: {}, domains: {}, ports: {}, port_choice: {}, "
+      "t_search: {} ps, t_write: {} ns, t_shift: {} ns, t_load: {} ns, t_read_out: {} ns, "
+      "ends_sums: {}, compile: {{block_inputs: {}, most_channels: {}, most_outputs: {}}}}}",
       rng.uniform(2, 40),
       rng.uniform(48, 96),
       rng.uniform(40, 64),
@@ -54,7 +55,10 @@ std::string random_ap(Rng& rng) {
       rng.uniform(0, 3),
       rng.uniform(0, 2),
       rng.uniform(0, 2),
-      rng.chance(0.5));
+      rng.chance(0.5),
+      sometimes(40),
+      sometimes(8),
+      sometimes(8));
 }
 
 class InBlocks : public Model {

@@ -5,6 +5,7 @@
 #include "mapper/first_fit.hpp"
 #include "tests/support/cases.hpp"
 #include "workloads/builder.hpp"
+#include "workloads/quantize.hpp"
 
 #include <gtest/gtest.h>
 
@@ -72,6 +73,47 @@ TEST(Check, AcceptsFragmentsThatAreScatteredOverTiles) {
               m.layers[1].placement[0] = {{2, 0, 8}, {3, 0, 4}};
             }),
             Codes{});
+}
+
+/// Associative processors hold weights as programs: other weights may take more or fewer of them.
+TEST(Check, MappingsAreRenewedForOtherPrograms) {
+  Network network = make_network();
+  quantize(network, {4, 4});
+  const auto chip_with = [&network](std::int32_t weight, int pes) {
+    Diagnostics diagnostics;
+    const std::string pe =
+        "{kind: rtm_ap, rows: 4, columns: 20, domains: 20, compile: {block_inputs: 4}}";
+    arch::chip::Chip chip = arch::chip::make_chip(
+        config::parse(test::free_chip(pe, 1, pes), "chip", diagnostics), diagnostics);
+    EXPECT_TRUE(diagnostics.ok()) << diagnostics.render();
+    chip.groups.front().pe = chip.groups.front().pe->programmed(
+        program_matrices(network),
+        [weight](int, int) { return std::vector<std::int32_t>(16 * 16, weight); });
+    return chip;
+  };
+  const arch::chip::Chip before = chip_with(0, 32);
+  const arch::chip::Chip after = chip_with(7, 32);
+  MappingRequest request;
+  request.layers = {{4, 4, 1}, {4, 4, 1}};
+  Diagnostics diagnostics;
+  const Mapping mapping = make_mapping(network, before, request, Granularity::pixel, diagnostics);
+  ASSERT_TRUE(diagnostics.ok()) << diagnostics.render();
+  request.mapping = mapping;  // as a search or a file gives it
+  const auto renewed = [&](const arch::chip::Chip& chip) {
+    return renew_mapping(mapping, network, chip, request, Granularity::pixel, diagnostics);
+  };
+  EXPECT_EQ(write_mapping(renewed(before)), write_mapping(mapping)) << "it is legal";
+  check(mapping, network, after, Granularity::pixel, diagnostics);
+  ASSERT_FALSE(diagnostics.ok()) << "the other weights take as many arrays";
+  diagnostics = {};
+  const Mapping other = renewed(after);
+  EXPECT_TRUE(diagnostics.ok()) << diagnostics.render();
+  check(other, network, after, Granularity::pixel, diagnostics);
+  EXPECT_TRUE(diagnostics.ok()) << diagnostics.render();
+  EXPECT_EQ(other.layers[0].w_bits, 4);
+  renewed(chip_with(7, 2));
+  ASSERT_FALSE(diagnostics.ok()) << "more arrays than there are";
+  EXPECT_EQ(diagnostics.errors().front().code, "E-MAP-CAPACITY");
 }
 
 TEST(Check, EveryCode) {

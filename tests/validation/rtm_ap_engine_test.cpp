@@ -121,5 +121,21 @@ TEST(RtmApEngine, WhatFollowsAProductIsExactOnArrays) {
   }
 }
 
+TEST(RtmApEngine, LayersCutFinerThanTheyFitAreExact) {
+  const Bits2 bits{2, 4, 2};
+  const std::int64_t whole = on_the_chip("tiny_cnn", bits, Granularity::pixel).program.pes_used;
+  for (const char* compile : {"{most_outputs: 5}",
+                              "{most_channels: 3}",
+                              "{most_channels: 4, most_outputs: 8, block_inputs: 9, "
+                              "passes: {partial_sums: false, order_shifts: false}}"}) {
+    const Case c = on_the_chip("tiny_cnn",
+                               bits,
+                               Granularity::pixel,
+                               {std::string("chip.tile.pe.compile=") + compile});
+    EXPECT_GT(c.program.pes_used, 2 * whole) << compile;
+    EXPECT_EQ(difference(c), "") << compile;
+  }
+}
+
 }  // namespace
 }  // namespace tessera::test

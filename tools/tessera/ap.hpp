@@ -4,8 +4,9 @@
 ///
 /// Inputs   every slot that the program loads is drawn from the seed, uniform over what its operand
 ///          can hold
-/// Checks   the array's events equal those of the timed steps, and the closed form encloses both;
-///          exit status 1 when not
+/// Checks   the array's events equal those of the timed steps, and the closed form both; exit
+/// status
+///          1 when not
 /// Errors   InputError: E-AP-SYNTAX, E-AP-PROGRAM, E-RTM-AP-SPEC, those of configuration files
 #pragma once
 

@@ -44,52 +44,13 @@ constexpr auto enum_names(Weights) {
   }};
 }
 
-struct Passes {
-  bool fold = true;
-  bool interchange = true;
-  bool unroll = true;
-  bool cse = true;
-  bool infer_widths = true;
-  bool in_place = true;
-  bool pack_domains = true;
-  bool order_shifts = true;
-  bool partial_sums = true;
-  bool epilogue = true;
-
-  static constexpr auto fields() {
-    using config::field;
-    return config::list<Passes>(
-        field("fold", &Passes::fold).doc("zero weights are nothing; off: they add a zero"),
-        field("interchange", &Passes::interchange)
-            .doc("the input channel is the outermost loop; off: the output channel"),
-        field("unroll", &Passes::unroll)
-            .doc("the inputs of a block meet in one expression list; off: one input at a time"),
-        field("cse", &Passes::cse).doc("common signed pairs are computed once"),
-        field("infer_widths", &Passes::infer_widths)
-            .doc("values are as narrow as their range; off: as wide as the widest sum"),
-        field("in_place", &Passes::in_place)
-            .doc("sums are added to in place; off: every sum goes to another field"),
-        field("pack_domains", &Passes::pack_domains)
-            .doc("a column holds as many values as its domains do; off: one"),
-        field("order_shifts", &Passes::order_shifts)
-            .doc("sums are visited along the nanowires; off: in their own order"),
-        field("partial_sums", &Passes::partial_sums)
-            .doc("terms meet in narrow partial sums; off: in the wide sum at once"),
-        field("epilogue", &Passes::epilogue)
-            .doc("the array scales, activates and clamps; off: sums are read out"));
-  }
-};
-
 struct CompileSpec {
   int w_bits = 2;
   int a_bits = 4;
   Weights weights = Weights::ternary;
   double sparsity = 0.8;
   std::int64_t seed = 1;
-  int block_inputs = 0;
-  int groups = 0;
-  int outputs_per_tile = 0;
-  Passes passes;
+  bool epilogue = true;
 
   static constexpr auto fields() {
     using config::field;
@@ -103,17 +64,8 @@ struct CompileSpec {
             .range(0, 1)
             .doc("share of ternary weights that are zero"),
         field("seed", &CompileSpec::seed).range(0, 9e15).doc("of weights and image"),
-        field("block_inputs", &CompileSpec::block_inputs)
-            .range(0, 4096)
-            .doc("inputs of an expression list at least; 0: what costs least, 9: one channel of a "
-                 "3x3 kernel"),
-        field("groups", &CompileSpec::groups)
-            .range(0, 4096)
-            .doc("parts of the input channels, each on an AP of its own; 0: as few as fit"),
-        field("outputs_per_tile", &CompileSpec::outputs_per_tile)
-            .range(0, 1048576)
-            .doc("output channels of one AP; 0: as many as fit"),
-        field("passes", &CompileSpec::passes).doc("what the compiler does"));
+        field("epilogue", &CompileSpec::epilogue)
+            .doc("the array scales, activates and clamps; off: sums are read out"));
   }
 };
 
@@ -127,8 +79,9 @@ struct CompileFile {
         config::field("network", &CompileFile::network)
             .required()
             .doc("what is computed: zoo: <name>, or layers inline"),
-        config::field("chip", &CompileFile::chip).doc("the array is chip.tile.pe"),
-        config::field("compile", &CompileFile::compile).doc("widths, weights, passes"));
+        config::field("chip", &CompileFile::chip)
+            .doc("the array is chip.tile.pe, its key compile how layers become programs"),
+        config::field("compile", &CompileFile::compile).doc("widths, weights, epilogue"));
   }
 };
 
@@ -150,25 +103,8 @@ struct Job {
   }
 
   [[nodiscard]] ap::CompileOptions options() const {
-    ap::CompileOptions o;
-    o.fold = spec.passes.fold;
-    o.interchange = spec.passes.interchange;
-    o.unroll = spec.passes.unroll;
-    o.cse = spec.passes.cse;
-    o.infer_widths = spec.passes.infer_widths;
-    o.in_place = spec.passes.in_place;
-    o.pack_domains = spec.passes.pack_domains;
-    o.order_shifts = spec.passes.order_shifts;
-    o.partial_sums = spec.passes.partial_sums;
-    o.epilogue = spec.passes.epilogue;
-    o.block_inputs = spec.block_inputs;
-    o.groups = spec.groups;
-    o.outputs_per_tile = spec.outputs_per_tile;
-    const auto cycles = [this](Seconds t) {
-      return static_cast<double>(hardware.clock.ceil_cycles(t).value);
-    };
-    o.pass_cost = cycles(hardware.spec.t_search) + cycles(hardware.spec.t_write);
-    o.step_cost = cycles(hardware.spec.t_shift);
+    ap::CompileOptions o = ap::compile_options(hardware.spec, hardware.clock);
+    o.epilogue = spec.epilogue;
     return o;
   }
 };
@@ -223,7 +159,7 @@ struct Row {
       error.what(),
       "columns and domains for the inputs of a block, the sums of one output channel and some "
       "temporaries",
-      "more domains or columns, narrower activations, or passes.epilogue: false");
+      "more domains or columns, narrower activations, or compile.epilogue: false");
   d.got =
       fmt::format("{} columns of {} domains", job.hardware.spec.columns, job.hardware.spec.domains);
   diagnostics.error(std::move(d));

@@ -6,6 +6,8 @@
 ///   network: {zoo: resnet20}                            # or layers inline
 ///   compile: {w_bits: 2, a_bits: 4, weights: ternary, sparsity: 0.8}
 ///
+/// How layers become programs is chosen where the array is: chip.tile.pe.compile.
+///
 /// Prints, per layer, operations before and after the elimination of common pairs, programs,
 /// columns, widths and cycles by kind of one row group. --emit writes the programs, --verify runs
 /// them with real bits and compares every output with the golden reference.

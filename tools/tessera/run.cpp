@@ -152,6 +152,18 @@ Prepared prepare(Experiment& experiment, const CommandLine& line) {
   if (!experiment.weights_file.empty()) {
     tune_weights(experiment, line, out.mapping);
     program_pes(experiment);  // with the weights that came of it
+    const std::string before = mapper::write_mapping(out.mapping);
+    out.mapping = mapper::renew_mapping(out.mapping,
+                                        experiment.network,
+                                        experiment.chip,
+                                        experiment.request,
+                                        experiment.execution.granularity,
+                                        diagnostics);
+    throw_mapping_errors(diagnostics, experiment);
+    if (!line.quiet && mapper::write_mapping(out.mapping) != before) {
+      std::fputs("note: programs of the tuned weights take other arrays: layers are placed again\n",
+                 stderr);
+    }
   }
   out.program = lower_mapping(experiment, out.mapping);
   return out;

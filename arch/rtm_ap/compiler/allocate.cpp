@@ -162,8 +162,8 @@ class Allocator {
         plan_(plan),
         geometry_(geometry),
         options_(options),
-        temps_(plan.first_temp, plan.temp_columns, geometry.domains, !options.pack_domains),
-        sums_(plan.sums.first, plan.sums.columns, geometry.domains, !options.pack_domains) {}
+        temps_(plan.first_temp, plan.temp_columns, geometry.domains, !options.passes.pack_domains),
+        sums_(plan.sums.first, plan.sums.columns, geometry.domains, !options.passes.pack_domains) {}
 
   Allocation run() {
     made_.placements.resize(code_.values.size());
@@ -233,7 +233,7 @@ class Allocator {
   /// Placed while it lives, not for good.
   [[nodiscard]] bool is_moving(int number) const {
     const Value::Kind kind = value(number).kind;
-    return kind == Value::Kind::temp || (kind == Value::Kind::sum && !options_.in_place);
+    return kind == Value::Kind::temp || (kind == Value::Kind::sum && !options_.passes.in_place);
   }
 
   bool place(const View& view) {
@@ -368,7 +368,7 @@ Floorplan plan_columns(const LayerTask& layer,
                        const Geometry& geometry,
                        const CompileOptions& options) {
   const auto levels = [&](int bits) {
-    return options.pack_domains ? geometry.domains / std::max(1, bits) : 1;
+    return options.passes.pack_domains ? geometry.domains / std::max(1, bits) : 1;
   };
   Floorplan plan;
   const int width = channels_per_block(layer, options);
@@ -377,7 +377,7 @@ Floorplan plan_columns(const LayerTask& layer,
   plan.input_levels = std::max(1, levels(plan.input_bits));
   plan.input_columns =
       ceil_div(ceil_div(tile.channels, width), plan.input_levels) * plan.input_width;
-  plan.zero_columns = options.fold ? 0 : 1;
+  plan.zero_columns = options.passes.fold ? 0 : 1;
   const auto shelf = [&](int bits, int fields) {
     Shelf made;
     made.bits = bits;
@@ -386,14 +386,14 @@ Floorplan plan_columns(const LayerTask& layer,
     return made;
   };
   // Sums that move leave used domains behind, and one is there twice while it is made.
-  const int sums = options.in_place ? tile.outputs : 2 * tile.outputs;
+  const int sums = options.passes.in_place ? tile.outputs : 2 * tile.outputs;
   plan.sums = shelf(sum_bits, sums);
   int used = plan.input_columns + plan.zero_columns + plan.sums.columns;
   for (const int bits : partial_bits) {
     plan.partials.push_back(shelf(bits, tile.outputs));
     used += plan.partials.back().columns;
   }
-  if (options.order_shifts) {
+  if (options.passes.order_shifts) {
     // Terms come to the fields of a column in no order: the fewer there are, the shorter the ways.
     int spare = geometry.columns - 1 - used - kTempColumns;
     for (Shelf& partial : plan.partials) {

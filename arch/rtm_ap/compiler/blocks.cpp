@@ -33,7 +33,7 @@ void add_sums(const LayerTask& layer,
     for (const Digit& digit : digits(w->value)) {
       plane(digit.shift).terms.push_back({w->input - first, digit.negative});
     }
-    if (w->value == 0 && !options.fold) {
+    if (w->value == 0 && !options.passes.fold) {
       plane(0).terms.push_back({last - first, false});
     }
   }
@@ -52,7 +52,7 @@ Block make_block(const LayerTask& layer,
   for (int input = first; input < last; ++input) {
     block.inputs.push_back(input);
   }
-  if (!options.fold) {
+  if (!options.passes.fold) {
     block.inputs.push_back(kZeroInput);
   }
   for (int output = first_output; output < last_output; ++output) {
@@ -77,7 +77,9 @@ std::vector<Digit> digits(std::int64_t value) {
 }
 
 int channels_per_block(const LayerTask& layer, const CompileOptions& options) {
-  return std::clamp(options.block_inputs / layer.taps, 1, std::max(1, layer.channels));
+  const int most =
+      options.most_channels > 0 ? std::min(options.most_channels, layer.channels) : layer.channels;
+  return std::clamp(options.block_inputs / layer.taps, 1, std::max(1, most));
 }
 
 std::vector<Block> make_blocks(const LayerTask& layer,
@@ -92,13 +94,13 @@ std::vector<Block> make_blocks(const LayerTask& layer,
     for (int channel = tile.first_channel; channel < last_channel; channel += width) {
       const int first = channel * layer.taps;
       const int last = std::min(channel + width, last_channel) * layer.taps;
-      const int step = options.unroll ? last - first : 1;
+      const int step = options.passes.unroll ? last - first : 1;
       for (int input = first; input < last; input += step) {
         blocks.push_back(make_block(layer, input, input + step, from, to, options));
       }
     }
   };
-  if (options.interchange) {
+  if (options.passes.interchange) {
     emit(tile.first_output, last_output);
   } else {
     for (int output = tile.first_output; output < last_output; ++output) {

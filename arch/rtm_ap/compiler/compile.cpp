@@ -40,7 +40,7 @@ std::pair<int, int> share(int whole, int parts, int k, int unit) {
   return {at(k), at(k + 1) - at(k)};
 }
 
-/// What instructions cost when passes and steps of the nanowires have the prices of the options.
+/// Cycles of instructions when passes and steps of the nanowires take those of the options.
 class Estimate {
  public:
   explicit Estimate(const CompileOptions& options) : options_(options) {}
@@ -86,8 +86,8 @@ class Estimate {
 
   /// `way`: steps to where it begins.
   double cost(const Instruction& i, int way) {
-    return static_cast<double>(cycles_.of(i)) / 2 * options_.pass_cost +
-           (way + widest(i) - 1) * options_.step_cost;
+    return static_cast<double>(cycles_.of(i)) / 2 * options_.pass_cycles +
+           (way + widest(i) - 1) * options_.step_cycles;
   }
 
   const CompileOptions& options_;
@@ -99,7 +99,7 @@ class Compiler {
   Compiler(const LayerTask& layer, const Geometry& geometry, const CompileOptions& options)
       : layer_(layer), geometry_(geometry), options_(options) {}
 
-  /// The fewest APs, then the lowest cost.
+  /// The fewest APs, then the fewest cycles.
   CompiledLayer run() {
     if (layer_.max_bits() > geometry_.domains) {
       throw CompileError(fmt::format("{}: inputs of {} bits do not fit {} domains",
@@ -140,20 +140,22 @@ class Compiler {
     if (best) {
       return std::move(*best);
     }
-    throw CompileError(fmt::format(
-        "{} does not fit an array of {} columns and {} domains{}{}",
-        layer_.name,
-        geometry_.columns,
-        geometry_.domains,
-        options_.groups > 0 || options_.outputs_per_tile > 0 ? ", cut as asked for" : "",
-        problem_.empty() ? "" : ": " + problem_));
+    throw CompileError(
+        fmt::format("{} does not fit an array of {} columns and {} domains{}{}",
+                    layer_.name,
+                    geometry_.columns,
+                    geometry_.domains,
+                    options_.most_aps > 0 ? fmt::format(" with {} APs", options_.most_aps) : "",
+                    problem_.empty() ? "" : ": " + problem_));
   }
 
  private:
   std::optional<CompiledLayer> with_fewest_aps() {
     const int blocks = ceil_div(layer_.channels, channels_per_block(layer_, options_));
-    const std::int64_t most = std::min(kMaxAps, std::int64_t{layer_.outputs} * blocks);
+    const std::int64_t most = std::min(options_.most_aps > 0 ? options_.most_aps : kMaxAps,
+                                       std::int64_t{layer_.outputs} * blocks);
     int attempts = 0;
+    bool is_reached = false;
     is_hopeless_ = false;
     for (std::int64_t aps = 1; aps <= most && !is_hopeless_; ++aps) {
       const int before = attempts;
@@ -161,11 +163,14 @@ class Compiler {
         // Whole sums first where only they can be ended.
         const std::int64_t tiles = options_.reduce ? k : aps + 1 - k;
         const std::int64_t groups = aps / tiles;
-        if (aps % tiles != 0 || tiles > layer_.outputs || groups > blocks ||
-            !is_wanted(tiles, groups)) {
+        if (aps % tiles != 0 || tiles > layer_.outputs || groups > blocks) {
           continue;
         }
         const Cut cut{static_cast<int>(tiles), static_cast<int>(groups)};
+        if (!is_fine_enough(cut)) {
+          continue;
+        }
+        is_reached = true;
         if (!may_fit(cut)) {
           continue;
         }
@@ -179,13 +184,20 @@ class Compiler {
       }
       aps += attempts > before ? aps / 8 : 0;  // what nearly fits is tried in growing steps
     }
+    if (!is_reached) {
+      problem_ = fmt::format("as finely as it is to be cut it takes more than {} APs", most);
+    }
     return std::nullopt;
   }
 
-  [[nodiscard]] bool is_wanted(std::int64_t tiles, std::int64_t groups) const {
-    return (options_.groups == 0 || groups == options_.groups) &&
-           (options_.outputs_per_tile == 0 ||
-            tiles == ceil_div(layer_.outputs, options_.outputs_per_tile));
+  /// No part has more outputs or channels than asked for.
+  [[nodiscard]] bool is_fine_enough(const Cut& cut) const {
+    const auto within = [](int count, int most) { return most == 0 || count <= most; };
+    bool fine = within(ceil_div(layer_.outputs, cut.tiles), options_.most_outputs);
+    for (int group = 0; group < cut.groups && fine; ++group) {
+      fine = within(tile_of(cut, 0, group).channels, options_.most_channels);
+    }
+    return fine;
   }
 
   [[nodiscard]] Tile tile_of(const Cut& cut, int tile, int group) const {
@@ -260,7 +272,7 @@ class Compiler {
 
   /// Ways of taking partial sums.
   [[nodiscard]] std::vector<std::vector<int>> candidates(int blocks) const {
-    if (!options_.partial_sums || !options_.in_place) {
+    if (!options_.passes.partial_sums || !options_.passes.in_place) {
       return {{}};
     }
     if (!options_.partials.empty()) {
@@ -313,7 +325,7 @@ class Compiler {
                     std::vector<PartialFormat>& formats) {
     std::vector<Block> blocks = make_blocks(layer_, part.range, options_);
     part.unrolled = num_operations(blocks);
-    if (options_.cse) {
+    if (options_.passes.cse) {
       for (Block& block : blocks) {
         block = eliminate_common_pairs(std::move(block));
         part.temps += static_cast<int>(block.temps.size());
@@ -348,7 +360,7 @@ class Compiler {
     if (!fits) {
       return false;
     }
-    if (options_.order_shifts) {
+    if (options_.passes.order_shifts) {
       std::vector<SumPlace> places;
       const Shelf& shelf = part.plan.partials.empty() ? part.plan.sums : part.plan.partials[0];
       for (int o = 0; o < part.range.outputs; ++o) {
@@ -437,6 +449,15 @@ CompiledLayer compile_max_pool(const Network& network,
   const std::int64_t offset =
       producer.out_signed ? std::int64_t{1} << (producer.out_bits - 1) : std::int64_t{0};
 
+  // A channel is an output, too.
+  CompileOptions limited = options;
+  if (options.most_outputs > 0) {
+    limited.most_channels = options.most_channels > 0
+                                ? std::min(options.most_channels, options.most_outputs)
+                                : options.most_outputs;
+  }
+  const int most = limited.most_channels > 0 ? limited.most_channels : layer.channels;
+
   CompiledLayer made;
   made.name = layer.name;
   made.positions = layer.positions;
@@ -448,9 +469,9 @@ CompiledLayer compile_max_pool(const Network& network,
       CompiledPart& part = made.parts[static_cast<std::size_t>(tile)];
       part.tile = tile;
       const auto [first, channels] =
-          share(layer.channels, tiles, tile, channels_per_block(layer, options));
+          share(layer.channels, tiles, tile, channels_per_block(layer, limited));
       part.range = {0, 0, first, channels};
-      part.plan = plan_columns(layer, part.range, 0, {}, geometry, options);
+      part.plan = plan_columns(layer, part.range, 0, {}, geometry, limited);
       Code code;
       for (int c = first; c < first + channels; ++c) {
         for (int tap = 0; tap < layer.taps; ++tap) {
@@ -477,9 +498,10 @@ CompiledLayer compile_max_pool(const Network& network,
                                      static_cast<std::int64_t>(code.reads.size())});
         code.reads.push_back({Slot::Kind::output, c, 0, -offset});
       }
-      fits = part.plan.temp_columns >= 0 && producer.out_bits <= geometry.domains;
+      fits =
+          channels <= most && part.plan.temp_columns >= 0 && producer.out_bits <= geometry.domains;
       if (fits) {
-        Allocation allocation = allocate(code, layer, part.range, part.plan, geometry, options);
+        Allocation allocation = allocate(code, layer, part.range, part.plan, geometry, limited);
         part.program = std::move(allocation.program);
         part.loads = std::move(code.loads);
         part.reads = std::move(code.reads);

@@ -50,7 +50,7 @@ struct CompiledLayer {
   bool has_epilogue = false;        ///< else the vector unit gets sums: reads carry their offsets
   int block_inputs = 0;             ///< CompileOptions::block_inputs, as it was chosen
   std::vector<int> partials;        ///< CompileOptions::partials, likewise
-  double cost = 0;                  ///< estimated, of all parts
+  double cost = 0;                  ///< estimated cycles of all parts
   std::vector<CompiledPart> parts;  ///< [tile][group]
 
   /// CompiledPart numbers in an order in which every partial sum is there before it is loaded.

@@ -92,9 +92,9 @@ TEST(RtmApBlocks, OneChannelAtATimeWithFoldedWeights) {
 
   options.block_inputs = 4;
   EXPECT_EQ(make_blocks(t, whole(t), options).size(), 1U);
-  options.unroll = false;
+  options.passes.unroll = false;
   EXPECT_EQ(make_blocks(t, whole(t), options).size(), 4U);
-  options.fold = false;
+  options.passes.fold = false;
   EXPECT_EQ(num_operations(make_blocks(t, whole(t), options)), 8);
 }
 
@@ -133,7 +133,7 @@ TEST(RtmApCse, KeepsTheMeaningAndNeverCosts) {
     }
     const LayerTask t = task(outputs, taps, weights);
     CompileOptions options;
-    options.fold = round % 2 == 0;
+    options.passes.fold = round % 2 == 0;
     const Block before = make_blocks(t, whole(t), options)[0];
     const Block after = eliminate_common_pairs(before);
     EXPECT_EQ(meaning(after), meaning(before)) << "round " << round;

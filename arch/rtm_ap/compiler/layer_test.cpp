@@ -144,7 +144,7 @@ TEST(RtmApLayer, IsCutOnlyWhereItMustBe) {
   const LayerTask task = layer_task(network, 2, synthetic_parameters(network, 2, 1));
   EXPECT_EQ(compile(task, {}).parts.size(), 1U);
   CompileOptions options;
-  options.groups = 4;
+  options.most_channels = task.channels / 4;
   options.block_inputs = 9;
   const CompiledLayer four = compile(task, {}, options);
   EXPECT_EQ(four.groups, 4);
@@ -162,11 +162,88 @@ TEST(RtmApLayer, IsCutOnlyWhereItMustBe) {
   EXPECT_EQ(senders(0), (std::vector<int>{1, 2}));
   EXPECT_EQ(senders(2), (std::vector<int>{3}));
   EXPECT_TRUE(senders(1).empty());
+  EXPECT_EQ(four.tiles, 1);
   const CompiledLayer narrow = compile(task, {256, 15, 64});
   EXPECT_GT(narrow.parts.size(), 1U);
   for (const CompiledPart& part : narrow.parts) {
     EXPECT_LE(columns_in_use(part.program), 15);
   }
+}
+
+/// A limit is one of each part, in nearly equal shares; what does not fit is cut further.
+TEST(RtmApLayer, LimitsOfTheCutAreKept) {
+  Network network = zoo("tiny_cnn");
+  quantize(network, {2, 4});
+  const LayerTask task = layer_task(network, 2, synthetic_parameters(network, 2, 1));
+  ASSERT_EQ(task.channels, 8);
+  ASSERT_EQ(task.outputs, 8);
+  CompileOptions options;
+  const auto cut = [&](int channels, int outputs, const Geometry& geometry) {
+    options.most_channels = channels;
+    options.most_outputs = outputs;
+    const CompiledLayer made = compile(task, geometry, options);
+    for (const CompiledPart& part : made.parts) {
+      EXPECT_LE(part.range.channels, channels > 0 ? channels : task.channels);
+      EXPECT_LE(part.range.outputs, outputs > 0 ? outputs : task.outputs);
+    }
+    return std::pair(made.tiles, made.groups);
+  };
+  EXPECT_EQ(cut(0, 8, {}), std::pair(1, 1));
+  EXPECT_EQ(cut(0, 3, {}), std::pair(3, 1));
+  EXPECT_EQ(cut(3, 0, {}), std::pair(1, 3));
+  EXPECT_EQ(cut(2, 4, {}), std::pair(2, 4));
+  EXPECT_EQ(cut(1, 1, {}), std::pair(8, 8));
+  EXPECT_EQ(cut(1000, 1000, {}), std::pair(1, 1));
+  const Geometry narrow{256, 15, 64};
+  const auto [tiles, groups] = cut(0, 0, narrow);
+  EXPECT_GT(tiles * groups, 1);
+  EXPECT_EQ(cut(8, 8, narrow), std::pair(tiles, groups)) << "the limits are no aim";
+  EXPECT_EQ(cut(0, 1, narrow).first, 8);
+}
+
+TEST(RtmApLayer, ACutOfMoreArraysThanThereCanBeIsRefused) {
+  LayerTask task;
+  task.name = "wide";
+  task.channels = 65;
+  task.outputs = 65;
+  task.formats.assign(65, {4, false});
+  task.bias.assign(65, 0);
+  task.multiplier.assign(65, 1);
+  for (int o = 0; o < task.outputs; ++o) {
+    task.weights.push_back({{o, 1}});
+  }
+  CompileOptions options;
+  options.most_channels = 1;
+  options.most_outputs = 1;
+  try {
+    (void)compile(task, {}, options);
+    ADD_FAILURE() << "4225 programs";
+  } catch (const CompileError& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("more than 4096 APs"));
+  }
+}
+
+TEST(RtmApLayer, LimitsHoldForPoolingToo) {
+  Network network = zoo("tiny_cnn");
+  quantize(network, {2, 4});
+  LayerId pool = 0;
+  for (LayerId id = 1; id <= network.output(); ++id) {
+    pool = network.layer(id).kind == LayerKind::max_pool ? id : pool;
+  }
+  ASSERT_NE(pool, 0);
+  const int channels = network.layer(pool).out.channels;
+  EXPECT_EQ(compile_max_pool(network, pool, {}).parts.size(), 1U);
+  CompileOptions options;
+  options.most_outputs = 3;
+  options.block_inputs = 36;
+  const CompiledLayer made = compile_max_pool(network, pool, {}, options);
+  int covered = 0;
+  for (const CompiledPart& part : made.parts) {
+    EXPECT_GT(part.range.channels, 0);
+    EXPECT_LE(part.range.channels, 3);
+    covered += part.range.channels;
+  }
+  EXPECT_EQ(covered, channels);
 }
 
 TEST(RtmApLayer, ListingIsReadBack) {

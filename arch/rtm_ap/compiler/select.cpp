@@ -105,7 +105,7 @@ class Selector {
     for (std::size_t o = 0; o < sums_.size(); ++o) {
       Held& sum = sums_[o];
       if (sum.bits > 0) {
-        if (options_.infer_widths) {
+        if (options_.passes.infer_widths) {
           turn_over(sum);
         }
         read(view(sum), {Slot::Kind::partial, output(o), 0, 0});
@@ -191,7 +191,7 @@ class Selector {
 
   /// Width of a result.
   [[nodiscard]] int width(std::int64_t lo, std::int64_t hi) const {
-    return options_.infer_widths ? bits_for(lo, hi) : full_bits_;
+    return options_.passes.infer_widths ? bits_for(lo, hi) : full_bits_;
   }
 
   /// Makes a value that may be negative one that is not, by adding half of its range.
@@ -228,7 +228,7 @@ class Selector {
       load(x, {Slot::Kind::input, input, 0, offset});
       inputs_.push_back({x, false, std::numeric_limits<int>::max()});
     }
-    if (!options_.fold) {
+    if (!options_.passes.fold) {
       zero_.held = {new_value(Value::Kind::zero, 0), layer_.max_bits(), 0, 0, 0};
       zero_.uses = std::numeric_limits<int>::max();
       view(zero_.held);
@@ -276,8 +276,8 @@ class Selector {
     const bool minus = temp.minus != (a.negative != b.negative);
     --a.uses;
     --b.uses;
-    const bool over_a = options_.in_place && a.uses == 0;
-    const bool over_b = options_.in_place && b.uses == 0 && !over_a;
+    const bool over_a = options_.passes.in_place && a.uses == 0;
+    const bool over_b = options_.passes.in_place && b.uses == 0 && !over_a;
     // A + B, A - B, or, made in B, B + A and B - A.
     const Held& base = over_b ? b.held : a.held;
     const Held& other = over_b ? a.held : b.held;
@@ -294,7 +294,7 @@ class Selector {
       r.value = new_value(Value::Kind::temp, 0);
       emit(minus ? Opcode::sub : Opcode::add, view(r), view(base), view(other), 0);
     }
-    if (options_.infer_widths) {
+    if (options_.passes.infer_widths) {
       turn_over(r);
     }
     t.held = r;
@@ -317,7 +317,7 @@ class Selector {
       if (partial.bits == 0) {
         continue;
       }
-      if (options_.infer_widths) {
+      if (options_.passes.infer_widths) {
         turn_over(partial);
       }
       add_to(to[o], partial, false, 0);
@@ -339,17 +339,17 @@ class Selector {
     const auto width_after = [&] {
       return std::max({width(sum.lo + lo, sum.hi + hi), sum.bits, x.bits + shift});
     };
-    int bits = options_.infer_widths ? width_after() : full_bits_;
+    int bits = options_.passes.infer_widths ? width_after() : full_bits_;
     if (!is_first && bits > sum.bits) {
       turn_over(sum);
-      bits = options_.infer_widths ? width_after() : full_bits_;
+      bits = options_.passes.infer_widths ? width_after() : full_bits_;
     }
     const bool is_signed = sum.lo + lo < 0;
     const View a = part(x.value, 0, std::min(x.bits, bits - shift), x.lo < 0);
     if (is_first) {
       const View dst = part(sum.value, shift, bits - shift, is_signed);
       emit(negative ? Opcode::negate : Opcode::copy, dst, a, {}, 0);
-    } else if (options_.in_place) {
+    } else if (options_.passes.in_place) {
       const View dst = part(sum.value, shift, bits - shift, is_signed);
       emit(negative ? Opcode::sub_in_place : Opcode::add_in_place, dst, a, {}, 0);
     } else {
