@@ -184,6 +184,15 @@ struct Layer {
   [[nodiscard]] std::int64_t embedding_size() const { return embedded_positions() * out.channels; }
 };
 
+/// What a layer multiplies by and adds; shapes in parameters.hpp.
+struct LayerParameters {
+  std::vector<std::int32_t> weights;
+  std::vector<std::int64_t> bias;
+  std::vector<std::int32_t> multiplier;
+  /// class_token: integers of the output tensor; position_embedding: added to x * multiplier.
+  std::vector<std::int64_t> embedding{};
+};
+
 struct Network {
   std::string name;
   std::vector<Layer> layers;  ///< layers[0] is the only input; the last layer is the only output

@@ -25,14 +25,6 @@
 
 namespace tessera {
 
-struct LayerParameters {
-  std::vector<std::int32_t> weights;
-  std::vector<std::int64_t> bias;
-  std::vector<std::int32_t> multiplier;
-  /// class_token: integers of the output tensor; position_embedding: added to x * multiplier.
-  std::vector<std::int64_t> embedding{};
-};
-
 /// Parameters of a layer that has some (has_parameters()), synthetic or given.
 using ParameterSource = std::function<LayerParameters(LayerId)>;
 

@@ -38,7 +38,8 @@ CompileOptions compile_options(const Spec& spec, const Clock& clock) {
   const auto cycles = [&clock](Seconds t) {
     return static_cast<double>(clock.ceil_cycles(t).value);
   };
-  CompileOptions options{spec.compile};
+  CompileOptions options;
+  static_cast<CompileChoices&>(options) = spec.compile;
   options.pass_cycles = cycles(spec.t_search) + cycles(spec.t_write);
   options.step_cycles = cycles(spec.t_shift);
   return options;

@@ -19,7 +19,7 @@
 
 #include "sim/base/config.hpp"
 #include "sim/base/units.hpp"
-#include "workloads/parameters.hpp"
+#include "workloads/network.hpp"
 
 #include <array>
 #include <cstddef>

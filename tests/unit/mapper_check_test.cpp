@@ -86,9 +86,11 @@ TEST(Check, MappingsAreRenewedForOtherPrograms) {
     arch::chip::Chip chip = arch::chip::make_chip(
         config::parse(test::free_chip(pe, 1, pes), "chip", diagnostics), diagnostics);
     EXPECT_TRUE(diagnostics.ok()) << diagnostics.render();
-    chip.groups.front().pe = chip.groups.front().pe->programmed(
-        program_matrices(network),
-        [weight](int, int) { return std::vector<std::int32_t>(16 * 16, weight); });
+    const auto parameters = [weight](int, int) {
+      return LayerParameters{std::vector<std::int32_t>(16 * 16, weight), {}, {}};
+    };
+    chip.groups.front().pe =
+        chip.groups.front().pe->programmed({program_matrices(network), parameters, nullptr});
     return chip;
   };
   const arch::chip::Chip before = chip_with(0, 32);

@@ -128,10 +128,8 @@ TEST(RtmApEngine, LayersCutFinerThanTheyFitAreExact) {
                               "{most_channels: 3}",
                               "{most_channels: 4, most_outputs: 8, block_inputs: 9, "
                               "passes: {partial_sums: false, order_shifts: false}}"}) {
-    const Case c = on_the_chip("tiny_cnn",
-                               bits,
-                               Granularity::pixel,
-                               {std::string("chip.tile.pe.compile=") + compile});
+    const Case c = on_the_chip(
+        "tiny_cnn", bits, Granularity::pixel, {std::string("chip.tile.pe.compile=") + compile});
     EXPECT_GT(c.program.pes_used, 2 * whole) << compile;
     EXPECT_EQ(difference(c), "") << compile;
   }
