@@ -61,6 +61,7 @@ template <class Prices>
   return all;
 }
 
+/// How many they are, for a kind to compare with its indices.
 template <class Prices>
 inline constexpr std::size_t kNumPrices = std::tuple_size_v<decltype(Prices::fields())>;
 
