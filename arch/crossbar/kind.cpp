@@ -76,40 +76,22 @@ class CrossbarUnit final : public Unit {
   std::optional<Array> array_;
 };
 
-Resource resource(const char* name, const Part& part, int count) {
-  return {name, count, part.area * count, part.leakage * count};
-}
-
 std::vector<Resource> make_resources(const Spec& spec) {
   const bool unit = spec.weight_mapping == WeightMapping::biased_unit_column;
   const int columns = spec.columns + (unit ? 1 : 0);
   std::vector<Resource> all(kNumResources);
-  all[kInput] = resource("input", spec.parts.input, 1);
-  all[kDac] = resource("dac", spec.parts.dac, spec.rows);
-  all[kArray] = resource("array", spec.parts.array, 1);
+  all[kInput] = resource_of("input", spec.parts.input, 1);
+  all[kDac] = resource_of("dac", spec.parts.dac, spec.rows);
+  all[kArray] = resource_of("array", spec.parts.array, 1);
   all[kSampleHold] =
-      resource("sample_hold", spec.parts.sample_hold, spec.sample_and_hold ? columns : 0);
-  all[kAdc] = resource("adc", spec.parts.adc, spec.adcs);
-  all[kShiftAdd] = resource("shift_add", spec.parts.shift_add, 1);
-  all[kOutput] = resource("output", spec.parts.output, 1);
+      resource_of("sample_hold", spec.parts.sample_hold, spec.sample_and_hold ? columns : 0);
+  all[kAdc] = resource_of("adc", spec.parts.adc, spec.adcs);
+  all[kShiftAdd] = resource_of("shift_add", spec.parts.shift_add, 1);
+  all[kOutput] = resource_of("output", spec.parts.output, 1);
   return all;
 }
 
-std::vector<Action> make_actions(const Prices& prices) {
-  std::vector<Action> all(kNumActions);
-  const auto set = [&all](ActionIndex at, const char* name, const Price& price) {
-    all[at] = {name, price.energy, price.source};
-  };
-  set(kInputRead, "input_read", prices.input_read);
-  set(kDacConvert, "dac_convert", prices.dac_convert);
-  set(kCellRead, "cell_read", prices.cell_read);
-  set(kSampled, "sample_hold", prices.sample_hold);
-  set(kAdcConvert, "adc_convert", prices.adc_convert);
-  set(kShiftedAdded, "shift_add", prices.shift_add);
-  set(kOutputWrite, "output_write", prices.output_write);
-  set(kCellWrite, "cell_write", prices.cell_write);
-  return all;
-}
+static_assert(kNumPrices<Prices> == kNumActions);
 
 class CrossbarModel final : public Model {
  public:
@@ -117,7 +99,7 @@ class CrossbarModel final : public Model {
       : spec_(std::make_shared<const Spec>(spec)),
         clock_(clock),
         resources_(make_resources(spec)),
-        actions_(make_actions(spec.prices)) {}
+        actions_(priced_actions(spec.prices)) {}
 
   [[nodiscard]] const std::string& kind() const override { return name_; }
 
@@ -166,25 +148,10 @@ class CrossbarModel final : public Model {
   std::vector<Action> actions_;
 };
 
-void report(const config::Node& pe, const Problem& problem, Diagnostics& diagnostics) {
-  // Points at whichever of the two was written; both, when both were.
-  const config::Node first = pe.has(problem.key) ? pe.get(problem.key) : config::Node();
-  const config::Node second = pe.has(problem.other) ? pe.get(problem.other) : config::Node();
-  const config::Node& at = !first.is_null() ? first : (!second.is_null() ? second : pe);
-  Diagnostic d = config::diagnose(
-      at, "E-CROSSBAR-SPEC", problem.sentence, problem.key + ": " + problem.expected);
-  if (!first.is_null() && !second.is_null()) {
-    d.related.push_back(second.at());
-  }
-  diagnostics.error(std::move(d));
-}
-
 std::unique_ptr<Model> make(const config::Node& pe, const Clock& clock, Diagnostics& diagnostics) {
   const Spec spec = config::read<Spec>(pe, diagnostics);
-  const std::vector<Problem> found = problems(spec);
-  for (const Problem& problem : found) {
-    report(pe, problem, diagnostics);
-  }
+  const std::vector<SpecProblem> found = problems(spec);
+  report_problems(pe, "E-CROSSBAR-SPEC", found, diagnostics);
   return make_model(found.empty() ? spec : Spec{}, clock);
 }
 

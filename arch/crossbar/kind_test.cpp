@@ -1,66 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// The crossbar as YAML: example, prices, contradictions.
+/// The crossbar as YAML: its actions, contradictions.
 #include "arch/crossbar/crossbar.hpp"
-#include "sim/base/config.hpp"
-#include "sim/base/diagnostics.hpp"
+#include "tests/support/kind_yaml.hpp"
 
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <sstream>
+#include <initializer_list>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace tessera::arch::crossbar {
 namespace {
 
-std::string text_of(const std::string& file) {
-  std::ifstream in(std::string(TESSERA_SOURCE_DIR) + "/arch/crossbar/" + file);
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
+test::MadeModel make(const std::string& yaml) {
+  return test::model_from(kind(), yaml);
 }
 
-struct Made {
-  std::unique_ptr<Model> model;
-  Diagnostics diagnostics;
-};
-
-Made make(const std::string& yaml) {
-  Made made;
-  const config::Node node = config::parse(yaml, "pe.yaml", made.diagnostics);
-  static_cast<void>(node.get("kind"));
-  made.model = kind().make(node, Clock{Hertz(1e9)}, made.diagnostics);
-  config::report_unread(node, made.diagnostics);
-  return made;
-}
-
-TEST(CrossbarKind, ExampleIsValid) {
-  const Made made = make(text_of("example.yaml"));
-  EXPECT_TRUE(made.diagnostics.ok()) << made.diagnostics.render();
-  ASSERT_NE(made.model, nullptr);
-  EXPECT_EQ(made.model->kind(), "crossbar");
-}
-
-TEST(CrossbarKind, PriceFileEqualsTheDefaults) {
-  const Made priced = make(text_of("example.yaml") + text_of("prices.yaml"));
-  const Made plain = make(text_of("example.yaml"));
-  ASSERT_TRUE(priced.diagnostics.ok()) << priced.diagnostics.render();
-  ASSERT_EQ(priced.model->actions().size(), plain.model->actions().size());
-  for (std::size_t a = 0; a < plain.model->actions().size(); ++a) {
-    EXPECT_NE(text_of("prices.yaml").find(plain.model->actions()[a].name + ":"), std::string::npos);
-    EXPECT_DOUBLE_EQ(priced.model->actions()[a].energy.value,
-                     plain.model->actions()[a].energy.value);
-    EXPECT_EQ(priced.model->actions()[a].source, plain.model->actions()[a].source);
-  }
-  for (std::size_t r = 0; r < plain.model->resources().size(); ++r) {
-    EXPECT_DOUBLE_EQ(priced.model->resources()[r].area.value,
-                     plain.model->resources()[r].area.value);
+TEST(CrossbarKind, ActionsAreWhereTheirIndicesSay) {
+  const std::vector<Action> actions = priced_actions(Spec{}.prices);
+  for (const auto& [index, name] :
+       std::initializer_list<std::pair<ActionIndex, const char*>>{{kInputRead, "input_read"},
+                                                                  {kDacConvert, "dac_convert"},
+                                                                  {kCellRead, "cell_read"},
+                                                                  {kSampled, "sample_hold"},
+                                                                  {kAdcConvert, "adc_convert"},
+                                                                  {kShiftedAdded, "shift_add"},
+                                                                  {kOutputWrite, "output_write"},
+                                                                  {kCellWrite, "cell_write"}}) {
+    EXPECT_EQ(actions.at(index).name, name);
   }
 }
 
 TEST(CrossbarKind, ReportsContradictionsAtTheKeyThatWasWritten) {
-  const Made made = make("kind: crossbar\nadc_rate: 1 GHz\nt_adc: 1 ns\nactive_rows: 256\n");
+  const test::MadeModel made =
+      make("kind: crossbar\nadc_rate: 1 GHz\nt_adc: 1 ns\nactive_rows: 256\n");
   ASSERT_EQ(made.diagnostics.errors().size(), 2U) << made.diagnostics.render();
   EXPECT_EQ(made.diagnostics.errors()[0].code, "E-CROSSBAR-SPEC");
   EXPECT_EQ(made.diagnostics.errors()[0].at.line,
@@ -72,7 +47,7 @@ TEST(CrossbarKind, ReportsContradictionsAtTheKeyThatWasWritten) {
 }
 
 TEST(CrossbarKind, ConversionTimeIsNeverAssumed) {
-  const Made made = make("kind: crossbar\n");
+  const test::MadeModel made = make("kind: crossbar\n");
   ASSERT_EQ(made.diagnostics.errors().size(), 1U);
   EXPECT_EQ(made.diagnostics.errors()[0].code, "E-CROSSBAR-SPEC");
   EXPECT_TRUE(make("kind: crossbar\nt_adc: 0 s\n").diagnostics.ok());
@@ -100,7 +75,7 @@ TEST(CrossbarKind, EveryContradictionIsFound) {
 
 TEST(CrossbarKind, RandomSpecsAreValid) {
   for (std::uint64_t seed = 1; seed <= 500; ++seed) {
-    const std::vector<Problem> found = problems(random_spec(seed));
+    const std::vector<SpecProblem> found = problems(random_spec(seed));
     ASSERT_TRUE(found.empty()) << "seed " << seed << ": " << found.front().key << " "
                                << found.front().sentence;
   }

@@ -8,8 +8,8 @@
 
 namespace tessera::arch::crossbar {
 
-std::vector<Problem> problems(const Spec& spec) {
-  std::vector<Problem> found;
+std::vector<SpecProblem> problems(const Spec& spec) {
+  std::vector<SpecProblem> found;
   const bool differential_rows = spec.weight_mapping == WeightMapping::differential_rows;
   const bool unit = spec.weight_mapping == WeightMapping::biased_unit_column ||
                     spec.weight_mapping == WeightMapping::offset_column;

@@ -8,6 +8,7 @@
 /// edition)
 #pragma once
 
+#include "sim/api/spec.hpp"
 #include "sim/base/config.hpp"
 #include "sim/base/units.hpp"
 
@@ -117,18 +118,7 @@ constexpr auto enum_names(WriteGranularity) {
   }};
 }
 
-/// Energy of one event.
-struct Price {
-  Joules energy{0};
-  std::string source;
-
-  static constexpr auto fields() {
-    return config::list<Price>(
-        config::field("energy", &Price::energy).range(0, 1).doc("energy of one event"),
-        config::field("source", &Price::source).doc("paper, table or equation, node"));
-  }
-};
-
+/// In the order of ActionIndex.
 struct Prices {
   Price input_read{Joules(0.12109375e-12),
                    "ISAAC table I, 32 nm: 1.24 mW x 100 ns / (8 x 128 rows)"};
@@ -158,20 +148,6 @@ struct Prices {
         config::field("output_write", &Prices::output_write)
             .doc("one column result into the output register"),
         config::field("cell_write", &Prices::cell_write).doc("one programming pulse on one cell"));
-  }
-};
-
-/// Area and leakage of one instance of a circuit.
-struct Part {
-  SquareMeters area{0};
-  Watts leakage{0};
-  std::string source;
-
-  static constexpr auto fields() {
-    return config::list<Part>(
-        config::field("area", &Part::area).range(0, 1).doc("area of one instance"),
-        config::field("leakage", &Part::leakage).range(0, 1e3).doc("static power of one instance"),
-        config::field("source", &Part::source).doc("paper, table, node"));
   }
 };
 
@@ -392,15 +368,7 @@ enum ActionIndex : std::size_t {
   kNumActions
 };
 
-/// A combination of values that makes no sense, for the reader to report at `key`.
-struct Problem {
-  std::string key;
-  std::string other;  ///< the field it contradicts; may be empty
-  std::string sentence;
-  std::string expected;
-};
-
 /// What single ranges cannot say. Empty for a valid Spec.
-std::vector<Problem> problems(const Spec& spec);
+std::vector<SpecProblem> problems(const Spec& spec);
 
 }  // namespace tessera::arch::crossbar

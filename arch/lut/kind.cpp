@@ -64,31 +64,14 @@ class LutUnit final : public Unit {
 
 std::vector<Resource> make_resources(const Parts& parts) {
   std::vector<Resource> all(kNumResources);
-  const auto set = [&all](ResourceIndex at, const char* name, const Part& part) {
-    all[static_cast<std::size_t>(at)] = {name, 1, part.area, part.leakage};
-  };
-  set(kCounters, "counters", parts.counters);
-  set(kCrossbar, "crossbar", parts.crossbar);
-  set(kActivation, "activation", parts.activation);
-  set(kEncoder, "encoder", parts.encoder);
+  all[kCounters] = resource_of("counters", parts.counters, 1);
+  all[kCrossbar] = resource_of("crossbar", parts.crossbar, 1);
+  all[kActivation] = resource_of("activation", parts.activation, 1);
+  all[kEncoder] = resource_of("encoder", parts.encoder, 1);
   return all;
 }
 
-std::vector<Action> make_actions(const Prices& prices) {
-  std::vector<Action> all(kNumActions);
-  const auto set = [&all](ActionIndex at, const char* name, const Price& price) {
-    all[at] = {name, price.energy, price.source};
-  };
-  set(kCountCycle, "count_cycle", prices.count_cycle);
-  set(kCount, "count", prices.count);
-  set(kLookup, "lookup", prices.lookup);
-  set(kNorCycle, "nor_cycle", prices.nor_cycle);
-  set(kAddBit, "add_bit", prices.add_bit);
-  set(kActivationSearch, "activation_search", prices.activation_search);
-  set(kEncoderSearch, "encoder_search", prices.encoder_search);
-  set(kCellWrite, "cell_write", prices.cell_write);
-  return all;
-}
+static_assert(kNumPrices<Prices> == kNumActions);
 
 class LutModel final : public Model {
  public:
@@ -96,7 +79,7 @@ class LutModel final : public Model {
       : spec_(std::make_shared<const Spec>(spec)),
         clock_(clock),
         resources_(make_resources(spec.parts)),
-        actions_(make_actions(spec.prices)) {}
+        actions_(priced_actions(spec.prices)) {}
 
   [[nodiscard]] const std::string& kind() const override { return name_; }
 
@@ -146,25 +129,10 @@ class LutModel final : public Model {
   std::vector<Action> actions_;
 };
 
-void report(const config::Node& pe, const Problem& problem, Diagnostics& diagnostics) {
-  // Points at whichever of the two was written; both, when both were.
-  const config::Node first = pe.has(problem.key) ? pe.get(problem.key) : config::Node();
-  const config::Node second = pe.has(problem.other) ? pe.get(problem.other) : config::Node();
-  const config::Node& at = !first.is_null() ? first : (!second.is_null() ? second : pe);
-  Diagnostic d =
-      config::diagnose(at, "E-LUT-SPEC", problem.sentence, problem.key + ": " + problem.expected);
-  if (!first.is_null() && !second.is_null()) {
-    d.related.push_back(second.at());
-  }
-  diagnostics.error(std::move(d));
-}
-
 std::unique_ptr<Model> make(const config::Node& pe, const Clock& clock, Diagnostics& diagnostics) {
   const Spec spec = config::read<Spec>(pe, diagnostics);
-  const std::vector<Problem> found = problems(spec);
-  for (const Problem& problem : found) {
-    report(pe, problem, diagnostics);
-  }
+  const std::vector<SpecProblem> found = problems(spec);
+  report_problems(pe, "E-LUT-SPEC", found, diagnostics);
   return make_model(found.empty() ? spec : Spec{}, clock);
 }
 

@@ -9,8 +9,8 @@
 
 namespace tessera::arch::lut {
 
-std::vector<Problem> problems(const Spec& spec) {
-  std::vector<Problem> found;
+std::vector<SpecProblem> problems(const Spec& spec) {
+  std::vector<SpecProblem> found;
   if (spec.adder_columns >= spec.columns) {
     found.push_back({"adder_columns",
                      "columns",

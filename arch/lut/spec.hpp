@@ -9,6 +9,7 @@
 /// Source   M. Imani et al., RAPIDNN, arXiv:1806.05794; HPCA 2020
 #pragma once
 
+#include "sim/api/spec.hpp"
 #include "sim/base/config.hpp"
 #include "sim/base/units.hpp"
 
@@ -34,18 +35,7 @@ constexpr auto enum_names(CodeSpread) {
   }};
 }
 
-/// Energy of one event.
-struct Price {
-  Joules energy{0};
-  std::string source;
-
-  static constexpr auto fields() {
-    return config::list<Price>(
-        config::field("energy", &Price::energy).range(0, 1).doc("energy of one event"),
-        config::field("source", &Price::source).doc("paper, table or equation, node"));
-  }
-};
-
+/// In the order of ActionIndex.
 struct Prices {
   Price count_cycle{Joules(0.7e-12), "RAPIDNN hardware table, 45 nm: counters 0.7 mW x 1 ns"};
   Price count{Joules(0), "part of count_cycle: the table gives power, not events"};
@@ -74,20 +64,6 @@ struct Prices {
             .doc("one stage of a search in the encoder memory"),
         config::field("cell_write", &Prices::cell_write)
             .doc("one bit of the crossbar or of a memory written"));
-  }
-};
-
-/// Area and leakage of one instance of a circuit.
-struct Part {
-  SquareMeters area{0};
-  Watts leakage{0};
-  std::string source;
-
-  static constexpr auto fields() {
-    return config::list<Part>(
-        config::field("area", &Part::area).range(0, 1).doc("area of one instance"),
-        config::field("leakage", &Part::leakage).range(0, 1e3).doc("static power of one instance"),
-        config::field("source", &Part::source).doc("paper, table, node"));
   }
 };
 
@@ -218,16 +194,8 @@ enum ActionIndex : std::size_t {
   kNumActions
 };
 
-/// A combination of values that makes no sense, for the reader to report at `key`.
-struct Problem {
-  std::string key;
-  std::string other;  ///< the field it contradicts
-  std::string sentence;
-  std::string expected;
-};
-
 /// What single ranges cannot say. Empty for a valid Spec.
-std::vector<Problem> problems(const Spec& spec);
+std::vector<SpecProblem> problems(const Spec& spec);
 
 /// Whether tables and sums of this spec are always wide enough.
 [[nodiscard]] inline bool loses_nothing(const Spec& spec) {

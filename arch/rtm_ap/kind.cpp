@@ -120,25 +120,15 @@ class ApUnit final : public Unit {
 
 std::vector<Resource> make_resources(const Parts& parts, const Spec& spec) {
   std::vector<Resource> all(kNumResources);
-  const auto set = [&all](ResourceIndex at, const char* name, const Part& part, int instances) {
-    all[static_cast<std::size_t>(at)] = {
-        name, instances, part.area * instances, part.leakage * instances};
-  };
-  set(kTrack, "track", parts.track, spec.columns);
-  set(kCam, "cam", parts.cam, spec.rows);
-  set(kWriter, "writer", parts.writer, spec.columns);
-  set(kLatch, "latch", parts.latch, spec.rows);
-  set(kController, "controller", parts.controller, 1);
+  all[kTrack] = resource_of("track", parts.track, spec.columns);
+  all[kCam] = resource_of("cam", parts.cam, spec.rows);
+  all[kWriter] = resource_of("writer", parts.writer, spec.columns);
+  all[kLatch] = resource_of("latch", parts.latch, spec.rows);
+  all[kController] = resource_of("controller", parts.controller, 1);
   return all;
 }
 
-std::vector<Action> make_actions(const Spec& spec) {
-  std::vector<Action> all;
-  for (const PricedAction& action : priced_actions(spec)) {
-    all.push_back({std::string(action.name), action.price->energy, action.price->source});
-  }
-  return all;
-}
+static_assert(kNumPrices<Prices> == kNumActions);
 
 class ApModel final : public Model {
  public:
@@ -147,7 +137,7 @@ class ApModel final : public Model {
         clock_(clock),
         programs_(std::move(programs)),
         resources_(make_resources(spec.parts, spec)),
-        actions_(make_actions(spec)) {}
+        actions_(priced_actions(spec.prices)) {}
 
   [[nodiscard]] const std::string& kind() const override { return name_; }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
 /// The kind: what a model with programs says of a matrix, and what it refuses.
+#include "arch/rtm_ap/kernel.hpp"
+#include "arch/rtm_ap/program.hpp"
 #include "arch/rtm_ap/programs.hpp"
 #include "arch/rtm_ap/rtm_ap.hpp"
 #include "sim/api/schedule.hpp"
@@ -10,7 +12,12 @@
 #include <gtest/gtest.h>
 
 #include <numeric>
+#include <regex>
 #include <set>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace tessera::arch::rtm_ap {
 namespace {
@@ -171,6 +178,118 @@ TEST(RtmApKind, LimitsOfTheCutHoldForGroupedLayers) {
   ASSERT_TRUE(cut.ok) << cut.why_not;
   EXPECT_EQ(cut.fragments.size(), 6U);
   expect_cover(cut, grouped);
+}
+
+/// What a reader of the text alone computes: rows and columns as its head says.
+struct Reading {
+  std::vector<std::int64_t> sums;
+  std::vector<std::int64_t> head;  ///< numbers of the first line
+};
+
+std::vector<std::int64_t> numbers_of(const std::string& line) {
+  static const std::regex kNumber("[+-]?[0-9]+");
+  std::vector<std::int64_t> all;
+  for (std::sregex_iterator at(line.begin(), line.end(), kNumber); at != std::sregex_iterator();
+       ++at) {
+    all.push_back(std::stoll(at->str()));
+  }
+  return all;
+}
+
+Reading run_text(const std::string& text,
+                 const Spec& spec,
+                 const std::vector<std::int32_t>& x,
+                 std::size_t columns) {
+  Diagnostics diagnostics;
+  const Listing listing = parse(text, "text.apasm", diagnostics);
+  EXPECT_TRUE(diagnostics.ok()) << diagnostics.render();
+  Reading out;
+  std::vector<std::vector<std::int64_t>> inputs;
+  std::vector<std::vector<std::int64_t>> reads;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line) && line.front() == '#';) {
+    std::vector<std::int64_t> numbers = numbers_of(line);  // slot, place, offset
+    const bool loads = line.rfind("# load ", 0) == 0;
+    if (!loads && line.rfind("# read ", 0) != 0) {
+      out.head = std::move(numbers);
+      continue;
+    }
+    numbers.resize(3, 0);
+    EXPECT_EQ(numbers[0], static_cast<std::int64_t>(loads ? inputs.size() : reads.size())) << line;
+    if (loads) {
+      inputs.push_back({x.at(static_cast<std::size_t>(numbers[1])) + numbers[2]});
+    } else {
+      reads.push_back(std::move(numbers));
+    }
+  }
+  Array array(geometry(spec), ports(spec), 1);
+  const auto slots = array.run(listing.program, inputs);
+  EXPECT_EQ(slots.size(), reads.size());
+  out.sums.assign(columns, 0);
+  for (std::size_t slot = 0; slot < reads.size(); ++slot) {
+    out.sums.at(static_cast<std::size_t>(reads[slot][1])) += slots.at(slot).at(0) + reads[slot][2];
+  }
+  return out;
+}
+
+/// The program as text has all that is needed to compute a fragment's sums with it.
+TEST(RtmApKind, TextOfAProgramSaysWhatItsSlotsAre) {
+  Spec narrow;
+  narrow.columns = 40;
+  narrow.domains = 32;
+  ProgramMatrix signs = convolution(3, 8);
+  signs.matrix.in_signed = true;
+  const std::vector<std::pair<Spec, ProgramMatrix>> cases = {
+      {narrow, convolution(32, 24, 6)}, {Spec{}, convolution(1, 2, 16)}, {Spec{}, signs}};
+  for (const auto& [spec, layer] : cases) {
+    const MatrixOp& m = layer.matrix;
+    const auto model = with_program(spec, layer);
+    const std::vector<std::int32_t> weights = ternary(m.rows * m.cols * m.groups);
+    const std::int64_t in_group = m.rows / layer.taps;
+    Rng rng(5, "text");
+    for (const Fragment& f : model->layout(m).fragments) {
+      std::vector<std::int32_t> x(static_cast<std::size_t>(f.rows * f.groups));
+      for (std::int32_t& value : x) {
+        value = static_cast<std::int32_t>(m.in_signed ? rng.uniform(-8, 7) : rng.uniform(0, 15));
+      }
+      std::vector<std::int64_t> expected;
+      for (std::int64_t g = 0; g < f.groups; ++g) {
+        for (std::int64_t c = f.col; c < f.col + f.cols; ++c) {
+          std::int64_t sum = 0;
+          for (std::int64_t r = f.row; r < f.row + f.rows; ++r) {
+            const std::int64_t channel = r % in_group;
+            const bool read = f.reads == 0 ||
+                              (channel >= f.channel && channel < f.channel + f.reads / layer.taps);
+            const std::int64_t w = ((f.group + g) * m.cols + c) * m.rows + r;
+            sum += read ? std::int64_t{weights[static_cast<std::size_t>(w)]} *
+                              x[static_cast<std::size_t>(g * f.rows + r - f.row)]
+                        : 0;
+          }
+          expected.push_back(sum);
+        }
+      }
+      const Reading got =
+          run_text(model->program_text(model->op(OpCode::mvm, m, f)), spec, x, expected.size());
+      EXPECT_EQ(got.sums, expected);
+      std::vector<std::int64_t> head = {
+          f.group, f.group + f.groups - 1, f.row, f.row + f.rows - 1, f.col, f.col + f.cols - 1};
+      if (f.reads > 0) {
+        head.insert(head.end(), {f.channel, f.channel + f.reads / layer.taps - 1});
+      }
+      EXPECT_EQ(got.head, head);
+    }
+  }
+}
+
+TEST(RtmApKind, WearIsPerCellOfTheWholeArray) {
+  Spec spec;
+  spec.rows = 7;
+  spec.columns = 11;
+  spec.domains = 13;
+  const auto model = make_model(spec, kClock);
+  const CellWrites written = model->cell_writes();
+  EXPECT_EQ(written.cells, 7 * 11 * 13);
+  EXPECT_EQ(model->actions().at(static_cast<std::size_t>(written.action)).name, "write_cell");
 }
 
 TEST(RtmApKind, AFiringIsTheWholeProgram) {

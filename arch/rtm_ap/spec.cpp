@@ -15,17 +15,6 @@ constexpr std::int64_t kMaxCells = std::int64_t{1} << 30;
 
 }  // namespace
 
-std::vector<PricedAction> priced_actions(const Spec& spec) {
-  const Prices& p = spec.prices;
-  return {{"search_cell", &p.search_cell},
-          {"write_cell", &p.write_cell},
-          {"shift", &p.shift},
-          {"tag", &p.tag},
-          {"drive", &p.drive},
-          {"load_bit", &p.load_bit},
-          {"read_bit", &p.read_bit}};
-}
-
 Geometry geometry(const Spec& spec) {
   return {spec.rows, spec.columns, spec.domains};
 }
@@ -73,18 +62,7 @@ Spec read_spec(const config::Node& pe, Diagnostics& diagnostics) {
         kind, "E-RTM-AP-SPEC", "this processing element is no associative processor", "rtm_ap"));
   }
   const Spec spec = config::read<Spec>(pe, diagnostics);
-  for (const SpecProblem& problem : problems(spec)) {
-    // Points at whichever of the two was written; both, when both were.
-    const config::Node first = pe.get(problem.key);
-    const config::Node second = pe.get(problem.other);
-    const config::Node& at = !first.is_null() ? first : (!second.is_null() ? second : pe);
-    Diagnostic d = config::diagnose(
-        at, "E-RTM-AP-SPEC", problem.sentence, problem.key + ": " + problem.expected);
-    if (!first.is_null() && !second.is_null()) {
-      d.related.push_back(second.at());
-    }
-    diagnostics.error(std::move(d));
-  }
+  report_problems(pe, "E-RTM-AP-SPEC", problems(spec), diagnostics);
   return spec;
 }
 

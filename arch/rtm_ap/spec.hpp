@@ -11,6 +11,7 @@
 #include "arch/rtm_ap/compiler/options.hpp"
 #include "arch/rtm_ap/program.hpp"
 #include "arch/rtm_ap/tracks.hpp"
+#include "sim/api/spec.hpp"
 #include "sim/base/config.hpp"
 #include "sim/base/units.hpp"
 
@@ -20,18 +21,7 @@
 
 namespace tessera::arch::rtm_ap {
 
-/// Energy of one event.
-struct Price {
-  Joules energy{0};
-  std::string source;
-
-  static constexpr auto fields() {
-    return config::list<Price>(
-        config::field("energy", &Price::energy).range(0, 1).doc("energy of one event"),
-        config::field("source", &Price::source).doc("paper, table or equation, node"));
-  }
-};
-
+/// In the order of ActionIndex.
 struct Prices {
   Price search_cell{Joules(4.7e-15), "STT-MTJ NOR TCAM, 22 nm, 256-bit word: 4.7 fJ/bit"};
   Price write_cell{Joules(0.69e-12), "STT-MTJ NOR TCAM, 22 nm: 0.69 pJ/bit"};
@@ -53,20 +43,6 @@ struct Prices {
             .doc("one column of key and mask driven, for a search or a write"),
         config::field("load_bit", &Prices::load_bit).doc("one bit into a tag latch"),
         config::field("read_bit", &Prices::read_bit).doc("one bit out of a tag latch"));
-  }
-};
-
-/// Area and leakage of one instance of a circuit.
-struct Part {
-  SquareMeters area{0};
-  Watts leakage{0};
-  std::string source;
-
-  static constexpr auto fields() {
-    return config::list<Part>(
-        config::field("area", &Part::area).range(0, 1).doc("area of one instance"),
-        config::field("leakage", &Part::leakage).range(0, 1e3).doc("static power of one instance"),
-        config::field("source", &Part::source).doc("paper, table, node"));
   }
 };
 
@@ -169,26 +145,10 @@ enum ActionIndex : std::size_t {
   kNumActions
 };
 
-/// The price of each action, in the order of ActionIndex, with its key.
-struct PricedAction {
-  std::string_view name;
-  const Price* price = nullptr;
-};
-
-[[nodiscard]] std::vector<PricedAction> priced_actions(const Spec& spec);
-
 [[nodiscard]] Geometry geometry(const Spec& spec);
 [[nodiscard]] Ports ports(const Spec& spec);
 /// The choices of the spec, and what a pass and a step take on this array.
 [[nodiscard]] CompileOptions compile_options(const Spec& spec, const Clock& clock);
-
-/// A combination of values that makes no sense, for the reader to report at `key`.
-struct SpecProblem {
-  std::string key;
-  std::string other;  ///< the field it contradicts
-  std::string sentence;
-  std::string expected;
-};
 
 /// What single ranges cannot say. Empty for a valid Spec.
 [[nodiscard]] std::vector<SpecProblem> problems(const Spec& spec);

@@ -28,9 +28,14 @@ RunOptions options_of(std::uint64_t seed) {
   return options;
 }
 
+/// One case of all: what is only true of many is then not asked.
+bool is_replay() {
+  return std::getenv("TESSERA_SEED") != nullptr;
+}
+
 std::vector<std::uint64_t> seeds() {
   std::vector<std::uint64_t> list;
-  if (std::getenv("TESSERA_SEED") != nullptr) {
+  if (is_replay()) {
     return {test_seed()};
   }
   for (std::uint64_t i = 1; i <= kCases; ++i) {
@@ -79,7 +84,7 @@ TEST(EngineContract, SmallestWindowsNeverDeadlock) {
     ASSERT_EQ(got.find("exception"), std::string::npos) << "TESSERA_SEED=" << seed << "\n" << got;
     ASSERT_EQ(got.find("deadlock"), std::string::npos) << "TESSERA_SEED=" << seed << "\n" << got;
   }
-  EXPECT_GT(tight, 0) << "no window was larger than it must be";
+  EXPECT_TRUE(tight > 0 || is_replay()) << "no window was larger than it must be";
 }
 
 /// Counts and bits only: what stalls may not change. How many small input positions share a flit
@@ -115,11 +120,16 @@ TEST(EngineContract, RandomStallsChangeCyclesOnly) {
     const std::string free = run();
     options.stall_probability = 0.3;
     const std::string stalled = run();
-    ASSERT_EQ(free.substr(free.find('\n')), stalled.substr(stalled.find('\n')))
-        << "TESSERA_SEED=" << seed;
-    slower += stalled.substr(0, stalled.find('\n')) != free.substr(0, free.find('\n')) ? 1 : 0;
+    const std::size_t end = free.find("\nfirings");  // none when the child failed
+    const std::size_t stalled_end = stalled.find("\nfirings");
+    ASSERT_TRUE(end != std::string::npos && stalled_end != std::string::npos)
+        << "TESSERA_SEED=" << seed << "\n"
+        << free << "\n"
+        << stalled;
+    ASSERT_EQ(free.substr(end), stalled.substr(stalled_end)) << "TESSERA_SEED=" << seed;
+    slower += stalled.substr(0, stalled_end) != free.substr(0, end) ? 1 : 0;
   }
-  EXPECT_GT(slower, 0) << "the stalls did nothing";
+  EXPECT_TRUE(slower > 0 || is_replay()) << "the stalls did nothing";
 }
 
 TEST(EngineContract, WorkAndWaitsTileEveryRow) {

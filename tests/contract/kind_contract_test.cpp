@@ -8,6 +8,7 @@
 #include "sim/api/schedule.hpp"
 #include "sim/base/diagnostics.hpp"
 #include "sim/base/rng.hpp"
+#include "tests/support/kind_yaml.hpp"
 
 #include <gtest/gtest.h>
 
@@ -346,6 +347,34 @@ TEST_P(KindContract, NamesAreUniqueAndPricesHaveSources) {
   }
   for (const config::FieldInfo& field : kind().fields()) {
     EXPECT_FALSE(field.doc.empty()) << field.key;
+  }
+}
+
+TEST_P(KindContract, ExampleIsComplete) {
+  const test::MadeModel made = test::model_from(kind(), test::kind_file(kind(), "example.yaml"));
+  EXPECT_TRUE(made.diagnostics.ok()) << made.diagnostics.render();
+  ASSERT_NE(made.model, nullptr);
+  EXPECT_EQ(made.model->kind(), kind().name);
+}
+
+TEST_P(KindContract, PriceFileHoldsTheDefaults) {
+  const std::string example = test::kind_file(kind(), "example.yaml");
+  const std::string prices = test::kind_file(kind(), "prices.yaml");
+  const test::MadeModel plain = test::model_from(kind(), example);
+  const test::MadeModel priced = test::model_from(kind(), example + prices);
+  ASSERT_TRUE(priced.diagnostics.ok()) << priced.diagnostics.render();
+  ASSERT_EQ(priced.model->actions().size(), plain.model->actions().size());
+  for (std::size_t a = 0; a < plain.model->actions().size(); ++a) {
+    const Action& action = plain.model->actions()[a];
+    EXPECT_NE(prices.find("  " + action.name + ":"), std::string::npos) << action.name;
+    EXPECT_DOUBLE_EQ(priced.model->actions()[a].energy.value, action.energy.value) << action.name;
+    EXPECT_EQ(priced.model->actions()[a].source, action.source);
+  }
+  for (std::size_t r = 0; r < plain.model->resources().size(); ++r) {
+    const Resource& resource = plain.model->resources()[r];
+    EXPECT_NE(prices.find("  " + resource.name + ":"), std::string::npos) << resource.name;
+    EXPECT_DOUBLE_EQ(priced.model->resources()[r].area.value, resource.area.value);
+    EXPECT_DOUBLE_EQ(priced.model->resources()[r].leakage.value, resource.leakage.value);
   }
 }
 

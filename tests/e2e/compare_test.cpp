@@ -7,7 +7,11 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <cstdlib>
+#include <regex>
+#include <sstream>
 #include <string>
+#include <vector>
 
 namespace tessera::e2e {
 namespace {
@@ -30,6 +34,8 @@ TEST(Compare, SaysOfEachWhatARunOfItSays) {
   EXPECT_THAT(got.out, HasSubstr("energy by event"));
   EXPECT_THAT(got.out, HasSubstr("note: the networks differ"));
   const json both = result_of(folder / "both");
+  EXPECT_THAT(read_text(folder.path() / "both/compare.csv"),
+              testing::StartsWith("number,unit,quickstart,residual\n"));
   ASSERT_EQ(both["runs"].size(), 2U);
   for (std::size_t r = 0; r < 2; ++r) {
     const Outcome alone =
@@ -41,7 +47,69 @@ TEST(Compare, SaysOfEachWhatARunOfItSays) {
     EXPECT_EQ(values["energy_j"], result["energy"]["per_image_j"]);
     EXPECT_EQ(values["area_m2"], result["area"]["total_m2"]);
     EXPECT_EQ(values["pes_used"], result["pes"]["used"]);
-    EXPECT_GT(values["macs"].get<double>(), 0);
+  }
+  // LeNet-5: 28x28x6x25, 10x10x16x150, 400x120, 120x84, 84x10.
+  EXPECT_EQ(both["runs"][0]["values"]["macs"], 117600 + 240000 + 48000 + 10080 + 840);
+  EXPECT_NE(both["runs"][1]["values"]["macs"], both["runs"][0]["values"]["macs"]);
+}
+
+/// In a folder of its own, and with a gnuplot that keeps what it is told to draw.
+TEST(Compare, WithoutOptionsResultsAreInAFolderNamedAfterTheFirst) {
+  const TempFolder folder;
+  const std::string kept = folder / "script";
+  const std::string gnuplot = folder / "gnuplot";
+  std::ofstream(gnuplot) << "#!/bin/sh\ncat >'" << kept << "'\necho '<svg></svg>'\n";
+  fs::permissions(gnuplot, fs::perms::owner_all);
+  const char* path = std::getenv("PATH");
+  const Outcome got = run_program({"-C",
+                                   folder.path().string(),
+                                   "PATH=" + folder.path().string() + ":" + (path ? path : ""),
+                                   TESSERA_PROGRAM,
+                                   "compare",
+                                   std::string(TESSERA_SOURCE_DIR) + "/" + kSmall,
+                                   std::string(TESSERA_SOURCE_DIR) + "/" + kOther,
+                                   "--quiet"},
+                                  "/usr/bin/env");
+  ASSERT_EQ(got.status, 0) << got.err;
+  EXPECT_EQ(got.out + got.err, "");
+  const fs::path out = folder.path() / "out/quickstart_compare";
+  EXPECT_EQ(read_text(out / "compare.svg"), "<svg></svg>\n");
+  const json runs = json::parse(read_text(out / "compare.json"))["runs"];
+  // The second columns of a block of data.
+  const std::string script = read_text(kept);
+  const auto column = [&script](const std::string& block) {
+    std::vector<double> values;
+    std::istringstream lines(script.substr(script.find("$" + block + " <<EOD\n")));
+    std::string line;
+    std::getline(lines, line);
+    for (double x = 0, y = 0; lines >> x >> y;) {
+      values.push_back(y);
+    }
+    return values;
+  };
+  EXPECT_THAT(script, HasSubstr("set title \"against quickstart\""));
+  const std::vector<double> ones = column("r0");
+  const std::vector<double> ratios = column("r1");
+  EXPECT_EQ(ones, std::vector<double>(ones.size(), 1));
+  ASSERT_EQ(ratios.size(), ones.size());
+  EXPECT_NEAR(ratios[0] / runs[1]["ratios"]["latency_s"].get<double>(), 1, 1e-5);
+  EXPECT_NEAR(ratios[1] / runs[1]["ratios"]["images_per_second"].get<double>(), 1, 1e-5);
+  EXPECT_NEAR(ratios[2] / runs[1]["ratios"]["energy_j"].get<double>(), 1, 1e-5);
+  // Boxes hide each other: the widest, of all places, reaches 100 %; the last, of one, its share.
+  std::size_t places = 1;
+  while (script.find("$e" + std::to_string(places + 1) + " <<EOD") != std::string::npos) {
+    ++places;
+  }
+  const std::vector<double> all = column("e" + std::to_string(places));
+  ASSERT_EQ(all.size(), 2U);
+  const std::vector<double> first = column("e1");
+  std::smatch title;
+  ASSERT_TRUE(std::regex_search(script, title, std::regex("\\$e1 with .*title \"(\\w+)\"")));
+  for (std::size_t r = 0; r < 2; ++r) {
+    EXPECT_NEAR(all[r], 100, 1e-3);
+    const double joules = runs[r]["energy_j_by_place"][title[1].str()].get<double>();
+    EXPECT_NEAR(first[r], 100 * joules / runs[r]["values"]["energy_j"].get<double>(), 1e-3);
+    EXPECT_GT(first[r], 0);
   }
 }
 

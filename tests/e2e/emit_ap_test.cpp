@@ -10,6 +10,9 @@
 #include <nlohmann/json.hpp>
 
 #include <cstddef>
+#include <map>
+#include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -32,9 +35,12 @@ std::vector<std::string> small(std::vector<std::string> words, int replicas) {
   return words;
 }
 
-/// Names, after all of them were read and verified.
-std::vector<std::string> verified(const fs::path& folder) {
+/// Names, after all of them were read and verified: each says which of its layer's programs it is,
+/// no two of a layer hold the same part of it, and all load inputs of `in_bits`.
+std::vector<std::string> verified(const fs::path& folder, int in_bits = 4) {
   std::vector<std::string> names;
+  std::map<std::string, std::set<std::string>> parts;     // first lines, by stem of the name
+  std::map<std::string, std::set<std::string>> contents;  // second lines
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
     Diagnostics diagnostics;
@@ -42,7 +48,26 @@ std::vector<std::string> verified(const fs::path& folder) {
     EXPECT_TRUE(diagnostics.ok()) << name;
     EXPECT_FALSE(listing.program.instructions.empty()) << name;
     EXPECT_TRUE(ap::verify(listing.program, kSmall).empty()) << name;
+    for (const ap::Instruction& i : listing.program.instructions) {
+      EXPECT_TRUE(i.op != ap::Opcode::load || i.dst.bits == in_bits) << name;
+    }
+    const std::string stem = name.substr(0, name.find(".p"));
+    std::istringstream text(read_text(entry.path()));
+    std::string line;
+    std::getline(text, line);
+    EXPECT_TRUE(parts[stem].insert(line).second) << name;
+    std::getline(text, line);
+    EXPECT_TRUE(contents[stem].insert(line).second) << name;
     names.push_back(name);
+  }
+  for (const auto& [stem, heads] : parts) {
+    for (std::size_t f = 0; f < heads.size(); ++f) {
+      const std::string name = stem + ".p" + std::to_string(f) + ".apasm";
+      EXPECT_THAT(names, testing::Contains(name));
+      EXPECT_THAT(read_text(folder / name),
+                  testing::StartsWith("# " + std::to_string(f + 1) + " of " +
+                                      std::to_string(heads.size()) + ", " + stem.substr(4) + "\n"));
+    }
   }
   std::sort(names.begin(), names.end());
   return names;
@@ -80,6 +105,53 @@ TEST(EmitAp, RunWritesOneProgramPerFragment) {
                                    "--set",
                                    "chip.tile.pe.domains=20"});
   EXPECT_EQ(ran.status, 0) << ran.err;
+}
+
+TEST(EmitAp, ProgramsHaveTheWidthsOfTheMapping) {
+  const TempFolder folder;
+  const auto emit = [&](const std::string& name, const std::string& set, int in_bits) {
+    std::vector<std::string> words = {"run", kExperiment, "--emit-ap", folder / name};
+    words.insert(words.end(), {"--out", folder / "out", "--set", set});
+    const Outcome got = run_program(small(words, 1));
+    EXPECT_EQ(got.status, 0) << got.err;
+    return verified(folder.path() / name, in_bits);
+  };
+  emit("ternary", "mapping.default.w_bits=2", 4);
+  emit("wide", "mapping.default.w_bits=3", 4);
+  emit("narrow", "mapping.default.a_bits=3", 3);
+  const std::string stem = "001_stem.p0.apasm";
+  EXPECT_NE(read_text(folder.path() / "ternary" / stem), read_text(folder.path() / "wide" / stem));
+}
+
+/// A chip with two sorts of tiles, of which one runs programs.
+TEST(EmitAp, OnlyLayersOnSuchPesHavePrograms) {
+  const TempFolder folder;
+  const auto run = [&](const std::string& layers) {
+    const std::string experiment = folder / "two.yaml";
+    std::ofstream(experiment)
+        << "network: {zoo: tiny_cnn}\n"
+           "chip:\n"
+           "  name: two\n"
+           "  clock: 1 GHz\n"
+           "  tile_groups:\n"
+           "    cells: {tiles: 2, tile: {pes: 40, pe: {kind: crossbar, adc_rate: 1 GHz}}}\n"
+           "    programs: {tiles: 2, tile: {pes: 40, pe: {kind: rtm_ap, rows: 32, columns: 24, "
+           "domains: 20}}}\n"
+           "mapping: {default: {group: cells, w_bits: 2, a_bits: 4}, layers: {" +
+               layers + "}}\n";
+    return run_program(
+        {"run", experiment, "--emit-ap", folder / "programs", "--out", folder / "out"});
+  };
+  const Outcome none = run("");
+  EXPECT_EQ(none.status, 2);
+  EXPECT_THAT(none.err, testing::HasSubstr("E-AP-NONE]: no layer is on"));
+  EXPECT_FALSE(fs::exists(folder / "programs"));
+  EXPECT_FALSE(fs::exists(folder / "out"));
+  const Outcome got = run("conv3: {group: programs}");
+  ASSERT_EQ(got.status, 0) << got.err;
+  EXPECT_THAT(
+      verified(folder / "programs"),
+      testing::ElementsAre("008_conv3.p0.apasm", "008_conv3.p1.apasm", "008_conv3.p2.apasm"));
 }
 
 TEST(EmitAp, MapWritesThoseOfItsAnswer) {

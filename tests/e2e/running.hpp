@@ -26,6 +26,9 @@ class Running {
     argv.push_back(nullptr);
     pid_ = fork();
     if (pid_ == 0) {
+      for (const int ending : {SIGHUP, SIGINT, SIGTERM}) {
+        signal(ending, SIG_DFL);  // a test in the background may have them ignored
+      }
       const int nowhere = open("/dev/null", O_RDWR);
       for (const int file : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
         dup2(nowhere, file);
@@ -54,14 +57,17 @@ class Running {
   }
 
   /// Whether it was still there to be killed.
-  bool kill9() {
+  bool kill9() { return end_by(SIGKILL); }
+
+  /// Sends the signal and waits. Whether the program was still there and ended by that signal.
+  bool end_by(int signal) {
     if (is_done()) {
       return false;
     }
-    kill(pid_, SIGKILL);
+    kill(pid_, signal);
     waitpid(pid_, &status_, 0);
     done_ = true;
-    return WIFSIGNALED(status_);
+    return WIFSIGNALED(status_) && WTERMSIG(status_) == signal;
   }
 
  private:

@@ -194,6 +194,24 @@ TEST(Account, EverySortOfTileHasItsPrices) {
   EXPECT_EQ(report.group_of(1), "near");
   EXPECT_EQ(report.group_of(2), "far");
   EXPECT_EQ(report.group_of(0), "");
+  EXPECT_EQ(a.runs_until_worn, 0);
+}
+
+/// Two sorts of tiles with a part of 24 firings each; the one is written more, the other wears out
+/// first, whichever of them stands first.
+TEST(Account, TheSortOfTileThatWearsOutFirstCounts) {
+  for (const std::size_t busier : {0U, 1U}) {
+    Toy toy;
+    toy.prices.groups[0].tiles = 1;
+    toy.prices.groups.push_back(toy.prices.groups[0]);
+    toy.load.did.push_back({});
+    toy.prices.groups[busier].cell_writes = {1, 40};      // 100 cells per firing
+    toy.prices.groups[1 - busier].cell_writes = {0, 20};  // 10
+    toy.prices.groups[1 - busier].endurance = 1e6;
+    const Account a = toy.report().account;
+    EXPECT_DOUBLE_EQ(a.cell_writes, 24 * 100 / 40.0) << busier;
+    EXPECT_DOUBLE_EQ(a.runs_until_worn, 1e6 / (24 * 10 / 20.0)) << busier;
+  }
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include <numeric>
+#include <sstream>
 #include <string>
 
 namespace tessera::report {
@@ -25,14 +26,14 @@ json toy() {
     "pes": {"available": 80, "used": 30, "cycles": {"busy": 60, "input": 30, "none": 10}},
     "tiles": {"available": 8, "used": 4},
     "layers": [{"name": "a", "busy_cycles": 100, "w_bits": 8, "a_bits": 4},
-               {"name": "b", "busy_cycles": 400, "w_bits": 2, "a_bits": 4},
-               {"name": "c", "busy_cycles": 300, "w_bits": null, "a_bits": null}],
+               {"name": "b", "busy_cycles": 300, "w_bits": null, "a_bits": null},
+               {"name": "c", "busy_cycles": 400, "w_bits": 2, "a_bits": 4}],
     "energy": {"total_j": 8, "dynamic_j": 6, "static_j": 2,
       "by_action": {"adc_convert": 4, "bus_bit": 0.5, "buffer_read_bit": 0.25,
                     "buffer_write_bit": 0.25, "io_bit": 0.125, "link_flit": 0.25,
-                    "memory_bit": 0, "router_flit": 0.125, "vector_op": 0.5},
-      "by_place": {"pes": 4, "tile_bus": 0.5, "tile_buffer": 0.5, "vector_unit": 0.5,
-                   "fabric": 0.375, "io": 0.125, "memory": 0},
+                    "memory_bit": 0.125, "router_flit": 0.125, "vector_op": 0.375},
+      "by_place": {"pes": 4, "tile_bus": 0.5, "tile_buffer": 0.5, "vector_unit": 0.375,
+                   "fabric": 0.375, "io": 0.125, "memory": 0.125},
       "static_by_component": {"io": 0.5, "tile.buffer": 1.5}},
     "area": {"total_m2": 1e-4}})");
 }
@@ -67,10 +68,11 @@ TEST(Comparison, HeadlinesAreWhatTheHeaderSays) {
   // 60 PE-cycles of 1 us for two images, on a chip with 80 PEs.
   EXPECT_DOUBLE_EQ(value_of(run, "images_per_second_busy_m2"), 1 / (30e-6 * 1e-4 / 80));
   EXPECT_DOUBLE_EQ(value_of(run, "pes_used"), 30);
-  EXPECT_DOUBLE_EQ(value_of(run, "movement_share"), 1.5 / 6);
+  EXPECT_DOUBLE_EQ(value_of(run, "pes_available"), 80);
+  EXPECT_DOUBLE_EQ(value_of(run, "movement_share"), 1.625 / 6);
   EXPECT_DOUBLE_EQ(value_of(run, "macs"), 7);
   EXPECT_EQ(run.bits, "2-8/4");
-  EXPECT_EQ(run.busiest_layer, "b");
+  EXPECT_EQ(run.busiest_layer, "c");
   EXPECT_DOUBLE_EQ(run.busiest_share, 0.4);
 }
 
@@ -98,6 +100,11 @@ TEST(Comparison, RatiosAreAgainstTheFirst) {
   EXPECT_DOUBLE_EQ(ratios["energy_delay_js"].get<double>(), 4);
   EXPECT_DOUBLE_EQ(out["runs"][0]["ratios"]["energy_j"].get<double>(), 1);
   EXPECT_EQ(out["notes"], json::array());
+  const json& first = out["runs"][0];
+  EXPECT_EQ(first["energy_j_by_event"]["pe: adc_convert"], 2);
+  EXPECT_EQ(first["energy_j_by_place"]["pes"], 2);
+  EXPECT_EQ(first["pe_time_share"]["busy"], 0.6);
+  EXPECT_EQ(first["busiest_layer"], json::parse(R"({"name": "c", "busy_share": 0.4})"));
 }
 
 TEST(Comparison, WhatIsNotMeasuredIsNotMadeUp) {
@@ -135,12 +142,58 @@ TEST(Comparison, TextShowsAllRunsAndLeavesOutWhatIsSmall) {
                            "pe: nor_cycle",
                            "static: tile.buffer",
                            "images/s per area",
-                           "25.00 %",
+                           "27.08 %",
                            "other"}) {
     EXPECT_THAT(text, HasSubstr(word));
   }
   EXPECT_THAT(text, Not(HasSubstr("io_bit")));
   EXPECT_THAT(text, Not(HasSubstr("note:")));
+}
+
+/// The words of the first line of `text`, after `table`, that begins with `name`.
+std::string line_of(const std::string& text, const std::string& table, const std::string& name) {
+  const std::size_t begin = text.find("\n" + name + " ", text.find(table));
+  std::istringstream words(begin == std::string::npos ? "" : text.substr(begin + 1));
+  std::string line;
+  std::getline(words, line);
+  std::istringstream parts(line);
+  std::string out;
+  for (std::string word; parts >> word;) {
+    out += (out.empty() ? "" : " ") + word;
+  }
+  return out;
+}
+
+/// A second run four times and a third one twice as slow, the third with twice the energy of PEs.
+TEST(Comparison, TextPutsEveryRunAgainstTheFirst) {
+  json second = toy();
+  second["latency"]["seconds"] = 0.004;
+  json third = toy();
+  third["latency"]["seconds"] = 0.002;
+  for (const char* part : {"total_j", "dynamic_j"}) {
+    third["energy"][part] = third["energy"][part].get<double>() + 4;
+  }
+  third["energy"]["by_action"]["adc_convert"] = 8;
+  third["energy"]["by_action"]["nor_cycle"] = 0.01;
+  third["energy"]["by_place"]["pes"] = 8;
+  third["pes"]["cycles"] = json::parse(R"({"busy": 80, "input": 20})");
+  const std::string text =
+      comparison_text({run_of(toy()), run_of(second, "second"), run_of(third, "third")});
+  const auto headline = [&text](const char* name) { return line_of(text, "first", name); };
+  EXPECT_EQ(headline("latency"), "latency 1 ms 4 ms 4x 2 ms 2x");
+  EXPECT_EQ(headline("energy per image"), "energy per image 4 J 4 J 1x 6 J 1.5x");
+  EXPECT_EQ(headline("throughput"), "throughput 1,500 /s 1,500 /s 1x 1,500 /s 1x");
+  EXPECT_EQ(headline("area"), "area 100 mm2 100 mm2 1x 100 mm2 1x");
+  EXPECT_EQ(headline("images/s per area"), "images/s per area 15 /s/mm2 15 /s/mm2 1x 15 /s/mm2 1x");
+  EXPECT_EQ(headline("PEs in use"), "PEs in use 30 30 1x 30 1x");
+  EXPECT_EQ(line_of(text, "energy by place", "pes"), "pes 2 J 50.0 2 J 50.0 4 J 66.7");
+  EXPECT_EQ(line_of(text, "energy by event", "pe: adc_convert"),
+            "pe: adc_convert 2 J 50.0 2 J 50.0 4 J 66.7");
+  EXPECT_EQ(line_of(text, "energy by event", "other"), "other . . 5 mJ 0.1");
+  EXPECT_EQ(line_of(text, "time of PEs", "busy"), "busy 60.0 60.0 80.0");
+  EXPECT_EQ(line_of(text, "time of PEs", "none"), "none 10.0 10.0 .");
+  EXPECT_EQ(line_of(text, "time of PEs", "busiest layer"), "busiest layer c c c");
+  EXPECT_EQ(line_of(text, "time of PEs", "its busy %"), "its busy % 40.0 40.0 40.0");
 }
 
 TEST(Comparison, CsvHasOneColumnPerRun) {
@@ -151,6 +204,7 @@ TEST(Comparison, CsvHasOneColumnPerRun) {
   EXPECT_THAT(csv, HasSubstr("\nimages_per_second,1/s,1500,\n"));
   EXPECT_THAT(csv, HasSubstr("\nenergy by event: pe: adc_convert,J,2,2\n"));
   EXPECT_THAT(csv, HasSubstr("\nPE time: busy,,0.6,0.6\n"));
+  EXPECT_THAT(csv, HasSubstr("\nmovement_share,,0.27"));  // a share, no percentage
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include "arch/chip/prices.hpp"
 #include "arch/crossbar/crossbar.hpp"
 #include "arch/fabric/spec.hpp"
+#include "arch/rtm_ap/rtm_ap.hpp"
 #include "sim/api/schedule.hpp"
 #include "sim/base/rng.hpp"
 
@@ -123,6 +124,18 @@ TEST(Prices, EveryPartIsThereAsOftenAsOnTheChip) {
   }
   EXPECT_NEAR(listed, 36 * pe_area, 1e-12 * pe_area);
   EXPECT_EQ(names.back(), "memory");
+}
+
+TEST(Prices, WearIsWhatTheKindSays) {
+  Chip chip = make_toy(fabric::Topology::mesh);
+  rtm_ap::Spec spec;
+  spec.endurance = 1e9;
+  chip.groups[0].pe = rtm_ap::make_model(spec, chip.clock);
+  const report::TilePrices tiles = prices(chip).groups[0];
+  EXPECT_EQ(tiles.endurance, 1e9);
+  EXPECT_EQ(tiles.cell_writes.cells, std::int64_t{spec.rows} * spec.columns * spec.domains);
+  EXPECT_EQ(tiles.pe_actions.at(static_cast<std::size_t>(tiles.cell_writes.action)).name,
+            "write_cell");
 }
 
 TEST(Prices, LoadIsOneWritePerResidentPe) {

@@ -208,8 +208,15 @@ TEST(Result, WritesOfFiringsAreToldWhereThereAreAny) {
   EXPECT_FALSE(endurance().contains("years"));
   toy.prices.groups[0].cell_writes = {0, 40};
   EXPECT_EQ(endurance().at("cell_writes_per_image"), 2);
-  EXPECT_GT(endurance().at("years"), 0);
-  EXPECT_NE(run_text(toy.report()).find("2 writes per cell and image"), std::string::npos);
+  // 1e9 writes at 2 per image of 400 ns.
+  EXPECT_DOUBLE_EQ(endurance().at("years").get<double>(), 1e9 / 2 * 400e-9 / 31'557'600);
+  EXPECT_NE(run_text(toy.report())
+                .find("2 writes per cell and image in the PE that is written most; at this "
+                      "throughput cells last 6.34e-06 years\n"),
+            std::string::npos);
+  toy.prices.groups[0].endurance = 0;
+  EXPECT_TRUE(endurance().at("years").is_null());
+  EXPECT_NE(run_text(toy.report()).find("in the PE that is written most\n"), std::string::npos);
 }
 
 TEST(Result, WhatWasNotMeasuredIsNull) {

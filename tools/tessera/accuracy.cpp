@@ -10,6 +10,7 @@
 #include "sim/report/table.hpp"
 #include "tools/tessera/codebooks.hpp"
 #include "tools/tessera/integers.hpp"
+#include "tools/tessera/interrupts.hpp"
 #include "tools/tessera/plot.hpp"
 #include "tools/tessera/simulate.hpp"
 #include "tools/tessera/train_program.hpp"
@@ -88,6 +89,7 @@ std::vector<int> answers_of(const std::vector<std::vector<std::int32_t>>& output
 std::vector<float> fake_quantized(const Experiment& experiment,
                                   const AccuracyOptions& options,
                                   std::int64_t count) {
+  const HeldInterrupts interrupts;  // until the folder is removed
   const fs::path folder =
       fs::temp_directory_path() / fmt::format("tessera-accuracy-{}", ::getpid());
   report::OutputFolder files(folder.string());

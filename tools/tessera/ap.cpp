@@ -152,17 +152,17 @@ struct Run {
 };
 
 void self_check(Run& run) {
-  const auto names = ap::priced_actions(run.hardware.spec);
+  const std::vector<Action> actions = priced_actions(run.hardware.spec.prices);
   for (std::size_t a = 0; a < ap::kNumActions; ++a) {
     if (a != ap::kWriteCell && run.happened[a] != run.totals.did[a]) {
       run.failed.push_back(fmt::format("{}: {} by the array, {} by the steps",
-                                       names[a].name,
+                                       actions[a].name,
                                        run.happened[a],
                                        run.totals.did[a]));
     }
     if (run.cost.did[a] != run.totals.did[a]) {
       run.failed.push_back(fmt::format("{}: {} by the steps, {} by the closed form",
-                                       names[a].name,
+                                       actions[a].name,
                                        run.totals.did[a],
                                        run.cost.did[a]));
     }
@@ -238,9 +238,9 @@ void write_trace(const Run& run, const std::string& path) {
 
 double energy(const ap::Spec& spec, const ActionCounts& did) {
   double joules = 0;
-  const auto actions = ap::priced_actions(spec);
+  const std::vector<Action> actions = priced_actions(spec.prices);
   for (std::size_t a = 0; a < actions.size(); ++a) {
-    joules += static_cast<double>(did[a]) * actions[a].price->energy.value;
+    joules += static_cast<double>(did[a]) * actions[a].energy.value;
   }
   return joules;
 }
@@ -273,14 +273,13 @@ std::string action_table(const Run& run) {
   const ap::Spec& spec = run.hardware.spec;
   report::Table table({"action", "expected", "happened", "energy", "source"},
                       {Align::left, Align::right, Align::right, Align::right, Align::left});
-  const auto actions = ap::priced_actions(spec);
+  const std::vector<Action> actions = priced_actions(spec.prices);
   for (std::size_t a = 0; a < actions.size(); ++a) {
-    table.row(
-        {std::string(actions[a].name),
-         fmt::format("{}", run.totals.did[a]),
-         fmt::format("{}", run.happened[a]),
-         format_si(static_cast<double>(run.happened[a]) * actions[a].price->energy.value, "J", 4),
-         actions[a].price->source});
+    table.row({actions[a].name,
+               fmt::format("{}", run.totals.did[a]),
+               fmt::format("{}", run.happened[a]),
+               format_si(static_cast<double>(run.happened[a]) * actions[a].energy.value, "J", 4),
+               actions[a].source});
   }
   return table.text();
 }
@@ -355,13 +354,12 @@ std::string json_of(const Run& run) {
   const ap::Spec& spec = run.hardware.spec;
   const ap::Totals& t = run.totals;
   json actions = json::object();
-  const auto priced = ap::priced_actions(spec);
+  const std::vector<Action> priced = priced_actions(spec.prices);
   for (std::size_t a = 0; a < priced.size(); ++a) {
-    const std::string name(priced[a].name);
-    actions[name] = {
+    actions[priced[a].name] = {
         {"expected", t.did[a]},
         {"happened", run.happened[a]},
-        {"energy_j", static_cast<double>(run.happened[a]) * priced[a].price->energy.value}};
+        {"energy_j", static_cast<double>(run.happened[a]) * priced[a].energy.value}};
   }
   json slots = json::object();
   for (std::size_t slot = 0; slot < run.outputs.size(); ++slot) {

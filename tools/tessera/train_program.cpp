@@ -3,13 +3,13 @@
 #include "tools/tessera/train_program.hpp"
 
 #include "sim/base/diagnostics.hpp"
+#include "tools/tessera/interrupts.hpp"
 
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <system_error>
@@ -58,18 +58,25 @@ int call_train_program(const std::vector<std::string>& arguments, bool silent) {
   if (silent) {
     posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
   }
+  HeldInterrupts interrupts;
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+  const sigset_t mask = interrupts.of_child();
+  posix_spawnattr_setsigmask(&attributes, &mask);
   std::fflush(nullptr);
   pid_t child = -1;
-  const int failed = posix_spawn(&child, argv[0], &actions, nullptr, argv.data(), environ);
+  const int failed = posix_spawn(&child, argv[0], &actions, &attributes, argv.data(), environ);
+  posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   if (failed != 0) {
     throw InternalError("train program", -1, std::generic_category().message(failed));
   }
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
+  const int status = interrupts.wait_for(child);
   if (!WIFEXITED(status)) {
-    std::fprintf(stderr, "tessera-train was killed by signal %d\n", WTERMSIG(status));
+    if (!interrupts.interrupted()) {
+      std::fprintf(stderr, "tessera-train was killed by signal %d\n", WTERMSIG(status));
+    }
     return 70;
   }
   return WEXITSTATUS(status);

@@ -22,7 +22,8 @@ std::optional<std::string> train_program();
 std::string require_train_program();
 
 /// Runs it to its end and returns its exit status. Standard input is empty; what it prints goes
-/// where this program prints, or nowhere when `silent`.
+/// where this program prints, or nowhere when `silent`. A signal that ends this program ends that
+/// one first.
 int call_train_program(const std::vector<std::string>& arguments, bool silent);
 
 /// A shell command that measures the accuracy of widths (mapper/accuracy/command.hpp): the weights
