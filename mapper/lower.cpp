@@ -381,12 +381,10 @@ class Lowering {
     work.layer = id;
     part.vector =
         vector_job(chip_.group_of(at), arch::tile::layer_ops(layer, tile_at(at).vector_unit), work);
-    if (part.vector.ops > 0 || !part.vector.programs.empty()) {
-      for (std::size_t operand = 0; operand < layer.inputs.size(); ++operand) {
-        const ProgramStage& from = program_.stages[ix(stage_of_[ix(layer.inputs[operand])])];
-        const std::int64_t taps = std::int64_t{layer.window.kernel_h} * layer.window.kernel_w;
-        part.in_bits += Bits(stage.raster.size * taps * from.out_bits.value / from.raster.size);
-      }
+    for (const LayerId input : layer.inputs) {
+      const ProgramStage& from = program_.stages[ix(stage_of_[ix(input)])];
+      const std::int64_t taps = std::int64_t{layer.window.kernel_h} * layer.window.kernel_w;
+      part.in_bits += Bits(stage.raster.size * taps * from.out_bits.value / from.raster.size);
     }
     stage.replicas.push_back({part.at, {static_cast<int>(program_.parts.size())}});
     program_.parts.push_back(std::move(part));

@@ -80,10 +80,10 @@ struct ProgramPart {
   int replica = 0;
   EndpointId at = 0;
   std::vector<LockstepGroup> groups;  ///< empty for vector work
-  Bits in_bits{0};                    ///< over the tile's bus into the PEs, per firing
-  Bits out_bits{0};                   ///< over the tile's bus out of the PEs, per firing
-  std::int64_t elements = 0;          ///< column results that the vector unit takes in, per firing
-  VectorJob vector;                   ///< per firing; per position where a part has no PEs
+  Bits in_bits{0};            ///< out of the buffer per firing, over the tile's bus into the PEs
+  Bits out_bits{0};           ///< over the tile's bus out of the PEs, per firing
+  std::int64_t elements = 0;  ///< column results that the vector unit takes in, per firing
+  VectorJob vector;           ///< per firing; per position where a part has no PEs
   int input_registers =
       2;  ///< firings it may have between its first input bit and its result being taken
 };

@@ -499,7 +499,7 @@ void EndpointModule::fire(int part) {
         break;
       case StageKind::matrix:
       case StageKind::vector:
-        stats.buffer_read_bits += in_bits;
+        stats.buffer_read_bits += p.in_bits.value;
         break;
     }
     draw_work(part, start, end, ordinal);
