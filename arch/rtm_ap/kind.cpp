@@ -71,7 +71,7 @@ class ApUnit final : public Unit {
       block.y += first * batch.y_step;
       took.did = happened(run_block(spec_, *program_, block),
                           program_->totals.did,
-                          static_cast<int>(block.stamps.size()));
+                          static_cast<int>(block.stamps.size()) * program_->slices);
     }
     report(batch, took);
   }

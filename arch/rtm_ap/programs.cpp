@@ -475,31 +475,13 @@ Programs::Jobs Programs::make(const VectorWork& work) const {
   }
   const Network& network = *source_.network;
   const Layer& layer = network.layer(work.layer);
-  const Geometry geometry = rtm_ap::geometry(spec_);
   CompileOptions options = options_of(spec_, clock_);
-  std::vector<std::size_t> inputs;
-  std::vector<std::size_t> outputs;
   try {
     if (work.what == VectorWork::What::layer) {
-      const std::int64_t taps = std::int64_t{layer.window.kernel_h} * layer.window.kernel_w;
-      if (!can_end(layer) || taps * network.in_shape(work.layer).channels > kMaxUnrolled) {
-        return jobs;
-      }
-      if (layer.kind == LayerKind::max_pool) {
-        options.most_channels = 0;
-        options.most_outputs = 0;
-        add(compile_max_pool(network, work.layer, geometry, options).parts, work, {}, {}, jobs);
-        return jobs;
-      }
-      if (!task_problem(network, work.layer).empty()) {
-        return jobs;
-      }
-      const LayerTask task = layer_task(network, work.layer, {});
-      if (has_epilogue(task, options)) {
-        add(compile_apart(task, geometry, options), work, {}, {}, jobs);
-      }
-      return jobs;
+      return make_layer(work);
     }
+    std::vector<std::size_t> inputs;
+    std::vector<std::size_t> outputs;
     std::size_t input = 0;
     for (std::size_t output = 0; output < work.terms.size(); ++output) {
       const auto terms = static_cast<std::size_t>(work.terms[output]);
@@ -528,33 +510,75 @@ Programs::Jobs Programs::make(const VectorWork& work) const {
     } else {
       options.epilogue = false;
     }
-    add(compile_apart(task, geometry, options), work, inputs, outputs, jobs);
+    std::vector<CompiledPart> parts = compile_apart(task, geometry(spec_), options);
+    for (CompiledPart& part : parts) {
+      for (Slot& slot : part.loads) {
+        slot.index = static_cast<int>(inputs[static_cast<std::size_t>(slot.index)]);
+      }
+      for (Slot& slot : part.reads) {
+        slot.index = static_cast<int>(outputs[static_cast<std::size_t>(slot.index)]);
+      }
+    }
+    add(std::move(parts), work, {}, jobs);
   } catch (const CompileError&) {
     // No array is large enough: the lanes do it.
   }
   return jobs;
 }
 
-/// `inputs`, `outputs`: what the task calls by their numbers; empty: the same numbers.
+/// Channels do all the same, so those of a position lie in as many rows as there are to spare.
+Programs::Jobs Programs::make_layer(const VectorWork& work) const {
+  const Network& network = *source_.network;
+  const Layer& layer = network.layer(work.layer);
+  CompileOptions options = options_of(spec_, clock_);
+  options.most_channels = 0;
+  options.most_outputs = 0;
+  const int all = layer.out.channels;
+  const std::int64_t block = Blocks::of(layer.out.positions(), spec_.rows).size;
+  const auto rows_of_position = static_cast<int>(std::min<std::int64_t>(spec_.rows / block, all));
+  const int channels = ceil_div(all, rows_of_position);
+  const std::int64_t taps = std::int64_t{layer.window.kernel_h} * layer.window.kernel_w;
+  const auto inputs = static_cast<std::int64_t>(taps * static_cast<int>(layer.inputs.size()));
+  Jobs jobs;
+  if (!can_end(layer) || inputs * channels > kMaxUnrolled) {
+    return jobs;
+  }
+  FragmentProgram as;
+  as.slices = ceil_div(all, channels);
+  as.slice_x = static_cast<std::size_t>(inputs * channels);
+  as.slice_y = static_cast<std::size_t>(channels);
+  if (layer.kind == LayerKind::max_pool) {
+    add(compile_max_pool(network, work.layer, geometry(spec_), options, channels).parts,
+        work,
+        as,
+        jobs);
+  } else if (task_problem(network, work.layer).empty()) {
+    const LayerTask task = layer_task(network, work.layer, {});
+    if (has_epilogue(task, options)) {
+      add(compile_apart(excerpt(task, 0, channels).first, geometry(spec_), options),
+          work,
+          as,
+          jobs);
+    }
+  }
+  return jobs;
+}
+
+/// `as`: their slices.
 void Programs::add(std::vector<CompiledPart>&& parts,
                    const VectorWork& work,
-                   const std::vector<std::size_t>& inputs,
-                   const std::vector<std::size_t>& outputs,
+                   const FragmentProgram& as,
                    Jobs& jobs) const {
-  const auto named = [](const std::vector<std::size_t>& names, int number) {
-    const auto at = static_cast<std::size_t>(number);
-    return names.empty() ? at : names[at];
-  };
   const std::int64_t positions = source_.network->layer(work.layer).out.positions();
-  const auto rows = static_cast<int>(Blocks::of(positions, spec_.rows).size);
+  const auto rows = static_cast<int>(Blocks::of(positions, spec_.rows).size) * as.slices;
   for (CompiledPart& part : parts) {
-    auto made = std::make_shared<FragmentProgram>();
+    auto made = std::make_shared<FragmentProgram>(as);
     for (const Slot& slot : part.loads) {
-      made->load_x.push_back(named(inputs, slot.index));
+      made->load_x.push_back(static_cast<std::size_t>(slot.index));
       made->load_offset.push_back(slot.offset);
     }
     for (const Slot& slot : part.reads) {
-      made->reads.push_back({named(outputs, slot.index), slot.offset});
+      made->reads.push_back({static_cast<std::size_t>(slot.index), slot.offset});
     }
     made->program = std::move(part.program);
     made->totals = totals(spec_, clock_, made->program, rows);
@@ -608,12 +632,16 @@ std::uint64_t digest(std::span<const std::int32_t> weights) {
 }
 
 Events run_block(const Spec& spec, const FragmentProgram& program, const Batch& batch) {
-  const std::size_t rows = batch.stamps.size();
+  const std::size_t positions = batch.stamps.size();
+  const std::size_t rows = positions * static_cast<std::size_t>(program.slices);
   std::vector<std::vector<std::int64_t>> inputs(program.load_x.size());
   for (std::size_t slot = 0; slot < inputs.size(); ++slot) {
     inputs[slot].resize(rows);
     for (std::size_t row = 0; row < rows; ++row) {
-      inputs[slot][row] = batch.input(row)[program.load_x[slot]] + program.load_offset[slot];
+      const std::size_t x = program.load_x[slot] + row / positions * program.slice_x;
+      // The last slice may have fewer channels.
+      const std::int64_t value = x < batch.rows ? batch.input(row % positions)[x] : 0;
+      inputs[slot][row] = value + program.load_offset[slot];
     }
   }
   Array array(geometry(spec), ports(spec), static_cast<int>(rows));
@@ -621,7 +649,10 @@ Events run_block(const Spec& spec, const FragmentProgram& program, const Batch& 
   for (std::size_t slot = 0; slot < program.reads.size(); ++slot) {
     const ReadOut& read = program.reads[slot];
     for (std::size_t row = 0; row < rows; ++row) {
-      batch.output(row)[read.y] += sums[slot][row] + read.offset;
+      const std::size_t y = read.y + row / positions * program.slice_y;
+      if (y < batch.cols) {
+        batch.output(row % positions)[y] += sums[slot][row] + read.offset;
+      }
     }
   }
   return array.events();

@@ -57,9 +57,14 @@ struct FragmentProgram {
   std::vector<std::size_t> load_x;
   std::vector<std::int64_t> load_offset;
   std::vector<ReadOut> reads;  ///< by slot
-  Totals totals;               ///< of one block
-  ProgramCost cost;            ///< of one block
-  std::uint64_t weights = 0;   ///< digest of the fragment's weights
+  /// Of a layer without a matrix, whose channels are all alike: rows that a position has, each with
+  /// other channels, and how far apart their inputs and outputs are.
+  int slices = 1;
+  std::size_t slice_x = 0;
+  std::size_t slice_y = 0;
+  Totals totals;              ///< of one block
+  ProgramCost cost;           ///< of one block
+  std::uint64_t weights = 0;  ///< digest of the fragment's weights
 };
 
 struct LayerPrograms {
@@ -115,10 +120,10 @@ class Programs {
                          bool ends,
                          LayerPrograms& made) const;
   [[nodiscard]] Jobs make(const VectorWork& work) const;
+  [[nodiscard]] Jobs make_layer(const VectorWork& work) const;
   void add(std::vector<CompiledPart>&& parts,
            const VectorWork& work,
-           const std::vector<std::size_t>& inputs,
-           const std::vector<std::size_t>& outputs,
+           const FragmentProgram& as,
            Jobs& jobs) const;
   [[nodiscard]] const Made& made(const Op& op) const;
 
@@ -143,7 +148,7 @@ class Programs {
 /// Of weights [groups][cols][rows] as Unit::load gets them.
 [[nodiscard]] std::uint64_t digest(std::span<const std::int32_t> weights);
 
-/// The sums of a block on an array of its own: y += what the passes produced. At most spec.rows
+/// A block on an array of its own: y += what the passes produced. At most spec.rows / slices
 /// positions. Answers what happened.
 Events run_block(const Spec& spec, const FragmentProgram& program, const Batch& batch);
 

@@ -35,10 +35,10 @@ std::unique_ptr<Model> with_programs(const Spec& spec, const Network& network) {
 Network every_layer() {
   Builder b("every_layer", {9, 7, 3});
   const auto raw = [&b](const std::string& name) {  // signed
-    return b.conv(name, b.last(), {.channels = 6, .kernel = 1});
+    return b.conv(name, b.last(), {.channels = 7, .kernel = 1});
   };
   const LayerId conv = b.conv(
-      "conv", b.last(), {.channels = 6, .kernel = 3, .padding = 1, .activation = Activation::relu});
+      "conv", b.last(), {.channels = 7, .kernel = 3, .padding = 1, .activation = Activation::relu});
   b.add("sum", raw("for_sum"), conv, Activation::relu);
   b.max_pool("most", raw("for_most"), {.kernel = 3, .stride = 2, .padding = 1});
   b.avg_pool("mean", raw("for_mean"), {.kernel = 2, .stride = 2});
@@ -93,6 +93,8 @@ void expect_forms_agree(const Model& model, const std::vector<Op>& ops) {
 
 TEST(RtmApVectorOps, LayersWithoutAMatrixAreExact) {
   const Network network = every_layer();
+  const LayerId most = named(network, "most");
+  const LayerId sum = named(network, "sum");
   Spec spec;
   spec.rows = 24;
   for (const int columns : {256, 14}) {
@@ -107,8 +109,9 @@ TEST(RtmApVectorOps, LayersWithoutAMatrixAreExact) {
       work.layer = id;
       const auto ops = model->vector_ops(work);
       ASSERT_TRUE(ops.has_value());
-      EXPECT_EQ(ops->size() > 1, columns < 256 && layer.kind != LayerKind::activation)
-          << "narrow arrays take several programs";
+      // Narrow arrays take several programs, but for the few positions of `mean`, whose channels
+      // lie in rows, and for a single operand.
+      EXPECT_EQ(ops->size() > 1, columns < 256 && (work.layer == most || work.layer == sum));
       expect_forms_agree(*model, *ops);
       Rng rng(3, name);
       std::vector<std::vector<std::int32_t>> tensors;
@@ -156,7 +159,7 @@ TEST(RtmApVectorOps, SumsAreAddedAndEnded) {
   work.layer = id;
   work.w_bits = layer.w_bits;
   work.term_bits = 9;
-  work.terms = {1, 2, 3, 2, 1, 4};
+  work.terms = {1, 2, 3, 2, 1, 4, 2};
   const std::size_t outputs = work.terms.size();
   const auto inputs =
       static_cast<std::size_t>(std::accumulate(work.terms.begin(), work.terms.end(), 0));
@@ -207,7 +210,7 @@ TEST(RtmApVectorOps, NothingToAddIsNoWork) {
   work.what = VectorWork::What::add;
   work.layer = named(network, "conv");
   work.term_bits = 9;
-  work.terms = {1, 0, 1, 1, 0, 0};
+  work.terms = {1, 0, 1, 1, 0, 0, 1};
   const auto ops = model->vector_ops(work);
   ASSERT_TRUE(ops.has_value());
   EXPECT_TRUE(ops->empty());

@@ -436,13 +436,14 @@ CompiledLayer compile(const LayerTask& layer,
 CompiledLayer compile_max_pool(const Network& network,
                                LayerId id,
                                const Geometry& geometry,
-                               const CompileOptions& options) {
+                               const CompileOptions& options,
+                               int first_channels) {
   const Layer& pool = network.layer(id);
   const Layer& producer = network.layer(pool.inputs[0]);
   LayerTask layer;
   layer.name = pool.name;
   layer.taps = pool.window.kernel_h * pool.window.kernel_w;
-  layer.channels = pool.out.channels;
+  layer.channels = first_channels == 0 ? pool.out.channels : first_channels;
   layer.positions = pool.out.positions();
   layer.formats.assign(static_cast<std::size_t>(layer.channels),
                        {producer.out_bits, producer.out_signed});

@@ -72,10 +72,11 @@ CompiledLayer compile(const LayerTask& layer,
                       const CompileOptions& options = {});
 
 /// A max_pool layer: the taps of each channel are compared and swapped. Parts are tiles of
-/// channels.
+/// channels. `first_channels`: only so many of them; 0: all.
 CompiledLayer compile_max_pool(const Network& network,
                                LayerId id,
                                const Geometry& geometry,
-                               const CompileOptions& options = {});
+                               const CompileOptions& options = {},
+                               int first_channels = 0);
 
 }  // namespace tessera::arch::rtm_ap

@@ -72,7 +72,7 @@ struct CompileOptions : CompileChoices {
   bool epilogue = true;  ///< off: sums are read out and the vector unit does the rest
   /// Off: each part that has all channels ends its sums, the others read out theirs, without bias.
   bool reduce = true;
-  int most_aps = 0;      ///< what does not fit that many is a CompileError; 0: no limit
+  int most_aps = 0;  ///< what does not fit that many is a CompileError; 0: no limit
   /// Expression lists that share a partial sum, such sums that share the next one, and so on;
   /// empty: what costs least. See order.hpp.
   std::vector<int> partials;
