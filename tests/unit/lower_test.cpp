@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -626,6 +627,93 @@ TEST(VectorStage, RunsWhereTheMappingSays) {
   EXPECT_EQ(stage(program, "half").replicas[0].home, 2);
   EXPECT_EQ(part(program, stage(program, "half").replicas[0]).vector.cycles, Cycles(0));
   EXPECT_EQ(stage(program, "act").replicas[0].home, 3);
+  expect_consistent(program);
+}
+
+/// PEs that stand in for vector units: two programs of 5 and 6 cycles for whatever is asked, none
+/// for an addition of single results.
+class ProgramToy : public ToyModel {
+ public:
+  explicit ProgramToy(std::vector<VectorWork>& asked) : asked_(asked) {}
+
+  int vector_block() const override { return 3; }
+
+  std::optional<std::vector<Op>> vector_ops(const VectorWork& work) const override {
+    asked_.push_back(work);
+    if (work.what == VectorWork::What::add &&
+        std::none_of(work.terms.begin(), work.terms.end(), [](int n) { return n > 1; })) {
+      return std::vector<Op>{};
+    }
+    return std::vector<Op>{{.code = OpCode::vector, .rows = 5},
+                           {.code = OpCode::vector, .rows = 6}};
+  }
+
+ private:
+  std::vector<VectorWork>& asked_;
+};
+
+arch::chip::Chip program_chip(std::vector<VectorWork>& asked, std::int64_t pes) {
+  arch::chip::Chip chip = toy_chip();
+  chip.groups[0].pe = std::make_unique<ProgramToy>(asked);
+  chip.groups[0].tile.vector_unit.pes = pes;
+  return chip;
+}
+
+TEST(VectorPrograms, EndTheSumsOfOnePart) {
+  Builder b("one", {4, 4, 2});
+  b.conv("conv", b.last(), {.channels = 3, .kernel = 2});  // two row blocks
+  const Network network = b.build();
+  std::vector<VectorWork> asked;
+  const Program program = lower_ok(network, on_one_tile(network), program_chip(asked, 1));
+  const ProgramPart& p = part(program, stage(program, "conv").replicas[0]);
+  EXPECT_EQ(p.vector.ops, 0);
+  EXPECT_EQ(p.vector.cycles, Cycles(5 + 6));
+  EXPECT_EQ(p.vector.latency, Cycles(3));
+  EXPECT_EQ(p.vector.programs.size(), 2U);
+  ASSERT_EQ(asked.size(), 1U);
+  EXPECT_EQ(asked[0], (VectorWork{VectorWork::What::end, 1, 8, kOutBits, {2, 2, 2}}));
+  const Program wide = lower_ok(network, on_one_tile(network), program_chip(asked, 2));
+  EXPECT_EQ(part(wide, stage(wide, "conv").replicas[0]).vector.cycles, Cycles(6));
+}
+
+TEST(VectorPrograms, AddWhatEveryPartHasAndCombineAtHome) {
+  Builder b("one", {4, 4, 3});
+  b.conv("conv", b.last(), {.channels = 3, .kernel = 2});  // three row blocks of two column blocks
+  const Network network = b.build();
+  Mapping mapping = on_one_tile(network);
+  // Tile 2 has both row blocks of columns 0 and 1 but the last; tile 1 has the others.
+  mapping.layers[0].placement = {{{2, 10, 2}, {1, 20, 4}}};
+  std::vector<VectorWork> asked;
+  const Program program = lower_ok(network, mapping, program_chip(asked, 1));
+  const ProgramStage& conv = stage(program, "conv");
+  const auto works = std::vector<VectorWork>{{VectorWork::What::add, 1, 8, kOutBits, {1, 1, 1}},
+                                             {VectorWork::What::add, 1, 8, kOutBits, {2, 2, 2}},
+                                             {VectorWork::What::end, 1, 8, kAccBits, {2, 2, 2}}};
+  EXPECT_EQ(asked, works);
+  EXPECT_EQ(part(program, conv.replicas[0], 0).vector.cycles, Cycles(0));
+  EXPECT_EQ(part(program, conv.replicas[0], 1).vector.cycles, Cycles(11));
+  EXPECT_EQ(conv.combine.cycles, Cycles(11));
+  EXPECT_EQ(conv.combine.ops, 0);
+  EXPECT_EQ(conv.partial_bits, Bits(3 * kAccBits)) << "lanes or programs, the message is the same";
+}
+
+TEST(VectorPrograms, LayersWithoutAMatrixWorkOnBlocks) {
+  Builder b("pool", {4, 4, 3});
+  b.max_pool("pool", b.last(), {.kernel = 2, .stride = 2});
+  const Network network = b.build();
+  std::vector<VectorWork> asked;
+  const Program program = lower_ok(network, on_one_tile(network), program_chip(asked, 1));
+  const ProgramStage& pool = stage(program, "pool");
+  EXPECT_EQ(pool.raster.size, 2) << "four positions, three at most";
+  EXPECT_EQ(pool.positions, 2);
+  const ProgramPart& p = part(program, pool.replicas[0]);
+  EXPECT_EQ(p.in_bits, Bits(2 * 4 * 3 * 8));
+  EXPECT_EQ(p.vector.cycles, Cycles(11));
+  EXPECT_EQ(p.vector.ops, 0);
+  for (const VectorWork& work : asked) {
+    EXPECT_EQ(work.what, VectorWork::What::layer);
+    EXPECT_EQ(work.layer, 1);
+  }
   expect_consistent(program);
 }
 

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The Tessera authors
 /// Whole networks on the chip of associative processors, with the searches and writes of every
 /// program: what leaves the engine equals the golden executor.
+#include "mapper/analytical.hpp"
 #include "tests/support/cases.hpp"
 #include "tests/support/child.hpp"
 #include "workloads/golden.hpp"
@@ -116,6 +117,13 @@ TEST(RtmApEngine, WhatFollowsAProductIsExactOnArrays) {
       }
       EXPECT_EQ(firings_end, one.firings_end);
       EXPECT_TRUE(combines || !one.combines);
+      if (granularity == Granularity::serial) {
+        const auto closed = static_cast<double>(
+            mapper::analyze(c.network, c.chip, c.mapping, granularity).latency.value);
+        const std::string simulated =
+            in_child([&] { return std::to_string(simulate(c, {}).image_out.front().value); });
+        EXPECT_NEAR(closed, std::stod(simulated), closed * 1e-3);
+      }
       EXPECT_EQ(difference(c), "");
     }
   }
