@@ -171,6 +171,8 @@ class Allocator {
     find_lives();
     std::vector<Instruction>& out = made_.program.instructions;
     out.push_back(clear({0, 0, geometry_.domains, false}, geometry_.columns - 1));
+    int columns = 1;  // that are used, and their domains
+    int domains = 1;
     for (std::size_t i = 0; i < code_.instructions.size(); ++i) {
       const VirtualInstruction& v = code_.instructions[i];
       if (v.op == Opcode::clear) {
@@ -184,12 +186,19 @@ class Allocator {
         }
       }
       out.push_back({v.op, operand(v.dst), operand(v.a), operand(v.b), v.number});
+      for (const Operand& field : {out.back().dst, out.back().a, out.back().b}) {
+        if (field.bits > 0) {
+          columns = std::max(columns, field.column + 1);
+          domains = std::max(domains, field.first + field.bits);
+        }
+      }
       for (const View* view : {&v.a, &v.b, &v.dst}) {
         if (view->value >= 0 && placement(*view).end == i) {
           release(view->value);
         }
       }
     }
+    out.front() = clear({0, 0, domains, false}, columns);
     return std::move(made_);
   }
 
