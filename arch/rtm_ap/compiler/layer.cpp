@@ -69,21 +69,7 @@ void fill_add(const Network& network, LayerId id, LayerTask& task) {
   task.shift = layer.shift;
 }
 
-/// x * multiplier, rescaled.
-void fill_activation(const Network& network, LayerId id, LayerTask& task) {
-  const Layer& layer = network.layer(id);
-  const Layer& producer = network.layer(layer.inputs[0]);
-  task.channels = task.outputs;
-  task.formats.assign(static_cast<std::size_t>(task.channels),
-                      {producer.out_bits, producer.out_signed});
-  for (int output = 0; output < task.outputs; ++output) {
-    task.weights.push_back({{output, 1}});
-  }
-  task.bias.assign(static_cast<std::size_t>(task.outputs), 0);
-  task.multiplier.assign(static_cast<std::size_t>(task.outputs), layer.multiplier);
-  task.shift = layer.shift;
-}
-
+/// Average pooling, and activation as one over a single position: sum * multiplier, rescaled.
 void fill_average(const Network& network, LayerId id, LayerTask& task) {
   const Layer& layer = network.layer(id);
   const Layer& producer = network.layer(layer.inputs[0]);
@@ -99,7 +85,6 @@ void fill_average(const Network& network, LayerId id, LayerTask& task) {
   task.bias.assign(static_cast<std::size_t>(task.outputs), 0);
   task.multiplier.assign(static_cast<std::size_t>(task.outputs), layer.multiplier);
   task.shift = layer.shift;
-  task.activation = Activation::none;
 }
 
 }  // namespace
@@ -152,15 +137,13 @@ LayerTask layer_task(const Network& network, LayerId id, const LayerParameters& 
   task.taps = taps_of(layer);
   task.outputs = layer.out.channels;
   task.positions = layer.out.positions();
-  task.activation = layer.activation;
+  task.activation = layer.kind == LayerKind::avg_pool ? Activation::none : layer.activation;
   task.out_bits = layer.out_bits;
   task.out_signed = layer.out_signed;
   if (layer.kind == LayerKind::add) {
     fill_add(network, id, task);
-  } else if (layer.kind == LayerKind::avg_pool) {
+  } else if (layer.kind == LayerKind::avg_pool || layer.kind == LayerKind::activation) {
     fill_average(network, id, task);
-  } else if (layer.kind == LayerKind::activation) {
-    fill_activation(network, id, task);
   } else {
     fill_matrix(network, id, parameters, task);
   }
