@@ -230,9 +230,11 @@ class Maker {
                                  out * write_ + static_cast<double>(alone->vector_ops) * vector_ +
                                  pe_energy(*tiles_.pe, alone->vector_did));
     choice.uses[static_cast<std::size_t>(Limit::buffer)] = buffer_bits(of, matrix, w_bits, a_bits);
-    // Of lanes; where programs take their place, of whole vector units.
+    // Lanes; while programs take their place, all of the unit.
+    const arch::tile::VectorUnitSpec& unit = tiles_.tile.vector_unit;
     const double vector_use = static_cast<double>(
-        tiles_.tile.vector_unit.pes > 0 ? alone->vector_cycles.value : alone->vector_ops);
+        unit.pes > 0 ? alone->vector_cycles.value * std::max<std::int64_t>(1, unit.lanes)
+                     : alone->vector_ops);
     choice.uses[static_cast<std::size_t>(Limit::vector_unit)] =
         per_position > 0 ? vector_use / per_position : 0;
     layer.choices.push_back(choice);
@@ -426,11 +428,13 @@ double capacity_of(const arch::chip::Chip& chip, Limit limit) {
         sum += tile.buffer.unbounded ? kUnbounded
                                      : tiles * static_cast<double>(tile.buffer.capacity.value);
         break;
-      case Limit::vector_unit:
-        sum += tile.vector_unit.pes > 0      ? tiles
-               : tile.vector_unit.lanes == 0 ? kUnbounded
-                                             : tiles * static_cast<double>(tile.vector_unit.lanes);
+      case Limit::vector_unit: {
+        // Programs take all of a unit, also of one that needs no lane.
+        const std::int64_t lanes =
+            std::max<std::int64_t>(tile.vector_unit.lanes, tile.vector_unit.pes > 0 ? 1 : 0);
+        sum += lanes == 0 ? kUnbounded : tiles * static_cast<double>(lanes);
         break;
+      }
     }
   }
   return sum;

@@ -7,6 +7,7 @@
 #include "mapper/line_buffers.hpp"
 #include "mapper/lower.hpp"
 #include "sim/base/config.hpp"
+#include "workloads/parameters.hpp"
 #include "workloads/quantize.hpp"
 #include "workloads/zoo.hpp"
 
@@ -14,6 +15,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -197,6 +199,63 @@ TEST(CostTable, LanesAreOperationsPerCycle) {
             static_cast<double>(chip.groups[0].tiles * chip.groups[0].tile.vector_unit.lanes));
   EXPECT_TRUE(std::isinf(
       capacity_of(chip_of("isaac.yaml", "chip.tile.vector_unit.lanes=0"), Limit::vector_unit)));
+}
+
+/// PEs in place of lanes: the unit is taken as a whole, and what its programs do has a price.
+TEST(CostTable, ProgramsTakeWholeVectorUnits) {
+  Network network = zoo("lenet5");
+  quantize(network, {2, 4});
+  ProgramSource source;
+  source.matrices = program_matrices(network);
+  source.network = std::make_shared<const Network>(network);
+  source.parameters = [own = source.network](int layer, int /*w_bits*/) {
+    return synthetic_parameters(*own, layer, 1);
+  };
+  const auto problem_on = [&](arch::chip::Chip& chip) {
+    chip.groups[0].pe = chip.groups[0].pe->programmed(source);
+    WidthRules rules;
+    rules.w_min = rules.w_max = 2;
+    rules.a_min = rules.a_max = 4;
+    return problem_of(network, chip, Granularity::pixel, CostModel::pipeline, rules);
+  };
+  arch::chip::Chip chip = chip_of("rtm_ap.yaml", "chip.tile.pe.ends_sums=false");
+  const Problem problem = problem_on(chip);
+  Analyzer analyzer(network, chip, Granularity::pixel);
+  for (std::size_t l = 0; l < problem.layers.size(); ++l) {
+    ASSERT_EQ(problem.layers[l].choices.size(), 1U);
+    const Choice& choice = problem.layers[l].choices.front();
+    const LayerAlone alone = *analyzer.alone(l, 2, 4);
+    const auto busy = static_cast<double>(alone.vector_cycles.value);
+    EXPECT_EQ(alone.vector_ops, 0);
+    EXPECT_GT(busy, 0);
+    EXPECT_NEAR(choice.uses[static_cast<std::size_t>(Limit::vector_unit)] * choice.per_position,
+                busy,
+                1e-9 * busy);
+  }
+  EXPECT_EQ(capacity_of(chip, Limit::vector_unit), 16);
+  EXPECT_EQ(
+      capacity_of(chip_of("rtm_ap.yaml", "chip.tile.vector_unit.lanes=0"), Limit::vector_unit), 16);
+  EXPECT_EQ(
+      capacity_of(chip_of("rtm_ap.yaml", "chip.tile.vector_unit.lanes=3"), Limit::vector_unit), 48);
+
+  // What ends on the lanes at no price costs as much less as the programs do.
+  arch::chip::Chip lanes = chip_of("rtm_ap.yaml", "chip.tile.pe.ends_sums=false");
+  lanes.groups[0].tile.vector_unit.pes = 0;
+  lanes.groups[0].tile.vector_unit.energy_per_op = Joules(0);
+  const Problem cheaper = problem_on(lanes);
+  const std::vector<Action>& actions = chip.groups[0].pe->actions();
+  for (std::size_t l = 0; l < problem.layers.size(); ++l) {
+    const LayerAlone alone = *analyzer.alone(l, 2, 4);
+    double joules = 0;
+    for (std::size_t a = 0; a < actions.size(); ++a) {
+      joules += static_cast<double>(alone.vector_did[a]) * actions[a].energy.value;
+    }
+    joules *= static_cast<double>(problem.layers[l].positions);
+    EXPECT_GT(joules, 0);
+    EXPECT_NEAR(problem.layers[l].choices[0].energy - cheaper.layers[l].choices[0].energy,
+                joules,
+                1e-9 * problem.layers[l].choices[0].energy);
+  }
 }
 
 TEST(CostTable, SerialModelIsRwthsSum) {
