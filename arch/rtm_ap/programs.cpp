@@ -22,6 +22,9 @@ namespace {
 /// More than this would be tens of millions of instructions.
 constexpr std::int64_t kMaxUnrolled = std::int64_t{1} << 25;
 
+/// Inputs of a Unit are 32-bit integers.
+constexpr int kMostTermBits = 32;
+
 using Weights = std::span<const std::int32_t>;
 
 /// Takes over how the sums of outputs [first, first + task.outputs) of a layer end.
@@ -494,7 +497,7 @@ Programs::Jobs Programs::make(const VectorWork& work) const {
       input += terms;
     }
     jobs.possible = outputs.empty();
-    if (outputs.empty()) {
+    if (outputs.empty() || work.term_bits > kMostTermBits) {
       return jobs;
     }
     LayerTask task = task_of(work, outputs);

@@ -235,6 +235,15 @@ TEST(RtmApVectorOps, WhatIsNoSumIsLeftToTheLanes) {
   EXPECT_FALSE(with_programs(Spec{}, network)->vector_ops(sum).has_value());
 
   EXPECT_FALSE(make_model(Spec{}, kClock)->vector_ops(most).has_value()) << "nobody gave a network";
+
+  VectorWork wide;
+  wide.what = VectorWork::What::add;
+  wide.layer = named(network, "conv");
+  wide.terms = {2, 2, 2, 2, 2, 2, 2};
+  wide.term_bits = 32;
+  EXPECT_TRUE(with_programs(Spec{}, network)->vector_ops(wide).has_value());
+  wide.term_bits = 33;
+  EXPECT_FALSE(with_programs(Spec{}, network)->vector_ops(wide).has_value());
 }
 
 TEST(RtmApVectorOps, AnArrayWithAllChannelsEndsItsSums) {
