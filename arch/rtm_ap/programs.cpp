@@ -600,8 +600,9 @@ void Programs::add(std::vector<CompiledPart>&& parts,
 
 std::string listing(const FragmentProgram& program) {
   const Fragment& f = program.fragment;
+  const bool is_matrix = f.rows > 0;
   std::string text = "# in place of the vector unit";
-  if (f.rows > 0) {
+  if (is_matrix) {
     text = fmt::format("# groups {} to {}, rows {} to {}, columns {} to {}",
                        f.group,
                        f.group + f.groups - 1,
@@ -614,17 +615,27 @@ std::string listing(const FragmentProgram& program) {
     text += fmt::format(
         ", of the rows channels {} to {}", f.channel, f.channel + f.reads / program.taps - 1);
   }
+  if (program.slices > 1) {
+    text += fmt::format(", {} rows per position, {} inputs and {} outputs apart",
+                        program.slices,
+                        program.slice_x,
+                        program.slice_y);
+  }
   text += '\n';
   const auto with = [](std::int64_t offset) {
     return offset == 0 ? std::string() : fmt::format(", {:+}", offset);
   };
   for (std::size_t slot = 0; slot < program.load_x.size(); ++slot) {
-    text += fmt::format(
-        "# load {}: row {}{}\n", slot, program.load_x[slot], with(program.load_offset[slot]));
+    text += fmt::format("# load {}: {} {}{}\n",
+                        slot,
+                        is_matrix ? "row" : "input",
+                        program.load_x[slot],
+                        with(program.load_offset[slot]));
   }
   for (std::size_t slot = 0; slot < program.reads.size(); ++slot) {
     const ReadOut& read = program.reads[slot];
-    text += fmt::format("# read {}: column {}{}\n", slot, read.y, with(read.offset));
+    text += fmt::format(
+        "# read {}: {} {}{}\n", slot, is_matrix ? "column" : "output", read.y, with(read.offset));
   }
   return text + print(program.program);
 }

@@ -48,6 +48,9 @@ std::vector<std::string> verified(const fs::path& folder, int in_bits = 4) {
     EXPECT_TRUE(diagnostics.ok()) << name;
     EXPECT_FALSE(listing.program.instructions.empty()) << name;
     EXPECT_TRUE(ap::verify(listing.program, kSmall).empty()) << name;
+    if (name.find(".v") != std::string::npos) {  // in place of a vector unit
+      continue;
+    }
     for (const ap::Instruction& i : listing.program.instructions) {
       EXPECT_TRUE(i.op != ap::Opcode::load || i.dst.bits == in_bits) << name;
     }
@@ -121,6 +124,71 @@ TEST(EmitAp, ProgramsHaveTheWidthsOfTheMapping) {
   emit("narrow", "mapping.default.a_bits=3", 3);
   const std::string stem = "001_stem.p0.apasm";
   EXPECT_NE(read_text(folder.path() / "ternary" / stem), read_text(folder.path() / "wide" / stem));
+}
+
+/// Layers without a matrix and sums of several arrays have programs of their own; lanes have none.
+TEST(EmitAp, WhatVectorUnitsRunIsWrittenToo) {
+  const TempFolder folder;
+  const auto emit = [&](const std::string& pes) {
+    std::vector<std::string> words = {"run", kExperiment, "--emit-ap", folder / pes};
+    words.insert(words.end(),
+                 {"--out", folder / "out", "--set", "chip.tile.vector_unit.pes=" + pes});
+    const Outcome got = run_program(small(words, 1));
+    EXPECT_EQ(got.status, 0) << got.err;
+    verified(folder.path() / pes);
+    std::set<std::string> names;
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder.path() / pes)) {
+      const std::string name = entry.path().filename().string();
+      if (name.find(".v") != std::string::npos) {
+        names.insert(name);
+      }
+    }
+    return names;
+  };
+  EXPECT_THAT(emit("0"), testing::IsEmpty());
+  EXPECT_THAT(emit("1"),
+              testing::IsSupersetOf({"004_add.v0.apasm",
+                                     "007_maxpool.v0.apasm",
+                                     "008_conv3.v0.apasm",
+                                     "009_avgpool.v0.apasm"}));
+  EXPECT_THAT(read_text(folder.path() / "1" / "009_avgpool.v0.apasm"),
+              testing::StartsWith("# 1 of 1, avgpool\n# in place of the vector unit"));
+}
+
+/// Widths that a search finds change how sums end, too: the programs that run are made for them.
+TEST(EmitAp, ProgramsAreMadeForTheWidthsThatASearchFinds) {
+  const TempFolder folder;
+  const auto digest = [&](const std::string& name, const std::vector<std::string>& sets) {
+    std::vector<std::string> words = {"run",
+                                      "configs/chips/rtm_ap.yaml",
+                                      "--out",
+                                      folder / name,
+                                      "--set",
+                                      "network.zoo=tiny_cnn"};
+    for (const char* set : {"search.method=balance",
+                            "search.baselines=false",
+                            "search.loss=20",
+                            "search.bits.w_min=2",
+                            "search.bits.w_max=3",
+                            "search.bits.a_min=3",
+                            "search.bits.a_max=5",
+                            "execution.images=1"}) {
+      words.insert(words.end(), {"--set", set});
+    }
+    for (const std::string& set : sets) {
+      words.insert(words.end(), {"--set", set});
+    }
+    const Outcome got = run_program(words);
+    EXPECT_EQ(got.status, 0) << got.err;
+    return nlohmann::json::parse(read_text(folder.path() / name / "result.json"))
+        .at("output_digest")
+        .get<std::string>();
+  };
+  EXPECT_EQ(digest("arrays", {"execution.functional=bit_accurate"}),
+            digest("lanes",
+                   {"execution.functional=ideal",
+                    "chip.tile.pe.ends_sums=false",
+                    "chip.tile.vector_unit.pes=0"}));
 }
 
 /// A chip with two sorts of tiles, of which one runs programs.

@@ -5,10 +5,12 @@
 #include "mapper/first_fit.hpp"
 #include "sim/base/config.hpp"
 #include "sim/base/diagnostics.hpp"
+#include "tools/tessera/simulate.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 namespace tessera::tools {
@@ -42,6 +44,49 @@ std::unique_ptr<report::OutputFolder> program_folder(const Experiment& experimen
   return std::make_unique<report::OutputFolder>(path);
 }
 
+namespace {
+
+std::string file_name(const Experiment& experiment, LayerId layer) {
+  std::string name = experiment.network.layer(layer).name;
+  std::replace(name.begin(), name.end(), '/', '_');
+  return fmt::format("{:03}_{}", layer, name);
+}
+
+/// What PEs in place of vector units run, each once.
+void emit_vector_programs(const Experiment& experiment,
+                          const Mapping& mapping,
+                          report::OutputFolder& folder) {
+  const Program program = lower_mapping(experiment, mapping);
+  std::map<LayerId, std::map<Op, EndpointId>> found;  // and a tile that runs it
+  const auto find = [&](const ProgramStage& stage, const VectorJob& job, EndpointId at) {
+    for (const Op& op : job.programs) {
+      found[stage.layer].try_emplace(op, at);
+    }
+  };
+  for (const ProgramStage& stage : program.stages) {
+    for (const ProgramReplica& replica : stage.replicas) {
+      for (const int part : replica.parts) {
+        const ProgramPart& one = program.parts[static_cast<std::size_t>(part)];
+        find(stage, one.vector, one.at);
+      }
+      find(stage, stage.combine, replica.home);
+    }
+  }
+  for (const auto& [layer, ops] : found) {
+    std::size_t number = 0;
+    for (const auto& [op, at] : ops) {
+      folder.add(
+          fmt::format("{}.v{}.apasm", file_name(experiment, layer), number),
+          fmt::format(
+              "# {} of {}, {}\n", number + 1, ops.size(), experiment.network.layer(layer).name) +
+              experiment.chip.group_at(at).pe->program_text(op));
+      ++number;
+    }
+  }
+}
+
+}  // namespace
+
 void emit_programs(const Experiment& experiment,
                    const Mapping& mapping,
                    report::OutputFolder& folder) {
@@ -51,12 +96,10 @@ void emit_programs(const Experiment& experiment,
     const MatrixOp matrix =
         mapper::matrix_op(experiment.network, layer.layer, layer.w_bits, layer.a_bits);
     const Layout layout = pe.layout(matrix);
-    std::string name = layer.name;
-    std::replace(name.begin(), name.end(), '/', '_');
     for (std::size_t f = 0; f < layout.fragments.size(); ++f) {
       std::string text = pe.program_text(pe.op(OpCode::mvm, matrix, layout.fragments[f]));
       if (!text.empty()) {
-        folder.add(fmt::format("{:03}_{}.p{}.apasm", layer.layer, name, f),
+        folder.add(fmt::format("{}.p{}.apasm", file_name(experiment, layer.layer), f),
                    fmt::format("# {} of {}, {}\n", f + 1, layout.fragments.size(), layer.name) +
                        std::move(text));
         ++programs;
@@ -66,6 +109,7 @@ void emit_programs(const Experiment& experiment,
   if (programs == 0) {
     fail_without_programs(experiment, "no layer is on processing elements that run programs");
   }
+  emit_vector_programs(experiment, mapping, folder);
   folder.commit();
 }
 

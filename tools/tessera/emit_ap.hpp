@@ -2,7 +2,7 @@
 // SPDX-FileCopyrightText: The Tessera authors
 /// `--emit-ap`: the programs that the PEs of a mapping run, one file per fragment of every layer
 /// that is on such PEs: <layer id>_<layer>.p<fragment>.apasm, as `tessera ap` reads it. Replicas
-/// run the same program.
+/// run the same program. What PEs do in place of vector units: <layer id>_<layer>.v<number>.apasm.
 ///
 /// Errors   E-AP-NONE when the chip has no PE that runs programs, or the mapping uses none
 #pragma once

@@ -619,6 +619,7 @@ int map_experiment(const CommandLine& line, Diagnostics diagnostics) {
   search.forget_checkpoints();
   if (programs != nullptr) {
     set_bits(experiment, mapper::bits_of(search.setup().problem, search.answer().solution.choice));
+    program_pes(experiment);
     emit_programs(experiment, search.answer().mapping, *programs);
   }
   if (line.json) {

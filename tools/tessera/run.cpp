@@ -149,9 +149,12 @@ Prepared prepare(Experiment& experiment, const CommandLine& line) {
                                      experiment.execution.granularity,
                                      diagnostics);
   throw_mapping_errors(diagnostics, experiment);
-  if (!experiment.weights_file.empty()) {
+  const bool tunes = !experiment.weights_file.empty();
+  if (tunes) {
     tune_weights(experiment, line, out.mapping);
-    program_pes(experiment);  // with the weights that came of it
+  }
+  if (tunes || experiment.maps_first) {
+    program_pes(experiment);  // with the weights, and for the widths, that came of it
     const std::string before = mapper::write_mapping(out.mapping);
     out.mapping = mapper::renew_mapping(out.mapping,
                                         experiment.network,
@@ -161,8 +164,11 @@ Prepared prepare(Experiment& experiment, const CommandLine& line) {
                                         diagnostics);
     throw_mapping_errors(diagnostics, experiment);
     if (!line.quiet && mapper::write_mapping(out.mapping) != before) {
-      std::fputs("note: programs of the tuned weights take other arrays: layers are placed again\n",
-                 stderr);
+      std::fputs(
+          fmt::format("note: programs of the {} take other arrays: layers are placed again\n",
+                      tunes ? "tuned weights" : "widths that were found")
+              .c_str(),
+          stderr);
     }
   }
   out.program = lower_mapping(experiment, out.mapping);
