@@ -120,13 +120,11 @@ std::pair<LayerTask, std::vector<int>> excerpt(const LayerTask& task, int first,
 }
 
 /// A task whose outputs share few inputs or none: as few programs as their own inputs allow,
-/// numbered as the task does. Limits of the cut are for layers with a matrix.
+/// numbered as the task does.
 std::vector<CompiledPart> compile_apart(const LayerTask& task,
                                         const Geometry& geometry,
                                         CompileOptions options) {
   options.most_aps = 1;
-  options.most_channels = 0;
-  options.most_outputs = 0;
   for (int most = task.outputs;; most = ceil_div(most, 2)) {
     std::vector<CompiledPart> parts;
     try {
@@ -158,6 +156,14 @@ std::vector<CompiledPart> compile_apart(const LayerTask& task,
 CompileOptions options_of(const Spec& spec, const Clock& clock) {
   CompileOptions options = compile_options(spec, clock);
   options.reduce = false;
+  return options;
+}
+
+/// The same in place of a vector unit. Limits of the cut are for layers with a matrix.
+CompileOptions vector_options_of(const Spec& spec, const Clock& clock) {
+  CompileOptions options = options_of(spec, clock);
+  options.most_channels = 0;
+  options.most_outputs = 0;
   return options;
 }
 
@@ -478,7 +484,7 @@ Programs::Jobs Programs::make(const VectorWork& work) const {
   }
   const Network& network = *source_.network;
   const Layer& layer = network.layer(work.layer);
-  CompileOptions options = options_of(spec_, clock_);
+  CompileOptions options = vector_options_of(spec_, clock_);
   try {
     if (work.what == VectorWork::What::layer) {
       return make_layer(work);
@@ -533,9 +539,7 @@ Programs::Jobs Programs::make(const VectorWork& work) const {
 Programs::Jobs Programs::make_layer(const VectorWork& work) const {
   const Network& network = *source_.network;
   const Layer& layer = network.layer(work.layer);
-  CompileOptions options = options_of(spec_, clock_);
-  options.most_channels = 0;
-  options.most_outputs = 0;
+  const CompileOptions options = vector_options_of(spec_, clock_);
   const int all = layer.out.channels;
   const std::int64_t block = Blocks::of(layer.out.positions(), spec_.rows).size;
   const auto rows_of_position = static_cast<int>(std::min<std::int64_t>(spec_.rows / block, all));

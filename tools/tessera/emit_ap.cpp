@@ -5,7 +5,6 @@
 #include "mapper/first_fit.hpp"
 #include "sim/base/config.hpp"
 #include "sim/base/diagnostics.hpp"
-#include "tools/tessera/simulate.hpp"
 
 #include <fmt/format.h>
 
@@ -54,9 +53,8 @@ std::string file_name(const Experiment& experiment, LayerId layer) {
 
 /// What PEs in place of vector units run, each once.
 void emit_vector_programs(const Experiment& experiment,
-                          const Mapping& mapping,
+                          const Program& program,
                           report::OutputFolder& folder) {
-  const Program program = lower_mapping(experiment, mapping);
   std::map<LayerId, std::map<Op, EndpointId>> found;  // and a tile that runs it
   const auto find = [&](const ProgramStage& stage, const VectorJob& job, EndpointId at) {
     for (const Op& op : job.programs) {
@@ -89,6 +87,7 @@ void emit_vector_programs(const Experiment& experiment,
 
 void emit_programs(const Experiment& experiment,
                    const Mapping& mapping,
+                   const Program& program,
                    report::OutputFolder& folder) {
   std::size_t programs = 0;
   for (const LayerMapping& layer : mapping.layers) {
@@ -109,7 +108,7 @@ void emit_programs(const Experiment& experiment,
   if (programs == 0) {
     fail_without_programs(experiment, "no layer is on processing elements that run programs");
   }
-  emit_vector_programs(experiment, mapping, folder);
+  emit_vector_programs(experiment, program, folder);
   folder.commit();
 }
 

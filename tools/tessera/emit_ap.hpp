@@ -8,6 +8,7 @@
 #pragma once
 
 #include "sim/api/mapping.hpp"
+#include "sim/api/program.hpp"
 #include "sim/report/output_folder.hpp"
 #include "tools/tessera/experiment.hpp"
 
@@ -21,9 +22,10 @@ namespace tessera::tools {
 std::unique_ptr<report::OutputFolder> program_folder(const Experiment& experiment,
                                                      const std::string& path);
 
-/// Writes them. The network has the widths of the mapping.
+/// Writes them. The network has the widths of the mapping; `program` is the mapping, lowered.
 void emit_programs(const Experiment& experiment,
                    const Mapping& mapping,
+                   const Program& program,
                    report::OutputFolder& folder);
 
 }  // namespace tessera::tools

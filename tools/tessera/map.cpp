@@ -619,8 +619,8 @@ int map_experiment(const CommandLine& line, Diagnostics diagnostics) {
   search.forget_checkpoints();
   if (programs != nullptr) {
     set_bits(experiment, mapper::bits_of(search.setup().problem, search.answer().solution.choice));
-    program_pes(experiment);
-    emit_programs(experiment, search.answer().mapping, *programs);
+    const Mapping mapping = renew_programs(experiment, search.answer().mapping);
+    emit_programs(experiment, mapping, lower_mapping(experiment, mapping), *programs);
   }
   if (line.json) {
     std::fputs(json.c_str(), stdout);

@@ -154,15 +154,8 @@ Prepared prepare(Experiment& experiment, const CommandLine& line) {
     tune_weights(experiment, line, out.mapping);
   }
   if (tunes || experiment.maps_first) {
-    program_pes(experiment);  // with the weights, and for the widths, that came of it
     const std::string before = mapper::write_mapping(out.mapping);
-    out.mapping = mapper::renew_mapping(out.mapping,
-                                        experiment.network,
-                                        experiment.chip,
-                                        experiment.request,
-                                        experiment.execution.granularity,
-                                        diagnostics);
-    throw_mapping_errors(diagnostics, experiment);
+    out.mapping = renew_programs(experiment, out.mapping);
     if (!line.quiet && mapper::write_mapping(out.mapping) != before) {
       std::fputs(
           fmt::format("note: programs of the {} take other arrays: layers are placed again\n",
@@ -194,7 +187,7 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
   const Prepared prepared = prepare(experiment, line);
   const Mapping& mapping = prepared.mapping;
   if (programs != nullptr) {
-    emit_programs(experiment, mapping, *programs);
+    emit_programs(experiment, mapping, prepared.program, *programs);
   }
   if (experiment.model && !experiment.images && execution.functional != Functional::off &&
       !line.quiet) {

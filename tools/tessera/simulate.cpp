@@ -4,6 +4,7 @@
 
 #include "arch/chip/prices.hpp"
 #include "mapper/analytical.hpp"
+#include "mapper/check.hpp"
 #include "mapper/lower.hpp"
 #include "sim/engine/simulation.hpp"
 #include "tools/tessera/integers.hpp"
@@ -77,6 +78,19 @@ Program lower_mapping(const Experiment& experiment, const Mapping& mapping) {
   Program program = mapper::lower(experiment.network, mapping, experiment.chip, how, diagnostics);
   throw_mapping_errors(diagnostics, experiment);
   return program;
+}
+
+Mapping renew_programs(Experiment& experiment, const Mapping& mapping) {
+  program_pes(experiment);
+  Diagnostics diagnostics;
+  Mapping renewed = mapper::renew_mapping(mapping,
+                                          experiment.network,
+                                          experiment.chip,
+                                          experiment.request,
+                                          experiment.execution.granularity,
+                                          diagnostics);
+  throw_mapping_errors(diagnostics, experiment);
+  return renewed;
 }
 
 RunOptions run_options(const Experiment& experiment) {

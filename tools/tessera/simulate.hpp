@@ -23,6 +23,10 @@ void throw_mapping_errors(const Diagnostics& diagnostics, const Experiment& expe
 /// The program of `mapping` for as many images as the experiment has.
 Program lower_mapping(const Experiment& experiment, const Mapping& mapping);
 
+/// Makes the PEs' programs for the weights and widths that the experiment has by now. The mapping,
+/// with its layers placed again where these take other arrays.
+Mapping renew_programs(Experiment& experiment, const Mapping& mapping);
+
 /// What the experiment says of its execution; no trace, no waveform, no progress.
 RunOptions run_options(const Experiment& experiment);
 

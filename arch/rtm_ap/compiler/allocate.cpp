@@ -170,8 +170,8 @@ class Allocator {
     made_.program.carry = geometry_.columns - 1;
     find_lives();
     std::vector<Instruction>& out = made_.program.instructions;
-    out.push_back(clear({0, 0, geometry_.domains, false}, geometry_.columns - 1));
-    int columns = 1;  // that are used, and their domains
+    out.emplace_back();  // clears what the program uses, which is known at the end
+    int columns = 1;
     int domains = 1;
     for (std::size_t i = 0; i < code_.instructions.size(); ++i) {
       const VirtualInstruction& v = code_.instructions[i];
