@@ -3,9 +3,9 @@
 #include "sim/report/output_folder.hpp"
 
 #include "sim/base/diagnostics.hpp"
+#include "sim/base/partial_file.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
@@ -62,23 +62,20 @@ OutputFolder::OutputFolder(const std::string& path) : path_(path) {
     undo();
     fail("E-OUT-FOLDER", "cannot make the output folder", path_, error ? error.message() : "");
   }
-  const fs::path probe = temporary("probe");
+  const fs::path probe = partial_name(path_ / "probe");
   const bool writable = write(probe, "");
   remove_quietly(probe);
   if (!writable) {
     undo();
     fail("E-OUT-FOLDER", "cannot write to the output folder", path_, "");
   }
+  remove_abandoned(path_);
 }
 
 OutputFolder::~OutputFolder() {
   if (!committed_) {
     std::for_each(made_.rbegin(), made_.rend(), remove_quietly);
   }
-}
-
-fs::path OutputFolder::temporary(const std::string& name) const {
-  return path_ / fmt::format(".{}.{}.tmp", name, ::getpid());
 }
 
 void OutputFolder::add(const std::string& name, std::string content) {
@@ -97,7 +94,7 @@ void OutputFolder::add(const std::string& name, std::string content) {
 void OutputFolder::commit() {
   const auto remove_all = [&] {
     for (const auto& file : files_) {
-      remove_quietly(temporary(file.first));
+      remove_quietly(partial_name(path_ / file.first));
     }
   };
   for (const auto& [name, content] : files_) {
@@ -107,17 +104,18 @@ void OutputFolder::commit() {
       remove_all();
       fail("E-OUT-WRITE", "cannot write the result file", target, "is a folder");
     }
-    if (!write(temporary(name), content)) {
+    if (!write(partial_name(target), content)) {
       remove_all();
       fail("E-OUT-WRITE", "cannot write the result file", target, "");
     }
   }
   for (const auto& [name, content] : files_) {
     std::error_code error;
-    fs::rename(temporary(name), path_ / name, error);
+    const fs::path target = path_ / name;
+    fs::rename(partial_name(target), target, error);
     if (error) {
       remove_all();
-      fail("E-OUT-WRITE", "cannot write the result file", path_ / name, error.message());
+      fail("E-OUT-WRITE", "cannot write the result file", target, error.message());
     }
   }
   files_.clear();

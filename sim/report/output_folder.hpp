@@ -5,8 +5,8 @@
 /// Order    the constructor makes the folder and tries to write in it, so that a long run does not
 /// end in vain;
 ///          commit() writes every file under a temporary name, and renames only when all of them
-///          are complete. Files of the same name are replaced, other files in the folder are left
-///          alone.
+///          are complete. Files of the same name are replaced, what a killed run left half-written
+///          is removed, other files in the folder are left alone.
 /// Errors   InputError: E-OUT-FOLDER when the folder cannot be made or written to, E-OUT-WRITE when
 /// a
 ///          file cannot be. Nothing half-written remains: neither files nor a folder made for them.
@@ -39,8 +39,6 @@ class OutputFolder {
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
 
  private:
-  [[nodiscard]] std::filesystem::path temporary(const std::string& name) const;
-
   std::filesystem::path path_;
   std::vector<std::filesystem::path> made_;  ///< folders that did not exist before, outermost first
   std::vector<std::pair<std::string, std::string>> files_;

@@ -3,11 +3,11 @@
 #include "sim/trace/chrome_trace.hpp"
 
 #include "sim/base/diagnostics.hpp"
+#include "sim/base/partial_file.hpp"
 
 #include <boost/iostreams/filter/gzip.hpp>
 #include <boost/iostreams/filtering_stream.hpp>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -181,7 +182,7 @@ class ChromeTrace::Impl {
  public:
   Impl(std::string path, const Clock& clock, ChromeTraceOptions options)
       : path_(std::move(path)),
-        temporary_(fmt::format("{}.{}.tmp", path_, ::getpid())),
+        temporary_(partial_name(path_).string()),
         clock_(clock),
         options_(std::move(options)),
         picoseconds_per_cycle_(kPicosecondsPerSecond / clock.frequency.value) {
@@ -191,6 +192,7 @@ class ChromeTrace::Impl {
     if (!file_) {
       fail("cannot create the trace file");
     }
+    remove_abandoned(std::filesystem::path(path_).parent_path());
   }
 
   ~Impl() {

@@ -2,11 +2,14 @@
 // SPDX-FileCopyrightText: The Tessera authors
 /// The output folder writes all or nothing; the progress bar draws for terminals only.
 #include "sim/base/diagnostics.hpp"
+#include "sim/base/partial_file.hpp"
 #include "sim/report/output_folder.hpp"
 #include "sim/report/progress.hpp"
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <csignal>
@@ -129,6 +132,37 @@ TEST_F(Output, AFullDiskLeavesTheOldOnes) {
   EXPECT_EQ(code, "E-OUT-WRITE");
   EXPECT_EQ(read(folder_ / "a.txt"), "old");
   EXPECT_EQ(files(folder_), std::set<std::string>{"a.txt"});
+}
+
+/// A run that was killed in the middle of commit() leaves partial files; the next one takes them
+/// away, and nothing that is or may be somebody's.
+TEST_F(Output, RemovesWhatAKilledRunLeft) {
+  const pid_t killed = ::fork();
+  if (killed == 0) {
+    std::ofstream(partial_name(folder_ / "result.json")) << "{";
+    std::ofstream(partial_name(folder_ / "no.longer.written")) << "x";
+    ::_exit(0);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(killed, &status, 0), killed);
+  ASSERT_EQ(files(folder_).size(), 2U);
+  const std::string gone = "." + std::to_string(killed) + ".tessera.tmp";
+  const std::set<std::string> others = {
+      ".result.json." + std::to_string(::getppid()) + ".tessera.tmp",  // being written
+      ".result.json." + std::to_string(killed) + ".tmp",
+      ".result.json.1x.tessera.tmp",
+      ".result.json.-1.tessera.tmp",
+      ".result.json.99999999999.tessera.tmp",
+      ".result.json..tessera.tmp",
+      "result.json" + gone,
+      gone,
+      ".tessera.tmp",
+      "result.json"};
+  for (const std::string& name : others) {
+    std::ofstream(folder_ / name) << name;
+  }
+  const OutputFolder out(folder_.string());
+  EXPECT_EQ(files(folder_), others);
 }
 
 TEST_F(Output, NamesAreFileNames) {

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The Tessera authors
 #include "tools/train/measure.hpp"
 
+#include "sim/base/partial_file.hpp"
 #include "sim/base/rng.hpp"
 #include "sim/base/text.hpp"
 #include "sim/report/output_folder.hpp"
@@ -12,7 +13,6 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -141,10 +141,9 @@ class Evaluator {
     return json["accuracy"].get<double>();
   }
 
-  /// Several processes may write the same file: each has a temporary name of its own, and all write
-  /// the same bytes.
+  /// Several processes may write the same file: all write the same bytes.
   static void keep(const fs::path& file, const std::string& text) {
-    const fs::path temporary = file.string() + fmt::format(".{}", ::getpid());
+    const fs::path temporary = partial_name(file);
     std::ofstream out(temporary, std::ios::binary | std::ios::trunc);
     out << text;
     out.close();
