@@ -382,7 +382,7 @@ class Maker {
       d.sentence = fmt::format(
           "layer {} fits the PEs at none of the allowed widths: {}", layer.name, why_not);
       d.expected = "a width that the PEs can hold";
-      d.hint = "tessera explain crossbar tells what limits a matrix";
+      d.hint = fmt::format("tessera explain {} tells what limits a matrix", tiles_.pe->kind());
     }
     diagnostics.error(std::move(d));
   }

@@ -222,6 +222,18 @@ TEST(EmitAp, OnlyLayersOnSuchPesHavePrograms) {
       testing::ElementsAre("008_conv3.p0.apasm", "008_conv3.p1.apasm", "008_conv3.p2.apasm"));
 }
 
+/// Of a run.
+double first_cycles(const fs::path& folder) {
+  return nlohmann::json::parse(read_text(folder / "result.json")).at("latency").at("first_cycles");
+}
+
+/// Of the answer of a search.
+double simulated_first_cycles(const fs::path& folder) {
+  const auto map = nlohmann::json::parse(read_text(folder / "map.json"));
+  const auto& answer = map.at("candidates").at(map.at("chosen").get<std::size_t>());
+  return answer.at("simulated").at("first_cycles");
+}
+
 TEST(EmitAp, MapWritesThoseOfItsAnswer) {
   const TempFolder folder;
   const Outcome got = run_program(small({"map",
@@ -237,30 +249,66 @@ TEST(EmitAp, MapWritesThoseOfItsAnswer) {
                                          "--set",
                                          "search.bits.w_max=3",
                                          "--set",
-                                         "search.bits.a_min=4",
+                                         "search.bits.a_min=3",
                                          "--set",
-                                         "search.bits.a_max=4",
+                                         "search.bits.a_max=3",
                                          "--set",
                                          "search.loss=1000"},
                                         1));
   ASSERT_EQ(got.status, 0) << got.err;
-  // The answer run again writes the same programs.
+  // The answer run again is placed the same, takes the time it was chosen for, and writes the same
+  // programs.
   const std::string experiment = folder / "again.yaml";
   std::ofstream(experiment) << "include: " TESSERA_SOURCE_DIR
                                "/configs/chips/rtm_ap.yaml\n"
                                "network: {zoo: tiny_cnn}\n"
                                "chip: {tile: {pe: {rows: 32, columns: 24, domains: 20}}}\n"
                                "mapping: {file: out/mapping.yaml}\n"
-                               "execution: {sparsity: 0.8}\n";
+                               "execution: {images: 4, sparsity: 0.8}\n";
   const Outcome again =
       run_program({"run", experiment, "--emit-ap", folder / "again", "--out", folder / "out2"});
   ASSERT_EQ(again.status, 0) << again.err;
-  const std::vector<std::string> names = verified(folder / "programs");
-  EXPECT_EQ(names, verified(folder / "again"));
+  EXPECT_EQ(read_text(folder / "out2/mapping.yaml"), read_text(folder / "out/mapping.yaml"));
+  EXPECT_EQ(first_cycles(folder / "out2"), simulated_first_cycles(folder / "out"));
+  const std::vector<std::string> names = verified(folder / "programs", 3);
+  EXPECT_EQ(names, verified(folder / "again", 3));
   for (const std::string& name : names) {
     EXPECT_EQ(read_text(folder.path() / "programs" / name),
               read_text(folder.path() / "again" / name));
   }
+}
+
+/// Sums that end with fewer bits than the network was given take fewer arrays: `run` accepts the
+/// mapping all the same, and needs the time that `map` says.
+TEST(EmitAp, RunTakesTheMappingThatMapWrote) {
+  const TempFolder folder;
+  std::vector<std::string> words = {"map", kExperiment, "--out", folder / "out"};
+  for (const char* set : {"network.zoo=tiny_cnn",
+                          "mapping.default.replicas=1",
+                          "mapping.default.a_bits=8",
+                          "chip.tile.pe.rows=32",
+                          "chip.tile.pe.columns=20",
+                          "chip.tile.pe.domains=24",
+                          "search.baselines=false",
+                          "search.bits.w_min=2",
+                          "search.bits.w_max=2",
+                          "search.bits.a_min=2",
+                          "search.bits.a_max=2",
+                          "search.loss=1000000"}) {
+    words.insert(words.end(), {"--set", set});
+  }
+  const Outcome got = run_program(words);
+  ASSERT_EQ(got.status, 0) << got.err;
+  const std::string experiment = folder / "again.yaml";
+  std::ofstream(experiment) << "include: " TESSERA_SOURCE_DIR
+                               "/configs/chips/rtm_ap.yaml\n"
+                               "network: {zoo: tiny_cnn}\n"
+                               "chip: {tile: {pe: {rows: 32, columns: 20, domains: 24}}}\n"
+                               "mapping: {file: out/mapping.yaml}\n"
+                               "execution: {images: 4, sparsity: 0.8}\n";
+  const Outcome again = run_program({"run", experiment, "--out", folder / "again"});
+  ASSERT_EQ(again.status, 0) << again.err;
+  EXPECT_EQ(first_cycles(folder / "again"), simulated_first_cycles(folder / "out"));
 }
 
 }  // namespace

@@ -482,13 +482,13 @@ class Search {
   [[nodiscard]] std::string simulation_of(const MapCandidate& one) {
     set_bits(experiment_, mapper::bits_of(setup_.problem, one.solution.choice));
     experiment_.execution.images = experiment_.search.simulate.images;
-    const Program program = lower_mapping(experiment_, one.mapping);
+    const Mapping mapping = renew_programs(experiment_, one.mapping);
+    const Program program = lower_mapping(experiment_, mapping);
     std::string out;
-    simulate_program(experiment_,
-                     one.mapping,
-                     program,
-                     run_options(experiment_),
-                     [&](const report::Report& report) { out = report::result_json(report); });
+    simulate_program(
+        experiment_, mapping, program, run_options(experiment_), [&](const report::Report& report) {
+          out = report::result_json(report);
+        });
     return out;
   }
 
@@ -606,7 +606,9 @@ int map_experiment(const CommandLine& line, Diagnostics diagnostics) {
   report::OutputFolder folder(search.folder());
   const MapResult& result = search.run();
   require_answer(search, experiment);
-  folder.add("mapping.yaml", mapper::write_mapping(search.answer().mapping));
+  set_bits(experiment, mapper::bits_of(search.setup().problem, search.answer().solution.choice));
+  const Mapping mapping = renew_programs(experiment, search.answer().mapping);
+  folder.add("mapping.yaml", mapper::write_mapping(mapping));
   folder.add("search.csv", search_csv(result));
   folder.add("candidates.csv", candidates_csv(result));
   folder.add("pareto.csv", pareto_csv(result));
@@ -618,8 +620,6 @@ int map_experiment(const CommandLine& line, Diagnostics diagnostics) {
   folder.commit();
   search.forget_checkpoints();
   if (programs != nullptr) {
-    set_bits(experiment, mapper::bits_of(search.setup().problem, search.answer().solution.choice));
-    const Mapping mapping = renew_programs(experiment, search.answer().mapping);
     emit_programs(experiment, mapping, lower_mapping(experiment, mapping), *programs);
   }
   if (line.json) {
