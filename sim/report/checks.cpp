@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace tessera::report {
 
@@ -45,10 +46,21 @@ bool close(double a, double b) {
   return std::abs(a - b) <= kTolerance * std::max(std::abs(a), std::abs(b));
 }
 
+/// No message has several destinations. A position goes to all ports of all edges of its stage in
+/// one message.
 bool is_unicast(const Program& program) {
-  return std::all_of(program.edges.begin(), program.edges.end(), [](const ProgramEdge& edge) {
-    return edge.ports.size() <= 1;
-  });
+  std::vector<EndpointId> to(program.stages.size(), -1);
+  for (const ProgramEdge& edge : program.edges) {
+    EndpointId& one = to[static_cast<std::size_t>(edge.from)];
+    for (const int port : edge.ports) {
+      const EndpointId at = program.ports[static_cast<std::size_t>(port)].at;
+      if (one >= 0 && one != at) {
+        return false;
+      }
+      one = at;
+    }
+  }
+  return true;
 }
 
 Check flits_conserved(const CheckInputs& in) {

@@ -236,6 +236,22 @@ TEST(Program, ExplainAndList) {
   EXPECT_THAT(run_program({"list", "experiments"}).out, HasSubstr("quickstart.yaml"));
 }
 
+/// Layers that branch, each on a tile of its own: all self-checks hold.
+TEST(Program, BranchesOverTiles) {
+  const TempFolder folder;
+  const Outcome got = run_program({"run",
+                                   "configs/chips/rtm_ap.yaml",
+                                   "--set",
+                                   "network.zoo=tiny_cnn",
+                                   "--set",
+                                   "chip.tile.pes=1",
+                                   "--set",
+                                   "mapping.default={w_bits: 2, a_bits: 4}",
+                                   "--out",
+                                   folder / "out"});
+  EXPECT_EQ(got.status, 0) << got.err;
+}
+
 /// ISAAC's table I: one tile's share of 85.4 mm2; and a result takes 22 stages of 100 ns: it leaves
 /// the sigmoid 21 stages after its eDRAM read began and is readable in the next eDRAM one later.
 TEST(Program, IsaacTakes22Stages) {

@@ -113,6 +113,22 @@ std::string name_of(const testing::TestParamInfo<Corruption>& tested) {
 
 INSTANTIATE_TEST_SUITE_P(Checks, Corrupted, testing::ValuesIn(corruptions()), name_of);
 
+/// A stage whose output two layers read, each on one tile, sends one message to both.
+TEST(Checks, BranchesShareTheirMessages) {
+  Toy toy;
+  ProgramEdge& edge = toy.program.edges[0];
+  ASSERT_EQ(edge.ports.size(), 2U);
+  ProgramEdge branch = edge;
+  branch.ports.erase(branch.ports.begin());
+  edge.ports.pop_back();
+  toy.program.edges.push_back(branch);
+  EXPECT_TRUE(toy.report().ok());
+  ProgramPort& port = toy.program.ports[static_cast<std::size_t>(branch.ports[0])];
+  port.at = toy.program.ports[static_cast<std::size_t>(toy.program.edges[0].ports[0])].at;
+  EXPECT_EQ(failed(toy.report().checks), std::set<std::string>{"flits_conserved"})
+      << "both on one tile";
+}
+
 TEST(Checks, UnlimitedLinksMayCarryMore) {
   Toy toy;
   toy.stats.links[0].flits = 5000;
