@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -46,18 +47,21 @@ bool close(double a, double b) {
   return std::abs(a - b) <= kTolerance * std::max(std::abs(a), std::abs(b));
 }
 
-/// No message has several destinations. A position goes to all ports of all edges of its stage in
-/// one message.
+/// No message has several destinations. A position goes to all ports of all edges of its stage that
+/// are not where it is, in one message.
 bool is_unicast(const Program& program) {
-  std::vector<EndpointId> to(program.stages.size(), -1);
+  std::vector<std::set<EndpointId>> to(program.stages.size());
   for (const ProgramEdge& edge : program.edges) {
-    EndpointId& one = to[static_cast<std::size_t>(edge.from)];
     for (const int port : edge.ports) {
-      const EndpointId at = program.ports[static_cast<std::size_t>(port)].at;
-      if (one >= 0 && one != at) {
+      to[static_cast<std::size_t>(edge.from)].insert(
+          program.ports[static_cast<std::size_t>(port)].at);
+    }
+  }
+  for (std::size_t s = 0; s < to.size(); ++s) {
+    for (const ProgramReplica& replica : program.stages[s].replicas) {
+      if (to[s].size() - to[s].count(replica.home) > 1) {
         return false;
       }
-      one = at;
     }
   }
   return true;

@@ -234,6 +234,25 @@ double simulated_first_cycles(const fs::path& folder) {
   return answer.at("simulated").at("first_cycles");
 }
 
+/// Runs the mapping that `map` wrote to `out`, as `run`.
+Outcome run_answer(const TempFolder& folder,
+                   int columns,
+                   int domains,
+                   const std::vector<std::string>& more = {}) {
+  const std::string experiment = folder / "again.yaml";
+  std::ofstream(experiment) << "include: " TESSERA_SOURCE_DIR
+                               "/configs/chips/rtm_ap.yaml\n"
+                               "network: {zoo: tiny_cnn}\n"
+                               "chip: {tile: {pe: {rows: 32, columns: "
+                            << columns << ", domains: " << domains
+                            << "}}}\n"
+                               "mapping: {file: out/mapping.yaml}\n"
+                               "execution: {images: 4, sparsity: 0.8}\n";
+  std::vector<std::string> words = {"run", experiment, "--out", folder / "run"};
+  words.insert(words.end(), more.begin(), more.end());
+  return run_program(words);
+}
+
 TEST(EmitAp, MapWritesThoseOfItsAnswer) {
   const TempFolder folder;
   const Outcome got = run_program(small({"map",
@@ -258,18 +277,10 @@ TEST(EmitAp, MapWritesThoseOfItsAnswer) {
   ASSERT_EQ(got.status, 0) << got.err;
   // The answer run again is placed the same, takes the time it was chosen for, and writes the same
   // programs.
-  const std::string experiment = folder / "again.yaml";
-  std::ofstream(experiment) << "include: " TESSERA_SOURCE_DIR
-                               "/configs/chips/rtm_ap.yaml\n"
-                               "network: {zoo: tiny_cnn}\n"
-                               "chip: {tile: {pe: {rows: 32, columns: 24, domains: 20}}}\n"
-                               "mapping: {file: out/mapping.yaml}\n"
-                               "execution: {images: 4, sparsity: 0.8}\n";
-  const Outcome again =
-      run_program({"run", experiment, "--emit-ap", folder / "again", "--out", folder / "out2"});
+  const Outcome again = run_answer(folder, 24, 20, {"--emit-ap", folder / "again"});
   ASSERT_EQ(again.status, 0) << again.err;
-  EXPECT_EQ(read_text(folder / "out2/mapping.yaml"), read_text(folder / "out/mapping.yaml"));
-  EXPECT_EQ(first_cycles(folder / "out2"), simulated_first_cycles(folder / "out"));
+  EXPECT_EQ(read_text(folder / "run/mapping.yaml"), read_text(folder / "out/mapping.yaml"));
+  EXPECT_EQ(first_cycles(folder / "run"), simulated_first_cycles(folder / "out"));
   const std::vector<std::string> names = verified(folder / "programs", 3);
   EXPECT_EQ(names, verified(folder / "again", 3));
   for (const std::string& name : names) {
@@ -299,16 +310,9 @@ TEST(EmitAp, RunTakesTheMappingThatMapWrote) {
   }
   const Outcome got = run_program(words);
   ASSERT_EQ(got.status, 0) << got.err;
-  const std::string experiment = folder / "again.yaml";
-  std::ofstream(experiment) << "include: " TESSERA_SOURCE_DIR
-                               "/configs/chips/rtm_ap.yaml\n"
-                               "network: {zoo: tiny_cnn}\n"
-                               "chip: {tile: {pe: {rows: 32, columns: 20, domains: 24}}}\n"
-                               "mapping: {file: out/mapping.yaml}\n"
-                               "execution: {images: 4, sparsity: 0.8}\n";
-  const Outcome again = run_program({"run", experiment, "--out", folder / "again"});
+  const Outcome again = run_answer(folder, 20, 24);
   ASSERT_EQ(again.status, 0) << again.err;
-  EXPECT_EQ(first_cycles(folder / "again"), simulated_first_cycles(folder / "out"));
+  EXPECT_EQ(first_cycles(folder / "run"), simulated_first_cycles(folder / "out"));
 }
 
 }  // namespace

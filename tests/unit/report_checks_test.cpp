@@ -127,6 +127,9 @@ TEST(Checks, BranchesShareTheirMessages) {
   port.at = toy.program.ports[static_cast<std::size_t>(toy.program.edges[0].ports[0])].at;
   EXPECT_EQ(failed(toy.report().checks), std::set<std::string>{"flits_conserved"})
       << "both on one tile";
+  port.at = toy.program.stages[0].replicas[0].home;
+  EXPECT_EQ(failed(toy.report().checks), std::set<std::string>{"flits_conserved"})
+      << "one where the output is";
 }
 
 TEST(Checks, UnlimitedLinksMayCarryMore) {

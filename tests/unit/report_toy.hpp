@@ -106,6 +106,10 @@ struct Toy {
       program.parts[p].at = at[p];
       program.parts[p].stage = stage[p];
     }
+    program.stages[0].replicas[0].home = 2;
+    program.stages[1].replicas[1].home = 1;
+    program.stages[2].replicas[0].home = 1;
+    program.stages[3].replicas[0].home = 2;
     program.parts[1].groups = {{0, 1, 3, 0, 0}};
     program.parts[2].groups = {{0, 1, 3, 0, 3}};
     // image -> conv is a multicast to two tiles.

@@ -253,7 +253,9 @@ class Search {
     return line_.out.empty() ? "out/" + experiment_.info.name + "_map" : line_.out;
   }
 
-  [[nodiscard]] const SearchSetup& setup() const { return setup_; }
+  [[nodiscard]] std::vector<LayerBits> answer_bits() const {
+    return mapper::bits_of(setup_.problem, answer().solution.choice);
+  }
 
  private:
   /// Whether answers may come from anywhere, and not from one rule.
@@ -606,7 +608,7 @@ int map_experiment(const CommandLine& line, Diagnostics diagnostics) {
   report::OutputFolder folder(search.folder());
   const MapResult& result = search.run();
   require_answer(search, experiment);
-  set_bits(experiment, mapper::bits_of(search.setup().problem, search.answer().solution.choice));
+  set_bits(experiment, search.answer_bits());
   const Mapping mapping = renew_programs(experiment, search.answer().mapping);
   folder.add("mapping.yaml", mapper::write_mapping(mapping));
   folder.add("search.csv", search_csv(result));
@@ -636,7 +638,7 @@ FoundMapping search_mapping(Experiment& experiment, const CommandLine& line) {
   const MapResult& result = search.run();
   require_answer(search, experiment);
   search.forget_checkpoints();
-  set_bits(experiment, mapper::bits_of(search.setup().problem, search.answer().solution.choice));
+  set_bits(experiment, search.answer_bits());
   return {search.answer().mapping, map_text(result), map_json(result)};
 }
 
