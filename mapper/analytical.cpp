@@ -525,6 +525,7 @@ struct Analyzer::Impl {
     return {ends ? VectorWork::What::end : VectorWork::What::add,
             stage.layer,
             layer.w_bits,
+            layer.a_bits,
             combines ? table.acc_bits : table.out_bits,
             terms};
   }

@@ -7,7 +7,9 @@
 #include "mapper/analytical.hpp"
 #include "mapper/first_fit.hpp"
 #include "mapper/line_buffers.hpp"
+#include "sim/api/blocks.hpp"
 #include "sim/base/math.hpp"
+#include "workloads/quantize.hpp"
 #include "workloads/receptive.hpp"
 
 #include <fmt/format.h>
@@ -17,6 +19,8 @@
 #include <iterator>
 #include <limits>
 #include <map>
+#include <set>
+#include <utility>
 #include <vector>
 
 namespace tessera::mapper {
@@ -62,27 +66,40 @@ struct Operand {
   int given_bits = 0;      ///< of a value, when the network's input sets them; else 0
 };
 
-/// How the output positions of every layer are shared by firings; at the narrowest allowed widths,
-/// where widths matter.
+/// Pairs of widths that a matrix layer may have, weights first.
+std::vector<LayerBits> allowed_bits(const WidthRules& rules, bool first_or_last) {
+  if (first_or_last && rules.first_last) {
+    return {{*rules.first_last, *rules.first_last}};
+  }
+  std::vector<LayerBits> out;
+  for (const int w_bits : widths(rules.w_min, rules.w_max, rules.w_step)) {
+    for (const int a_bits : widths(rules.a_min, rules.a_max, 1)) {
+      out.push_back({w_bits, a_bits});
+    }
+  }
+  return out;
+}
+
+/// How the output positions of every layer are shared by firings, for the first widths that PEs can
+/// hold; `allowed` as in Maker.
 std::vector<Blocks> rasters_of(const Network& network,
                                const arch::chip::TileGroup& tiles,
-                               const WidthRules& rules) {
-  const std::vector<LayerId> matrices = matrix_layers(network);
-  const std::vector<int> w_bits = widths(rules.w_min, rules.w_max, rules.w_step);
+                               const std::vector<std::vector<LayerBits>>& allowed) {
   std::vector<Blocks> rasters;
+  std::size_t matrix = 0;
   for (const Layer& layer : network.layers) {
     const auto id = static_cast<LayerId>(rasters.size());
-    if (!layer.is_matrix() || w_bits.empty()) {
-      rasters.push_back(Blocks::of(layer.out.positions(),
-                                   runs_in_vector_unit(layer) ? tiles.vector_block(id) : 1));
-      continue;
+    int block = runs_in_vector_unit(layer) ? tiles.vector_block(id) : 1;
+    if (layer.is_matrix()) {
+      for (const LayerBits& bits : allowed[matrix++]) {
+        const Layout layout = tiles.pe->layout(matrix_op(network, id, bits.w_bits, bits.a_bits));
+        if (layout.ok) {
+          block = layout.block;
+          break;
+        }
+      }
     }
-    const bool fixed = rules.first_last && (id == matrices.front() || id == matrices.back());
-    rasters.push_back(blocks_of(network,
-                                *tiles.pe,
-                                id,
-                                fixed ? *rules.first_last : w_bits.front(),
-                                fixed ? *rules.first_last : rules.a_min));
+    rasters.push_back(Blocks::of(layer.out.positions(), block));
   }
   return rasters;
 }
@@ -158,33 +175,47 @@ class Maker {
     problem.serial = granularity_ == Granularity::serial;
     problem.static_power = leakage_ * chip_.clock.seconds(Cycles(1)).value;
     const std::vector<LayerId> matrices = matrix_layers(network_);
-    const std::vector<Blocks> rasters = rasters_of(network_, tiles_, rules);
     for (std::size_t l = 0; l < matrices.size(); ++l) {
-      const bool fixed = rules.first_last && (l == 0 || l + 1 == matrices.size());
+      allowed_.push_back(allowed_bits(rules, l == 0 || l + 1 == matrices.size()));
+    }
+    const std::vector<Blocks> rasters = rasters_of(network_, tiles_, allowed_);
+    std::set<std::pair<int, int>> all;
+    for (std::size_t l = 0; l < matrices.size(); ++l) {
       ProblemLayer layer;
       layer.layer = matrices[l];
       layer.name = network_.layer(matrices[l]).name;
       const Blocks raster = rasters[static_cast<std::size_t>(matrices[l])];
       layer.positions = raster.count();
       layer.max_replicas = granularity_ == Granularity::serial ? 1 : layer.positions;
-      operands_.clear();
+      problem.layers.push_back(std::move(layer));
+      operands_.emplace_back();
       if (granularity_ != Granularity::serial) {
         for (std::size_t i = 0; i < network_.layer(matrices[l]).inputs.size(); ++i) {
-          operands_.push_back(operand_of(network_, rasters, matrices[l], i, granularity_));
+          operands_.back().push_back(operand_of(network_, rasters, matrices[l], i, granularity_));
         }
       }
-      std::string why_not;
-      for (const int w : fixed ? std::vector<int>{*rules.first_last}
-                               : widths(rules.w_min, rules.w_max, rules.w_step)) {
-        for (const int a :
-             fixed ? std::vector<int>{*rules.first_last} : widths(rules.a_min, rules.a_max, 1)) {
-          add_choice(l, raster, w, a, layer, why_not);
+      for (const LayerBits& bits : allowed_[l]) {
+        all.insert({bits.w_bits, bits.a_bits});
+      }
+    }
+    // Widths outside: programs of a layer may be made from the whole network with them.
+    std::vector<std::string> why_not(matrices.size());
+    for (const auto& [w_bits, a_bits] : all) {
+      const LayerBits bits{w_bits, a_bits};
+      for (std::size_t l = 0; l < matrices.size(); ++l) {
+        if (std::find(allowed_[l].begin(), allowed_[l].end(), bits) != allowed_[l].end()) {
+          add_choice(l,
+                     rasters[static_cast<std::size_t>(matrices[l])],
+                     bits,
+                     problem.layers[l],
+                     why_not[l]);
         }
       }
-      if (layer.choices.empty()) {
-        refuse(layer, why_not, diagnostics);
+    }
+    for (std::size_t l = 0; l < matrices.size(); ++l) {
+      if (problem.layers[l].choices.empty()) {
+        refuse(problem.layers[l], why_not[l], diagnostics);
       }
-      problem.layers.push_back(std::move(layer));
     }
     if (diagnostics.ok()) {
       add_constants(problem);
@@ -195,17 +226,26 @@ class Maker {
  private:
   void add_choice(std::size_t index,
                   const Blocks& raster,
-                  int w_bits,
-                  int a_bits,
+                  LayerBits bits,
                   ProblemLayer& layer,
                   std::string& why_not) {
+    const auto [w_bits, a_bits] = bits;
     Choice choice;
     choice.w_bits = w_bits;
     choice.a_bits = a_bits;
     const MatrixOp matrix = matrix_op(network_, layer.layer, w_bits, a_bits);
     const auto positions = static_cast<double>(layer.positions);
+    if (const Layout layout = tiles_.pe->layout(matrix); !layout.ok) {
+      why_not = layout.why_not;
+      return;
+    }
     if (granularity_ == Granularity::serial) {
-      const LayerAnalysis& one = serial_layer(index, w_bits, a_bits);
+      const std::optional<LayerAnalysis> serial = serial_layer(index, bits);
+      if (!serial) {
+        why_not = "beside it, another layer fits at no allowed widths";
+        return;
+      }
+      const LayerAnalysis& one = *serial;
       choice.pes = one.pes;
       choice.per_position = static_cast<double>(one.total.value) / positions;
       choice.energy = positions * pe_energy(*tiles_.pe, matrix);
@@ -214,7 +254,6 @@ class Maker {
     }
     const std::optional<LayerAlone> alone = analyzer_.alone(index, w_bits, a_bits);
     if (!alone) {
-      why_not = tiles_.pe->layout(matrix).why_not;
       return;
     }
     const LayerAnalysis& one = alone->analysis;
@@ -229,7 +268,8 @@ class Maker {
     choice.energy = positions * (pe_energy(*tiles_.pe, matrix) + (in + result) * bus_ + in * read_ +
                                  out * write_ + static_cast<double>(alone->vector_ops) * vector_ +
                                  pe_energy(*tiles_.pe, alone->vector_did));
-    choice.uses[static_cast<std::size_t>(Limit::buffer)] = buffer_bits(of, matrix, w_bits, a_bits);
+    choice.uses[static_cast<std::size_t>(Limit::buffer)] =
+        buffer_bits(of, operands_[index], matrix, bits);
     // Lanes; while programs take their place, all of the unit.
     const arch::tile::VectorUnitSpec& unit = tiles_.tile.vector_unit;
     const double vector_use = static_cast<double>(
@@ -242,15 +282,15 @@ class Maker {
 
   /// Of one replica on tiles of its own.
   [[nodiscard]] double buffer_bits(const Layer& layer,
+                                   const std::vector<Operand>& operands,
                                    const MatrixOp& matrix,
-                                   int w_bits,
-                                   int a_bits) const {
+                                   LayerBits widths) const {
     const Layout layout = tiles_.pe->layout(matrix);
     const auto fragments = static_cast<std::int64_t>(layout.fragments.size());
     double bits = 0;
-    for (std::size_t i = 0; i < operands_.size(); ++i) {
-      const Operand& operand = operands_[i];
-      const int width = i == 0 ? a_bits : w_bits;
+    for (std::size_t i = 0; i < operands.size(); ++i) {
+      const Operand& operand = operands[i];
+      const int width = i == 0 ? widths.a_bits : widths.w_bits;
       const std::int64_t slot = operand.raster.size * operand.channels *
                                 (operand.given_bits > 0 ? operand.given_bits : width);
       for (std::int64_t first = 0; first < fragments; first += tiles_.tile.pes) {
@@ -303,25 +343,36 @@ class Maker {
             static_cast<double>(one.interval_per_position.value)};
   }
 
-  /// Of the network with these widths everywhere: what precedes a layer does not change its part.
-  const LayerAnalysis& serial_layer(std::size_t index, int w_bits, int a_bits) {
-    auto& layers = serial_[{w_bits, a_bits}];
-    if (layers.empty()) {
-      Mapping mapping = uniform_mapping(w_bits, a_bits);
-      const Analysis analysis = analyzer_.analyze(mapping);
-      for (const LayerAnalysis& layer : analysis.layers) {
-        if (network_.layer(layer.layer).is_matrix()) {
-          layers.push_back(layer);
+  /// Of the network with these widths wherever PEs can hold them, else with others: what precedes a
+  /// layer does not change its part. Nothing when some layer fits with none.
+  std::optional<LayerAnalysis> serial_layer(std::size_t index, LayerBits bits) {
+    auto [found, fresh] = serial_.try_emplace({bits.w_bits, bits.a_bits});
+    std::vector<LayerAnalysis>& layers = found->second;
+    if (fresh) {
+      if (const std::optional<Mapping> mapping = near_uniform(bits)) {
+        for (const LayerAnalysis& layer : analyzer_.analyze(*mapping).layers) {
+          if (network_.layer(layer.layer).is_matrix()) {
+            layers.push_back(layer);
+          }
         }
       }
     }
-    return layers[index];
+    return layers.empty() ? std::nullopt : std::optional(layers[index]);
   }
 
-  [[nodiscard]] Mapping uniform_mapping(int w_bits, int a_bits) const {
+  [[nodiscard]] std::optional<Mapping> near_uniform(LayerBits bits) const {
     Mapping mapping;
     for (const LayerId id : matrix_layers(network_)) {
-      mapping.layers.push_back({id, network_.layer(id).name, w_bits, a_bits, 1, {}});
+      std::vector<LayerBits> tries{bits};
+      const std::vector<LayerBits>& allowed = allowed_[mapping.layers.size()];
+      tries.insert(tries.end(), allowed.begin(), allowed.end());
+      const auto fits = std::find_if(tries.begin(), tries.end(), [&](const LayerBits& b) {
+        return tiles_.pe->layout(matrix_op(network_, id, b.w_bits, b.a_bits)).ok;
+      });
+      if (fits == tries.end()) {
+        return std::nullopt;
+      }
+      mapping.layers.push_back({id, network_.layer(id).name, fits->w_bits, fits->a_bits, 1, {}});
     }
     for (const LayerId id : vector_layers(network_)) {
       mapping.vector_layers.push_back({id, network_.layer(id).name, 0});
@@ -396,7 +447,8 @@ class Maker {
   double bus_ = 0, read_ = 0, write_ = 0, vector_ = 0;  ///< joules
   double leakage_ = 0;                                  ///< watts
   std::map<std::pair<int, int>, std::vector<LayerAnalysis>> serial_;
-  std::vector<Operand> operands_;  ///< of the layer at hand
+  std::vector<std::vector<LayerBits>> allowed_;  ///< [matrix layer]
+  std::vector<std::vector<Operand>> operands_;   ///< [matrix layer]
 };
 
 }  // namespace

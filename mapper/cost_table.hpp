@@ -10,7 +10,8 @@
 ///   pipeline  latency + (ceil(V / r) - 1) * interval            as mapper/analytical.hpp
 ///   serial    the layer's part of the serial sum; r = 1         RWTH
 /// Every replica is taken to stand on tiles of its own; layers of the vector units are a constant
-/// (array: none).
+/// (array: none). Widths that PEs cannot hold are left out; positions are the blocks
+/// (Layout::block) of the first ones that they can.
 ///
 /// Energy   dynamic energy of one image at the chip's prices: PEs exactly by Model::fire_cost; bus,
 ///          buffer and vector unit by the bits and operations of the closed form; no fabric. Static

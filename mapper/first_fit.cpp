@@ -276,11 +276,6 @@ std::vector<ProgramMatrix> program_matrices(const Network& network) {
   return all;
 }
 
-Blocks blocks_of(const Network& network, const Model& model, LayerId id, int w_bits, int a_bits) {
-  const Layout layout = model.layout(matrix_op(network, id, w_bits, a_bits));
-  return Blocks::of(network.layer(id).out.positions(), layout.ok ? layout.block : 1);
-}
-
 std::size_t group_for(const arch::chip::Chip& chip,
                       const std::string& name,
                       const MatrixOp& matrix) {

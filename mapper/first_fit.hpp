@@ -15,7 +15,6 @@
 
 #include "arch/chip/chip.hpp"
 #include "mapper/mapping_yaml.hpp"
-#include "sim/api/blocks.hpp"
 #include "sim/api/mapping.hpp"
 #include "sim/api/model.hpp"
 #include "sim/api/program.hpp"
@@ -39,10 +38,6 @@ MatrixOp matrix_op(const Network& network, LayerId id, int w_bits, int a_bits);
 
 /// The matrix layers for Model::programmed, with the widths of the network.
 std::vector<ProgramMatrix> program_matrices(const Network& network);
-
-/// How firings share the output positions of matrix layer `id` when it is mapped with these widths;
-/// one by one when PEs cannot hold it.
-Blocks blocks_of(const Network& network, const Model& model, LayerId id, int w_bits, int a_bits);
 
 /// The layer that computes what `id` hands on: `id` itself, or what is behind a chain of reshapes
 /// (flatten, slice).

@@ -636,8 +636,12 @@ class Lowering {
     }
     if (widest_partial > 0) {
       stage.partial_bits = Bits(widest_partial * m.layout.acc_bits);
-      VectorWork work{
-          VectorWork::What::end, stage.layer, m.matrix.w_bits, m.layout.acc_bits, parts_of_output};
+      VectorWork work{VectorWork::What::end,
+                      stage.layer,
+                      m.matrix.w_bits,
+                      m.matrix.in_bits,
+                      m.layout.acc_bits,
+                      parts_of_output};
       stage.combine = vector_job(m.group, adding(most_combining) + end, work);
     }
   }
@@ -648,6 +652,7 @@ class Lowering {
     VectorWork work;
     work.layer = stage.layer;
     work.w_bits = m.matrix.w_bits;
+    work.a_bits = m.matrix.in_bits;
     work.term_bits = m.layout.out_bits;
     if (stage.ends_sums || chip_.groups[m.group].tile.vector_unit.pes == 0) {
       return work;

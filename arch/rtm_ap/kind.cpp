@@ -264,12 +264,12 @@ std::unique_ptr<Model> random_model(std::uint64_t seed) {
   matrix.in_signed = matrix.in_bits > 1 && rng.chance(0.3);
   matrix.w_bits = static_cast<int>(rng.chance(0.7) ? 2 : rng.uniform(2, 4));
   const std::int64_t size = matrix.rows * matrix.cols * matrix.groups;
-  const auto weights = [seed, size](int /*layer*/, int w_bits) {
+  const auto weights = [seed, size](int /*layer*/, int w_bits, int /*a_bits*/) {
     Rng values(seed, "rtm_ap.weights");
     const std::int64_t high = (std::int64_t{1} << (w_bits - 1)) - 1;
-    LayerParameters all;
+    ProgramLayer all;
     for (std::int64_t i = 0; i < size; ++i) {
-      all.weights.push_back(static_cast<std::int32_t>(values.uniform(-high, high)));
+      all.parameters.weights.push_back(static_cast<std::int32_t>(values.uniform(-high, high)));
     }
     return all;
   };

@@ -50,8 +50,8 @@ std::unique_ptr<Model> with_program(const Spec& spec, const ProgramMatrix& layer
   const MatrixOp& m = layer.matrix;
   return make_model(spec, kClock)
       ->programmed({{layer},
-                    [m](int, int) {
-                      return LayerParameters{ternary(m.rows * m.cols * m.groups), {}, {}};
+                    [m](int, int, int) {
+                      return ProgramLayer{{}, {ternary(m.rows * m.cols * m.groups), {}, {}}};
                     },
                     nullptr});
 }
@@ -334,7 +334,7 @@ TEST(RtmApKind, SaysWhyNot) {
   MatrixOp other = layer.matrix;
   const auto model =
       make_model(Spec{}, kClock)
-          ->programmed({{layer}, [](int, int) { return LayerParameters{}; }, nullptr});
+          ->programmed({{layer}, [](int, int, int) { return ProgramLayer{}; }, nullptr});
   EXPECT_EQ(model->layout(other).why_not, "its weights are not known with 2 bits");
   Spec narrow;
   narrow.columns = 4;
@@ -344,7 +344,7 @@ TEST(RtmApKind, SaysWhyNot) {
 
 TEST(RtmApKind, InstructionsThatAreNotKeptAreMadeAgain) {
   const ProgramMatrix layer = convolution(3, 8);
-  const auto weights = [](int, int) { return LayerParameters{ternary(27 * 8), {}, {}}; };
+  const auto weights = [](int, int, int) { return ProgramLayer{{}, {ternary(27 * 8), {}, {}}}; };
   const Programs all(Spec{}, kClock, {{layer}, weights, nullptr});
   const Programs none(Spec{}, kClock, {{layer}, weights, nullptr}, 0);
   ASSERT_TRUE(all.of(layer.matrix).listed);

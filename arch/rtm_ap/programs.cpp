@@ -387,13 +387,14 @@ LayerPrograms Programs::make(const ProgramMatrix& layer, const MatrixOp& matrix)
         fmt::format("{} weights, and programs are unrolled: at most {}", size, kMaxUnrolled);
     return made;
   }
-  const LayerParameters parameters = source_.parameters(matrix.layer, matrix.w_bits);
+  const ProgramLayer of = source_.layer(matrix.layer, matrix.w_bits, matrix.in_bits);
+  const LayerParameters& parameters = of.parameters;
   if (static_cast<std::int64_t>(parameters.weights.size()) != size) {
     made.why_not = fmt::format("its weights are not known with {} bits", matrix.w_bits);
     return made;
   }
   for (const bool ends : {spec_.ends_sums && source_.network != nullptr, false}) {
-    if (cut(layer, matrix, parameters, ends, made)) {
+    if (cut(layer, matrix, of, ends, made)) {
       break;
     }
   }
@@ -412,7 +413,7 @@ LayerPrograms Programs::make(const ProgramMatrix& layer, const MatrixOp& matrix)
 /// False: some of the sums could be ended and some could not.
 bool Programs::cut(const ProgramMatrix& layer,
                    const MatrixOp& matrix,
-                   const LayerParameters& parameters,
+                   const ProgramLayer& of,
                    bool ends,
                    LayerPrograms& made) const {
   made.parts.clear();
@@ -420,10 +421,10 @@ bool Programs::cut(const ProgramMatrix& layer,
   const auto compiled = [&](int first, int count) {
     CompileOptions options = options_of(spec_, clock_);
     options.most_aps = count > 1 ? 1 : 0;
-    LayerTask task = task_of(layer, matrix, parameters.weights, first, count);
-    options.epilogue = ends && can_end(source_.network->layer(matrix.layer));
+    LayerTask task = task_of(layer, matrix, of.parameters.weights, first, count);
+    options.epilogue = ends && can_end(of.layer);
     if (options.epilogue) {
-      set_ending(source_.network->layer(matrix.layer), parameters, first * matrix.cols, task);
+      set_ending(of.layer, of.parameters, first * matrix.cols, task);
     }
     return compile(task, geometry, options);
   };
@@ -457,8 +458,8 @@ bool Programs::cut(const ProgramMatrix& layer,
       made.parts.push_back(fragment_program(layer, matrix, std::move(one), first, count));
       if (made.ends_sums) {
         const Fragment& f = made.parts.back().fragment;
-        made.parts.back().ending = ending_of(source_.network->layer(matrix.layer),
-                                             parameters,
+        made.parts.back().ending = ending_of(of.layer,
+                                             of.parameters,
                                              f.group * matrix.cols + f.col,
                                              std::int64_t{f.groups} * f.cols);
       }
@@ -482,8 +483,6 @@ Programs::Jobs Programs::make(const VectorWork& work) const {
   if (source_.network == nullptr) {
     return jobs;
   }
-  const Network& network = *source_.network;
-  const Layer& layer = network.layer(work.layer);
   CompileOptions options = vector_options_of(spec_, clock_);
   try {
     if (work.what == VectorWork::What::layer) {
@@ -508,11 +507,11 @@ Programs::Jobs Programs::make(const VectorWork& work) const {
     }
     LayerTask task = task_of(work, outputs);
     if (work.what == VectorWork::What::end) {
-      const LayerParameters parameters = source_.parameters(work.layer, work.w_bits);
-      if (!can_end(layer) || parameters.multiplier.size() != work.terms.size()) {
+      const ProgramLayer of = source_.layer(work.layer, work.w_bits, work.a_bits);
+      if (!can_end(of.layer) || of.parameters.multiplier.size() != work.terms.size()) {
         return jobs;
       }
-      set_ending(layer, parameters, 0, task);
+      set_ending(of.layer, of.parameters, 0, task);
       if (!has_epilogue(task, options)) {
         return jobs;
       }

@@ -116,7 +116,7 @@ class Programs {
   [[nodiscard]] LayerPrograms make(const ProgramMatrix& layer, const MatrixOp& matrix) const;
   [[nodiscard]] bool cut(const ProgramMatrix& layer,
                          const MatrixOp& matrix,
-                         const LayerParameters& parameters,
+                         const ProgramLayer& of,
                          bool ends,
                          LayerPrograms& made) const;
   [[nodiscard]] Jobs make(const VectorWork& work) const;

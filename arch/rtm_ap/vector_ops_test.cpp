@@ -25,8 +25,8 @@ constexpr std::uint64_t kSeed = 11;
 std::unique_ptr<Model> with_programs(const Spec& spec, const Network& network) {
   ProgramSource source;
   source.network = std::make_shared<const Network>(network);
-  source.parameters = [own = source.network](int layer, int /*w_bits*/) {
-    return synthetic_parameters(*own, layer, kSeed);
+  source.layer = [own = source.network](int layer, int /*w_bits*/, int /*a_bits*/) {
+    return ProgramLayer{own->layer(layer), synthetic_parameters(*own, layer, kSeed)};
   };
   return make_model(spec, kClock)->programmed(source);
 }
@@ -158,6 +158,7 @@ TEST(RtmApVectorOps, SumsAreAddedAndEnded) {
   VectorWork work;
   work.layer = id;
   work.w_bits = layer.w_bits;
+  work.a_bits = layer.a_bits;
   work.term_bits = 9;
   work.terms = {1, 2, 3, 2, 1, 4, 2};
   const std::size_t outputs = work.terms.size();
@@ -253,8 +254,8 @@ TEST(RtmApVectorOps, AnArrayWithAllChannelsEndsItsSums) {
   const Layer& layer = network.layer(id);
   ProgramSource source;
   source.network = std::make_shared<const Network>(network);
-  source.parameters = [own = source.network](int number, int /*w_bits*/) {
-    return synthetic_parameters(*own, number, kSeed);
+  source.layer = [own = source.network](int number, int /*w_bits*/, int /*a_bits*/) {
+    return ProgramLayer{own->layer(number), synthetic_parameters(*own, number, kSeed)};
   };
   ProgramMatrix matrix;
   matrix.matrix.rows = m.rows;

@@ -145,15 +145,21 @@ struct ProgramMatrix {
   bool constant = true;        ///< false: the weights are made at run time
 };
 
-/// Parameters of a layer whose weights have that many bits; without weights when nobody knows them.
-using ParametersOf = std::function<LayerParameters(int layer, int w_bits)>;
+/// A matrix layer as programs need it.
+struct ProgramLayer {
+  Layer layer;                 ///< how its sums end
+  LayerParameters parameters;  ///< without weights when nobody knows them
+};
+
+/// The layer with weights of w_bits and inputs of a_bits.
+using ProgramLayerOf = std::function<ProgramLayer(int layer, int w_bits, int a_bits)>;
 
 /// What programs are made of: their constants.
 struct ProgramSource {
   std::vector<ProgramMatrix> matrices;
-  ParametersOf parameters;  ///< kept, and asked by one thread at a time
-  /// For what follows a matrix product: how sums end, and the layers that have no matrix. Null:
-  /// programs are products only.
+  ProgramLayerOf layer;  ///< kept, and asked by one thread at a time
+  /// For what follows a matrix product: whether sums end in programs, and the layers that have no
+  /// matrix. Null: programs are products only.
   std::shared_ptr<const Network> network;
 };
 
@@ -168,6 +174,7 @@ struct VectorWork {
   What what = What::layer;
   int layer = -1;
   int w_bits = 0;          ///< add, end: of the layer's weights
+  int a_bits = 0;          ///< add, end: of its inputs
   int term_bits = 0;       ///< add, end: of one result, signed
   std::vector<int> terms;  ///< add, end: results per output [groups * cols]; 0: not here
 

@@ -160,8 +160,8 @@ TEST_P(KindContract, FragmentsAddUpToTheProduct) {
     matrix.layer = 7;
     const int taps = matrix.rows % 3 == 0 ? 3 : 1;
     if (auto made = model->programmed({{{matrix, taps, rng.uniform(1, 500), true}},
-                                       [&](int, int) {
-                                         return LayerParameters{weights, {}, {}};
+                                       [&](int, int, int) {
+                                         return ProgramLayer{{}, {weights, {}, {}}};
                                        },
                                        nullptr})) {
       model = std::move(made);
@@ -260,8 +260,8 @@ TEST_P(KindContract, NoDataUndercutTheLeastCost) {
     };
     const std::vector<std::int32_t> all = draw(matrix.w_bits, true, matrix.rows * matrix.cols);
     if (auto made = model->programmed({{{matrix, 1, rng.uniform(1, 500), true}},
-                                       [&](int, int) {
-                                         return LayerParameters{all, {}, {}};
+                                       [&](int, int, int) {
+                                         return ProgramLayer{{}, {all, {}, {}}};
                                        },
                                        nullptr})) {
       model = std::move(made);

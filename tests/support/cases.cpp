@@ -137,8 +137,9 @@ Case make_case(const CaseSpec& spec) {
   ProgramSource source;
   source.matrices = mapper::program_matrices(c.network);
   source.network = std::make_shared<const Network>(c.network);
-  source.parameters = [own = source.network, seed = spec.seed](int layer, int /*w_bits*/) {
-    return synthetic_parameters(*own, layer, seed);
+  source.layer = [own = source.network, seed = spec.seed](
+                     int layer, int /*w_bits*/, int /*a_bits*/) {
+    return ProgramLayer{own->layer(layer), synthetic_parameters(*own, layer, seed)};
   };
   for (arch::chip::TileGroup& group : c.chip.groups) {
     if (auto made = group.pe->programmed(source)) {

@@ -671,7 +671,7 @@ TEST(VectorPrograms, EndTheSumsOfOnePart) {
   EXPECT_EQ(p.vector.latency, Cycles(3));
   EXPECT_EQ(p.vector.programs.size(), 2U);
   ASSERT_EQ(asked.size(), 1U);
-  EXPECT_EQ(asked[0], (VectorWork{VectorWork::What::end, 1, 8, kOutBits, {2, 2, 2}}));
+  EXPECT_EQ(asked[0], (VectorWork{VectorWork::What::end, 1, 8, 8, kOutBits, {2, 2, 2}}));
   const Program wide = lower_ok(network, on_one_tile(network), program_chip(asked, 2));
   EXPECT_EQ(part(wide, stage(wide, "conv").replicas[0]).vector.cycles, Cycles(6));
 }
@@ -686,9 +686,9 @@ TEST(VectorPrograms, AddWhatEveryPartHasAndCombineAtHome) {
   std::vector<VectorWork> asked;
   const Program program = lower_ok(network, mapping, program_chip(asked, 1));
   const ProgramStage& conv = stage(program, "conv");
-  const auto works = std::vector<VectorWork>{{VectorWork::What::add, 1, 8, kOutBits, {1, 1, 1}},
-                                             {VectorWork::What::add, 1, 8, kOutBits, {2, 2, 2}},
-                                             {VectorWork::What::end, 1, 8, kAccBits, {2, 2, 2}}};
+  const auto works = std::vector<VectorWork>{{VectorWork::What::add, 1, 8, 8, kOutBits, {1, 1, 1}},
+                                             {VectorWork::What::add, 1, 8, 8, kOutBits, {2, 2, 2}},
+                                             {VectorWork::What::end, 1, 8, 8, kAccBits, {2, 2, 2}}};
   EXPECT_EQ(asked, works);
   EXPECT_EQ(part(program, conv.replicas[0], 0).vector.cycles, Cycles(0));
   EXPECT_EQ(part(program, conv.replicas[0], 1).vector.cycles, Cycles(11));

@@ -86,11 +86,11 @@ TEST(Check, MappingsAreRenewedForOtherPrograms) {
     arch::chip::Chip chip = arch::chip::make_chip(
         config::parse(test::free_chip(pe, 1, pes), "chip", diagnostics), diagnostics);
     EXPECT_TRUE(diagnostics.ok()) << diagnostics.render();
-    const auto parameters = [weight](int, int) {
-      return LayerParameters{std::vector<std::int32_t>(16 * 16, weight), {}, {}};
+    const auto layer = [weight](int, int, int) {
+      return ProgramLayer{{}, {std::vector<std::int32_t>(16 * 16, weight), {}, {}}};
     };
     chip.groups.front().pe =
-        chip.groups.front().pe->programmed({program_matrices(network), parameters, nullptr});
+        chip.groups.front().pe->programmed({program_matrices(network), layer, nullptr});
     return chip;
   };
   const arch::chip::Chip before = chip_with(0, 32);

@@ -208,8 +208,8 @@ TEST(CostTable, ProgramsTakeWholeVectorUnits) {
   ProgramSource source;
   source.matrices = program_matrices(network);
   source.network = std::make_shared<const Network>(network);
-  source.parameters = [own = source.network](int layer, int /*w_bits*/) {
-    return synthetic_parameters(*own, layer, 1);
+  source.layer = [own = source.network](int layer, int /*w_bits*/, int /*a_bits*/) {
+    return ProgramLayer{own->layer(layer), synthetic_parameters(*own, layer, 1)};
   };
   const auto problem_on = [&](arch::chip::Chip& chip) {
     chip.groups[0].pe = chip.groups[0].pe->programmed(source);
@@ -255,6 +255,43 @@ TEST(CostTable, ProgramsTakeWholeVectorUnits) {
     EXPECT_NEAR(problem.layers[l].choices[0].energy - cheaper.layers[l].choices[0].energy,
                 joules,
                 1e-9 * problem.layers[l].choices[0].energy);
+  }
+}
+
+/// PEs that hold some of the widths: the others are left out, the narrowest ones too, and the
+/// positions are the blocks of those that they do hold.
+TEST(CostTable, BlocksAreThoseOfWidthsThatFit) {
+  Network network = zoo("lenet5");
+  quantize(network, {2, 8});
+  ProgramSource source;
+  source.matrices = program_matrices(network);
+  source.network = std::make_shared<const Network>(network);
+  source.layer = [own = source.network](int layer, int /*w_bits*/, int a_bits) {
+    const bool known = layer != 3 || a_bits >= 4;
+    return ProgramLayer{own->layer(layer),
+                        known ? synthetic_parameters(*own, layer, 1) : LayerParameters{}};
+  };
+  arch::chip::Chip chip = chip_of("rtm_ap.yaml");
+  chip.groups[0].pe = chip.groups[0].pe->programmed(source);
+  const auto with = [&](int a_min, Granularity granularity, CostModel model) {
+    return problem_of(
+        network, chip, granularity, model, {.w_min = 2, .w_max = 2, .a_min = a_min, .a_max = 4});
+  };
+  for (const auto& [granularity, model] : {std::pair(Granularity::pixel, CostModel::pipeline),
+                                           std::pair(Granularity::serial, CostModel::serial)}) {
+    const Problem all = with(2, granularity, model);
+    const Problem fitting = with(4, granularity, model);
+    ASSERT_EQ(all.layers[1].layer, 3);
+    ASSERT_EQ(all.layers[1].choices.size(), 1U);
+    EXPECT_EQ(all.layers[0].choices.size(), 3U);
+    for (std::size_t l = 0; l < all.layers.size(); ++l) {
+      EXPECT_EQ(all.layers[l].positions, fitting.layers[l].positions);
+      EXPECT_EQ(all.layers[l].max_replicas, fitting.layers[l].max_replicas);
+      const Choice& a = all.layers[l].choices.back();
+      const Choice& b = fitting.layers[l].choices.back();
+      EXPECT_EQ(a.per_position, b.per_position);
+      EXPECT_EQ(a.energy, b.energy);
+    }
   }
 }
 

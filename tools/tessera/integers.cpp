@@ -9,7 +9,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <tuple>
 #include <utility>
@@ -54,6 +56,55 @@ std::pair<FloatImageSource, std::int64_t> calibration_images(const Experiment& e
   return {images_of(split), split.count};
 }
 
+/// A network whose layers programs are made of.
+struct ProgramNetwork {
+  std::shared_ptr<const Network> network;
+  std::function<LayerParameters(int layer, int w_bits)> parameters;
+
+  [[nodiscard]] ProgramLayer layer(int id, int w_bits) const {
+    return {network->layer(id), parameters(id, w_bits)};
+  }
+};
+
+/// With given weights; without any for other widths than the model's.
+ProgramNetwork given_network(IntegerModel&& given) {
+  const auto model = std::make_shared<const IntegerModel>(std::move(given));
+  return {std::shared_ptr<const Network>(model, &model->network), [model](int layer, int w_bits) {
+            return model->network.layer(layer).w_bits == w_bits ? model->source()(layer)
+                                                                : LayerParameters{};
+          }};
+}
+
+/// With the weights of synthetic_data().
+ProgramNetwork seeded_network(const Experiment& experiment, Network quantized) {
+  const auto own = std::make_shared<const Network>(std::move(quantized));
+  return {own,
+          [own,
+           seed = static_cast<std::uint64_t>(experiment.execution.seed),
+           sparsity = experiment.execution.sparsity](int layer, int w_bits) {
+            Network network = *own;
+            network.layers[static_cast<std::size_t>(layer)].w_bits = w_bits;
+            return sparsity && w_bits == kTernaryBits
+                       ? ternary_parameters(network, layer, seed, *sparsity)
+                       : synthetic_parameters(network, layer, seed);
+          }};
+}
+
+/// `source` is asked when there are PEs that take programs.
+void give_programs(Experiment& experiment, const std::function<ProgramSource()>& source) {
+  std::optional<ProgramSource> made;
+  for (arch::chip::TileGroup& group : experiment.chip.groups) {
+    if (group.pe->programmed({}) == nullptr) {
+      continue;
+    }
+    if (!made) {
+      made = source();
+      made->matrices = mapper::program_matrices(experiment.network);
+    }
+    group.pe = group.pe->programmed(*made);
+  }
+}
+
 }  // namespace
 
 IntegerModel integer_model(const Experiment& experiment) {
@@ -75,9 +126,13 @@ IntegerSource::IntegerSource(const Experiment& experiment) : experiment_(experim
 }
 
 IntegerModel IntegerSource::model(const QuantizationSpec& spec) const {
+  return model(spec, widths_of(experiment_.network));
+}
+
+IntegerModel IntegerSource::model(const QuantizationSpec& spec,
+                                  const std::vector<LayerBits>& bits) const {
   const FloatModel& real = *experiment_.model;
-  const IntegerPlan plan =
-      plan_integers(real, widths_of(experiment_.network), spec, experiment_.input_signed);
+  const IntegerPlan plan = plan_integers(real, bits, spec, experiment_.input_signed);
   IntegerModel model = quantize_model(
       real, plan, choose_scales(plan, calibration_, spec, experiment_.given_scales), spec);
   compose(
@@ -113,40 +168,51 @@ NetworkData synthetic_data(const Experiment& experiment) {
 }
 
 void program_pes(Experiment& experiment) {
-  std::vector<arch::chip::TileGroup*> groups;
-  for (arch::chip::TileGroup& group : experiment.chip.groups) {
-    if (group.pe->programmed({}) != nullptr) {
-      groups.push_back(&group);
+  give_programs(experiment, [&] {
+    const ProgramNetwork own = experiment.model ? given_network(integer_model(experiment))
+                                                : seeded_network(experiment, experiment.network);
+    ProgramSource source;
+    source.network = own.network;
+    source.layer = [own](int layer, int w_bits, int /*a_bits*/) {
+      return own.layer(layer, w_bits);
+    };
+    return source;
+  });
+}
+
+void program_pes_for_search(Experiment& experiment) {
+  give_programs(experiment, [&] {
+    std::function<ProgramNetwork(LayerBits)> with_widths;
+    if (experiment.model) {
+      const auto integers = std::make_shared<const IntegerSource>(experiment);
+      const std::size_t matrices = widths_of(experiment.network).size();
+      with_widths = [&experiment, integers, matrices](LayerBits bits) {
+        return given_network(
+            integers->model(experiment.quantization, std::vector<LayerBits>(matrices, bits)));
+      };
+    } else {
+      with_widths = [&experiment, own = experiment.network](LayerBits bits) {
+        Network network = own;
+        quantize(network, bits);
+        return seeded_network(experiment, std::move(network));
+      };
     }
-  }
-  if (groups.empty()) {
-    return;
-  }
-  ProgramSource source;
-  source.matrices = mapper::program_matrices(experiment.network);
-  if (experiment.model) {
-    const auto model = std::make_shared<const IntegerModel>(integer_model(experiment));
-    source.network = std::shared_ptr<const Network>(model, &model->network);
-    source.parameters = [model](int layer, int w_bits) {
-      return model->network.layer(layer).w_bits == w_bits ? model->source()(layer)
-                                                          : LayerParameters{};
+    struct Last {
+      LayerBits bits;
+      std::optional<ProgramNetwork> network;
     };
-  } else {
-    const auto own = std::make_shared<const Network>(experiment.network);
-    source.network = own;
-    source.parameters = [own,
-                         seed = static_cast<std::uint64_t>(experiment.execution.seed),
-                         sparsity = experiment.execution.sparsity](int layer, int w_bits) {
-      Network network = *own;
-      network.layers[static_cast<std::size_t>(layer)].w_bits = w_bits;
-      return sparsity && w_bits == kTernaryBits
-                 ? ternary_parameters(network, layer, seed, *sparsity)
-                 : synthetic_parameters(network, layer, seed);
+    ProgramSource source;
+    source.network = std::make_shared<const Network>(experiment.network);
+    source.layer = [with_widths, last = std::make_shared<Last>()](
+                       int layer, int w_bits, int a_bits) {
+      const LayerBits bits{w_bits, a_bits};
+      if (!last->network || last->bits != bits) {
+        *last = {bits, with_widths(bits)};
+      }
+      return last->network->layer(layer, w_bits);
     };
-  }
-  for (arch::chip::TileGroup* group : groups) {
-    group->pe = group->pe->programmed(source);
-  }
+    return source;
+  });
 }
 
 mapper::SignalSource signal_source(const Experiment& experiment) {

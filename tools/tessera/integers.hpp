@@ -30,6 +30,9 @@ class IntegerSource {
 
   /// `spec` differs from the experiment's in codebooks at most.
   [[nodiscard]] IntegerModel model(const QuantizationSpec& spec) const;
+  /// In these widths, one pair per matrix layer.
+  [[nodiscard]] IntegerModel model(const QuantizationSpec& spec,
+                                   const std::vector<LayerBits>& bits) const;
 
  private:
   const Experiment& experiment_;
@@ -48,6 +51,11 @@ NetworkData synthetic_data(const Experiment& experiment);
 /// Gives PEs whose programs hold the weights (Model::programmed) those of the experiment's network,
 /// as it is quantized now. Does nothing on other chips. Before anything is mapped.
 void program_pes(Experiment& experiment);
+
+/// The same before a search, which asks for a layer in many widths: its programs are those that it
+/// has in the network with its widths everywhere, whatever comes before it and after. An estimate:
+/// sums end with the width that the next layer reads. `experiment` must outlive the programs.
+void program_pes_for_search(Experiment& experiment);
 
 /// What the layers hold, computed in real numbers on four images; null without given weights.
 /// `experiment` must outlive the result.

@@ -168,14 +168,26 @@ Simulated read_simulated(const std::string& text, const SearchSetup& setup) {
   out.interval = interval.is_number() ? interval.get<double>() : out.first;  // one image has none
   out.energy = in.at("energy").at("total_j").get<double>() / in.at("images").get<double>();
   out.flit_hops = in.at("fabric").at("flit_hops").get<std::int64_t>();
-  std::map<std::string, double> spans;
+  const nlohmann::json& analytical = in.at("analytical");
+  out.closed_form.latency = Cycles(analytical.at("latency_cycles").get<std::int64_t>());
+  out.closed_form.interval = Cycles(analytical.at("interval_cycles").get<std::int64_t>());
+  std::map<std::string, const nlohmann::json*> layers;
   for (const nlohmann::json& layer : in.at("layers")) {
-    spans[layer.at("name").get<std::string>()] = layer.at("simulated_cycles").get<double>();
+    layers[layer.at("name").get<std::string>()] = &layer;
   }
   for (const mapper::ProblemLayer& layer : setup.problem.layers) {
-    out.spans.push_back(spans[layer.name]);
+    const nlohmann::json& of = *layers.at(layer.name);
+    out.spans.push_back(of.at("simulated_cycles").get<double>());
+    out.closed_spans.push_back(of.at("analytical_cycles").get<double>());
   }
   return out;
+}
+
+void set_simulated(const Simulated& simulated, MapCandidate& one) {
+  one.latency = simulated.closed_form.latency;
+  one.interval = simulated.closed_form.interval;
+  one.spans = simulated.closed_spans;
+  one.simulated = simulated;
 }
 
 /// The search's section; for measured accuracy with the command that measures it.
@@ -467,13 +479,15 @@ class Search {
     for (std::size_t i = 0; i < answers.size(); ++i) {
       MapCandidate& one = result_.candidates[whose[i]];
       if (answers[i].ok) {
-        one.simulated = read_simulated(answers[i].text, setup_);
+        set_simulated(read_simulated(answers[i].text, setup_), one);
       } else {
         one.note = answers[i].text.substr(0, answers[i].text.find('\n'));
       }
     }
     for (const auto& [i, first] : twins) {
-      result_.candidates[i].simulated = result_.candidates[first].simulated;
+      if (const std::optional<Simulated>& simulated = result_.candidates[first].simulated) {
+        set_simulated(*simulated, result_.candidates[i]);
+      }
       result_.candidates[i].note = result_.candidates[first].note;
     }
     result_.seconds.emplace_back(step_name("simulation", round),
@@ -579,7 +593,6 @@ Experiment load(const CommandLine& line, Diagnostics diagnostics) {
     experiment = load_experiment(line.names.front(), line.sets, diagnostics);
   }
   diagnostics.throw_if_any();
-  program_pes(experiment);
   return experiment;
 }
 
@@ -599,6 +612,7 @@ void export_lut(const Experiment& experiment, const std::string& path) {
 
 int map_experiment(const CommandLine& line, Diagnostics diagnostics) {
   Experiment experiment = load(line, std::move(diagnostics));
+  program_pes_for_search(experiment);
   if (!line.export_lut.empty()) {
     export_lut(experiment, line.export_lut);
     return 0;
@@ -634,6 +648,7 @@ int map_experiment(const CommandLine& line, Diagnostics diagnostics) {
 }
 
 FoundMapping search_mapping(Experiment& experiment, const CommandLine& line) {
+  program_pes_for_search(experiment);
   Search search(experiment, line, false);
   const MapResult& result = search.run();
   require_answer(search, experiment);

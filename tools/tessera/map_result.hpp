@@ -3,6 +3,7 @@
 /// What a search came to, and how it is told: table, JSON, CSV, plots.
 #pragma once
 
+#include "mapper/analytical.hpp"
 #include "mapper/problem.hpp"
 #include "mapper/search/search.hpp"
 #include "sim/api/mapping.hpp"
@@ -25,6 +26,10 @@ struct Simulated {
   double energy = 0;
   std::int64_t flit_hops = 0;
   std::vector<double> spans;  ///< of every matrix layer
+  /// What the closed form says of the network in its own widths: where PEs hold programs, what a
+  /// search is told is an estimate.
+  mapper::Analysis closed_form;
+  std::vector<double> closed_spans;
 
   /// As Evaluation::value; the latency is that of the first image.
   [[nodiscard]] double value(mapper::Objective objective) const;

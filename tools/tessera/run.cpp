@@ -133,9 +133,10 @@ Prepared prepare(Experiment& experiment, const CommandLine& line) {
   if (const std::string chosen = choose_codebooks(experiment); !chosen.empty() && !line.quiet) {
     std::fputs(fmt::format("note: {}\n", chosen).c_str(), stderr);
   }
-  program_pes(experiment);
   Prepared out;
-  if (experiment.maps_first) {
+  if (!experiment.maps_first) {
+    program_pes(experiment);
+  } else {
     out.found = search_mapping(experiment, line);
     experiment.request.mapping = out.found.mapping;
     if (!line.json && !line.quiet) {
