@@ -263,7 +263,9 @@ class Lowering {
     const auto [found, fresh] =
         schedule_index_[group].try_emplace(op, static_cast<int>(program_.schedules.size()));
     if (fresh) {
-      program_.schedules.push_back(make_schedule(chip_.groups[group].pe->steps(op)));
+      const Model& model = *chip_.groups[group].pe;
+      program_.schedules.push_back(make_schedule(model.steps(op)));
+      program_.schedules.back().most_cell_writes = model.most_cell_writes(op);
     }
     return found->second;
   }
@@ -407,6 +409,7 @@ class Lowering {
     for (const Op& op : job.programs) {
       const Schedule& schedule = program_.schedules[ix(schedule_of(group, op))];
       times.push_back(schedule.latency);
+      job.most_cell_writes += schedule.most_cell_writes;
       for (std::size_t action = 0; action < kMaxActions; ++action) {
         job.did[action] += schedule.did[action];
       }

@@ -214,7 +214,10 @@ class ApModel final : public Model {
     return cost;
   }
 
-  /// Spread over the whole array, though a program writes some of its columns more than others.
+  [[nodiscard]] double most_cell_writes(const Op& op) const override {
+    return op.code == OpCode::write ? 0 : programs_->at(op).totals.most_written;
+  }
+
   [[nodiscard]] CellWrites cell_writes() const override {
     return {kWriteCell, std::int64_t{spec_.rows} * spec_.columns * spec_.domains};
   }

@@ -292,6 +292,42 @@ TEST(RtmApKind, WearIsPerCellOfTheWholeArray) {
   EXPECT_EQ(model->actions().at(static_cast<std::size_t>(written.action)).name, "write_cell");
 }
 
+/// The cell that wears out first is that of the carry in most programs, and what it is expected to
+/// be written is what the passes do to it, about.
+TEST(RtmApKind, TheCellWrittenMostIsThatOfTheKernel) {
+  const Spec spec;
+  const ProgramMatrix layer = convolution(3, 8);
+  const MatrixOp& m = layer.matrix;
+  const Programs programs(spec,
+                          kClock,
+                          {{layer},
+                           [&](int, int, int) {
+                             return ProgramLayer{{}, {ternary(m.rows * m.cols * m.groups), {}, {}}};
+                           },
+                           nullptr});
+  const FragmentProgram& part = programs.of(m).parts.front();
+  Rng rng(3, "wear");
+  std::vector<std::vector<std::int64_t>> inputs(part.load_x.size(), std::vector<std::int64_t>(256));
+  for (std::vector<std::int64_t>& input : inputs) {
+    for (std::int64_t& value : input) {
+      value = rng.uniform(0, 15);
+    }
+  }
+  Array array(geometry(spec), ports(spec), 256);
+  (void)array.run(part.program, inputs);
+  EXPECT_NEAR(
+      part.totals.most_written, array.most_writes_per_cell(), 0.1 * array.most_writes_per_cell());
+  const auto model = with_program(spec, layer);
+  const Op op = model->op(OpCode::mvm, m, model->layout(m).fragments.front());
+  EXPECT_EQ(model->most_cell_writes(op), part.totals.most_written);
+  EXPECT_EQ(
+      model->most_cell_writes(model->op(OpCode::write, m, model->layout(m).fragments.front())), 0);
+  const CellWrites mean = model->cell_writes();
+  EXPECT_GT(
+      part.totals.most_written,
+      100.0 * static_cast<double>(part.totals.did[kWriteCell]) / static_cast<double>(mean.cells));
+}
+
 TEST(RtmApKind, AFiringIsTheWholeProgram) {
   const ProgramMatrix layer = convolution(3, 8);
   const auto model = with_program(Spec{}, layer);

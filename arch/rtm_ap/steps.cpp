@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 namespace tessera::arch::rtm_ap {
 namespace {
@@ -94,11 +95,64 @@ void walk(const Spec& spec, const Program& program, const Visit& visit, const Fi
         work.back = std::max(work.back, steps);
         work.moved += steps;
       });
-      visit(work);
+      visit(work, beat);
     }
     finish();
   }
 }
+
+/// Expected writes of the cells of one row, in eighths.
+class Wear {
+ public:
+  explicit Wear(const Spec& spec)
+      : domains_(static_cast<std::size_t>(spec.domains)),
+        eighths_(static_cast<std::size_t>(spec.columns) * domains_) {}
+
+  void add(const Beat& beat) {
+    switch (beat.kind) {
+      case Beat::Kind::passes: {
+        const PassTable& passes = table(beat.table);
+        for (int p = 0; p < passes.size; ++p) {
+          const Pass& pass = passes.passes[static_cast<std::size_t>(p)];
+          const std::int64_t each = kEighths >> std::popcount(unsigned{pass.care});
+          for (const auto& [role, site] : {std::pair(kRoleC, &beat.c),
+                                           std::pair(kRoleB, &beat.b),
+                                           std::pair(kRoleA, &beat.a),
+                                           std::pair(kRoleR, &beat.r)}) {
+            if ((pass.drive & role) != 0) {
+              at(site->column, site->domain) += each;
+            }
+          }
+        }
+        break;
+      }
+      case Beat::Kind::clear:
+        for (int column = beat.a.column; column < beat.a.column + beat.columns; ++column) {
+          at(column, beat.a.domain) += kEighths;
+        }
+        break;
+      case Beat::Kind::load:
+      case Beat::Kind::fill:
+        at(beat.a.column, beat.a.domain) += kEighths / 2;
+        break;
+      case Beat::Kind::read_out:
+      case Beat::Kind::tag:
+        break;
+    }
+  }
+
+  [[nodiscard]] double most() const {
+    return static_cast<double>(*std::max_element(eighths_.begin(), eighths_.end())) / kEighths;
+  }
+
+ private:
+  std::int64_t& at(int column, int domain) {
+    return eighths_[static_cast<std::size_t>(column) * domains_ + static_cast<std::size_t>(domain)];
+  }
+
+  std::size_t domains_;
+  std::vector<std::int64_t> eighths_;
+};
 
 /// Expected written cells of row after row add up in eighths; whole ones are handed out.
 class WrittenCells {
@@ -161,7 +215,7 @@ void for_each_instruction(const Spec& spec,
   std::size_t instruction = 0;
   std::vector<Step> list;
   const Step apart = step(kTrack, Cycles(0), Cycles(0), 0);
-  const auto add_beat = [&](const Work& work) {
+  const auto add_beat = [&](const Work& work, const Beat& /*beat*/) {
     Step there = step(kTrack, t.shift * work.there, t.shift * work.there, 1);
     there.did = counts(work, rows, written);
     list.push_back(there);
@@ -203,8 +257,10 @@ std::vector<Step> steps(const Spec& spec, const Clock& clock, const Program& pro
 Totals totals(const Spec& spec, const Clock& clock, const Program& program, int rows) {
   const Times t(spec, clock);
   WrittenCells written(rows);
+  Wear wear(spec);
   Totals sum;
-  const auto add_beat = [&](const Work& work) {
+  const auto add_beat = [&](const Work& work, const Beat& beat) {
+    wear.add(beat);
     sum.search += t.search * work.searches;
     sum.write += t.write * work.writes;
     sum.shift += t.shift * (work.there + work.back);
@@ -223,6 +279,7 @@ Totals totals(const Spec& spec, const Clock& clock, const Program& program, int 
     }
   };
   walk(spec, program, add_beat, [] {});
+  sum.most_written = wear.most();
   return sum;
 }
 

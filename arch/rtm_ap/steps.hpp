@@ -58,6 +58,7 @@ struct Totals {
   std::int64_t writes = 0;    ///< likewise: clears, loads, fills
   std::int64_t loads = 0;
   std::int64_t read_outs = 0;
+  double most_written = 0;  ///< expected writes of the cell that is written most
   ActionCounts did{};
 
   [[nodiscard]] Cycles latency() const { return search + write + shift + load + read_out; }

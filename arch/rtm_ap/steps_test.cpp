@@ -151,6 +151,20 @@ TEST(RtmApSteps, CellsPerRowAndBitOfAnAddition) {
   EXPECT_EQ(t.did[kTag], 256 * 16 * 4);
 }
 
+/// Of an addition in place the carry's cell is written most: cleared once, and by two of the four
+/// passes of a bit in an eighth of the rows each; B's cells by all four. A clear writes every row.
+TEST(RtmApSteps, WritesOfTheCellThatIsWrittenMost) {
+  const auto most = [](const Program& program) {
+    return totals(unit_times(), kClock, program, 256).most_written;
+  };
+  const Instruction sum = add_in_place({0, 0, 16, false}, {1, 0, 16, false});
+  EXPECT_EQ(most(one(sum)), 1 + 16 * 2 / 8.0);
+  EXPECT_EQ(most(one(add_in_place({0, 0, 1, false}, {1, 0, 1, false}))), 1 + 2 / 8.0);
+  Program wiped = one(sum);
+  wiped.instructions.insert(wiped.instructions.end(), 7, clear({1, 3, 1, false}, 2));
+  EXPECT_EQ(most(wiped), 7);
+}
+
 class RtmApPrograms : public testing::TestWithParam<int> {};
 
 TEST_P(RtmApPrograms, StepsKernelAndClosedFormAgree) {

@@ -309,8 +309,11 @@ class Model {
   /// What no data can undercut: latency, interval and every count, each by itself. Closed form.
   [[nodiscard]] virtual Cost least_cost(const Op& op) const { return fire_cost(op); }
 
-  /// What firings do to the cells of a PE.
+  /// What firings do to the cells of a PE, in the mean over its cells.
   [[nodiscard]] virtual CellWrites cell_writes() const { return {}; }
+
+  /// How often the Op is expected to write the cell that it writes most: that one wears out first.
+  [[nodiscard]] virtual double most_cell_writes(const Op& /*op*/) const { return 0; }
 
   /// Writes a cell survives; 0 when unknown.
   [[nodiscard]] virtual double endurance() const = 0;

@@ -68,11 +68,12 @@ struct Resident {
 
 /// What a vector unit (an I/O port, a memory channel) does at once.
 struct VectorJob {
-  std::int64_t ops = 0;      ///< lane operations, for the accounting
-  Cycles cycles{0};          ///< occupation
-  Cycles latency{0};         ///< from the end of that occupation to the result
-  std::vector<Op> programs;  ///< of PEs that stand in for the lanes
-  ActionCounts did{};        ///< by these, on a whole block
+  std::int64_t ops = 0;         ///< lane operations, for the accounting
+  Cycles cycles{0};             ///< occupation
+  Cycles latency{0};            ///< from the end of that occupation to the result
+  std::vector<Op> programs;     ///< of PEs that stand in for the lanes
+  ActionCounts did{};           ///< by these, on a whole block
+  double most_cell_writes = 0;  ///< the sum of theirs
 };
 
 struct ProgramPart {

@@ -92,7 +92,8 @@ struct EndpointStats {
   std::int64_t buffer_read_bits = 0;
   std::int64_t buffer_write_bits = 0;
   std::int64_t vector_ops = 0;
-  ActionCounts vector_did{};  ///< by PEs in place of its lanes
+  ActionCounts vector_did{};           ///< by PEs in place of its lanes
+  double vector_most_cell_writes = 0;  ///< VectorJob::most_cell_writes of all jobs
   std::int64_t io_bits = 0;
   std::int64_t memory_bits = 0;
 };

@@ -36,6 +36,7 @@ struct Schedule {
   Cycles interval{0};  ///< issue to the next issue of the same firing
   ActionCounts did{};  ///< of the whole firing
   std::int64_t occupations = 0;
+  double most_cell_writes = 0;  ///< Model::most_cell_writes
 };
 
 /// Throws InternalError when a loop uses a resource twice.

@@ -709,6 +709,7 @@ void EndpointModule::count_vector_work(const VectorJob& job) {
                    stats.vector_did.begin(),
                    stats.vector_did.begin(),
                    std::plus<>());
+    stats.vector_most_cell_writes += job.most_cell_writes;
   }
 }
 

@@ -86,26 +86,26 @@ ActionCounts part_counts(const Program& program, const ProgramPart& part, const 
 /// The most that a PE of one group of tiles did of something, which `count` says of each PE of a
 /// lockstep group; PEs shared in time by several parts add up.
 template <class Count>
-std::int64_t most_of_a_pe(const Program& program,
-                          const PriceList& prices,
-                          std::size_t of_group,
-                          const Count& count) {
-  std::map<std::pair<EndpointId, int>, std::int64_t> change;  // at (endpoint, PE): + start, - end
+double most_of_a_pe(const Program& program,
+                    const PriceList& prices,
+                    std::size_t of_group,
+                    const Count& count) {
+  std::map<std::pair<EndpointId, int>, double> change;  // at (endpoint, PE): + start, - end
   for (std::size_t p = 0; p < program.parts.size(); ++p) {
     const EndpointId at = program.parts[p].at;
     if (prices.group_of(at) != of_group) {
       continue;
     }
     for (const LockstepGroup& group : program.parts[p].groups) {
-      const std::int64_t each = count(p, group);
+      const auto each = static_cast<double>(count(p, group));
       change[{at, group.first_pe}] += each;
       change[{at, group.first_pe + group.pes}] -= each;
     }
   }
-  std::int64_t most = 0;
-  std::int64_t now = 0;  // changes of one endpoint cancel before the next begins
+  double most = 0;
+  double now = 0;  // changes of one endpoint cancel before the next begins
   for (const auto& [place, each] : change) {
-    now = plus(now, each);
+    now += each;
     most = std::max(most, now);
   }
   return most;
@@ -116,42 +116,67 @@ std::int64_t most_writes(const Program& program,
                          const RunStats& stats,
                          const PriceList& prices,
                          std::size_t of_group) {
-  return most_of_a_pe(program, prices, of_group, [&](std::size_t p, const LockstepGroup& group) {
-    return group.write_schedule >= 0 ? stats.parts[p].writes : 0;
-  });
+  return static_cast<std::int64_t>(
+      most_of_a_pe(program, prices, of_group, [&](std::size_t p, const LockstepGroup& group) {
+        return group.write_schedule >= 0 ? stats.parts[p].writes : 0;
+      }));
 }
 
-/// Writes per cell of the PE of a group of tiles whose cells were written most, in the mean; those
-/// of a vector unit share its work.
-double most_cell_writes(const Program& program,
-                        const RunStats& stats,
-                        const PriceList& prices,
-                        std::size_t of_group) {
-  const CellWrites& written = prices.groups[of_group].cell_writes;
-  if (written.cells == 0) {
-    return 0;
-  }
-  const auto cells = [&](int schedule) {
-    return schedule < 0 ? 0
-                        : program.schedules.at(static_cast<std::size_t>(schedule))
-                              .did.at(static_cast<std::size_t>(written.action));
+/// The same of a write of cells, where `by_firing` says how many a schedule's Op does; PEs of a
+/// vector unit share what `by_vector_unit` says of its endpoint.
+template <class ByFiring, class ByVectorUnit>
+double most_written(const Program& program,
+                    const RunStats& stats,
+                    const PriceList& prices,
+                    std::size_t of_group,
+                    const ByFiring& by_firing,
+                    const ByVectorUnit& by_vector_unit) {
+  const auto of = [&](int schedule) {
+    return schedule < 0 ? 0.0
+                        : static_cast<double>(
+                              by_firing(program.schedules.at(static_cast<std::size_t>(schedule))));
   };
-  const std::int64_t most =
+  double most =
       most_of_a_pe(program, prices, of_group, [&](std::size_t p, const LockstepGroup& group) {
-        return plus(times(stats.parts[p].firings, cells(group.schedule)),
-                    times(stats.parts[p].writes, cells(group.write_schedule)));
+        const PartStats& part = stats.parts[p];
+        return static_cast<double>(part.firings) * of(group.schedule) +
+               static_cast<double>(part.writes) * of(group.write_schedule);
       });
-  double each = static_cast<double>(most);
   for (std::size_t at = 0; at < stats.endpoints.size(); ++at) {
-    const std::int64_t by_programs =
-        stats.endpoints[at].vector_did.at(static_cast<std::size_t>(written.action));
+    const auto by_programs = static_cast<double>(by_vector_unit(stats.endpoints[at]));
     if (by_programs > 0 && prices.group_of(static_cast<std::int64_t>(at)) == of_group) {
-      each = std::max(each,
-                      static_cast<double>(by_programs) /
-                          static_cast<double>(prices.groups[of_group].vector_pes));
+      most = std::max(most, by_programs / static_cast<double>(prices.groups[of_group].vector_pes));
     }
   }
-  return each / static_cast<double>(written.cells);
+  return most;
+}
+
+/// Writes of a group of tiles' cells: in the PE that is written most, per cell in the mean, and of
+/// the cell that is written most.
+std::pair<double, double> cell_writes(const Program& program,
+                                      const RunStats& stats,
+                                      const PriceList& prices,
+                                      std::size_t of_group) {
+  const CellWrites& written = prices.groups[of_group].cell_writes;
+  if (written.cells == 0) {
+    return {0, 0};
+  }
+  const auto action = static_cast<std::size_t>(written.action);
+  const double all = most_written(
+      program,
+      stats,
+      prices,
+      of_group,
+      [&](const Schedule& schedule) { return schedule.did.at(action); },
+      [&](const EndpointStats& endpoint) { return endpoint.vector_did.at(action); });
+  const double most = most_written(
+      program,
+      stats,
+      prices,
+      of_group,
+      [](const Schedule& schedule) { return schedule.most_cell_writes; },
+      [](const EndpointStats& endpoint) { return endpoint.vector_most_cell_writes; });
+  return {all / static_cast<double>(written.cells), most};
 }
 
 }  // namespace
@@ -300,10 +325,11 @@ Account make_account(const Program& program,
     out.load += price(load.did[g], prices.groups[g].pe_actions);
     const std::int64_t writes = most_writes(program, stats, prices, g);
     out.most_writes = std::max(out.most_writes, writes);
-    const double of_cells = most_cell_writes(program, stats, prices, g);
-    out.cell_writes = std::max(out.cell_writes, of_cells);
+    const auto [mean, most] = cell_writes(program, stats, prices, g);
+    out.mean_cell_writes = std::max(out.mean_cell_writes, mean);
+    out.most_cell_writes = std::max(out.most_cell_writes, most);
     const TilePrices& group = prices.groups[g];
-    const double worn = group.cell_writes.cells > 0 ? of_cells : static_cast<double>(writes);
+    const double worn = group.cell_writes.cells > 0 ? most : static_cast<double>(writes);
     if (worn > 0 && group.endurance > 0) {
       const double runs = group.endurance / worn;
       out.runs_until_worn = out.runs_until_worn > 0 ? std::min(out.runs_until_worn, runs) : runs;

@@ -128,12 +128,14 @@ struct Account {
   Joules load{0};
   /// Most often that one PE was programmed during the run.
   std::int64_t most_writes = 0;
-  /// Of kinds whose firings write cells (CellWrites): over the whole run, the mean over all cells
-  /// of the PE that was written most. Per firing the written cells are those that Model::steps()
-  /// expects, whatever the run's data were. 0 on other chips.
-  double cell_writes = 0;
-  /// How many such runs the cells survive that wear out first, as if a PE's writes were spread
-  /// evenly over its cells; 0 when nothing was written or nothing is known.
+  /// Of kinds whose firings write cells (CellWrites), over the whole run: the mean over all cells
+  /// of the PE that was written most, and the writes of the cell that was written most. Per firing
+  /// what Model expects, whatever the run's data were; where a PE runs several programs, as if one
+  /// cell were the most written one of all. 0 on other chips.
+  double mean_cell_writes = 0;
+  double most_cell_writes = 0;
+  /// How many such runs the cells survive that wear out first; 0 when nothing was written or
+  /// nothing is known.
   double runs_until_worn = 0;
 };
 

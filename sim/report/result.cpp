@@ -261,9 +261,10 @@ std::string result_json(const Report& report) {
       {"writes_per_cell", wear > 0 ? number(wear) : json()},
       {"max_writes_per_pe", account.most_writes},
       {"runs_until_worn", account.runs_until_worn > 0 ? number(account.runs_until_worn) : json()}};
-  if (account.cell_writes > 0) {
-    out["endurance"]["cell_writes_per_image"] =
-        number(account.cell_writes / static_cast<double>(in.options.images));
+  if (account.mean_cell_writes > 0) {
+    const auto images = static_cast<double>(in.options.images);
+    out["endurance"]["most_cell_writes_per_image"] = number(account.most_cell_writes / images);
+    out["endurance"]["mean_cell_writes_per_image"] = number(account.mean_cell_writes / images);
     out["endurance"]["years"] = number(report.years_until_worn());
   }
   if (in.options.functional != Functional::off) {

@@ -154,12 +154,13 @@ std::string headline(const Report& report) {
     }
     out += line("wear", wear);
   }
-  if (a.cell_writes > 0) {
+  if (a.mean_cell_writes > 0) {
     std::string wear =
-        fmt::format("{:.4g} writes per cell and image in the PE that is written most",
-                    a.cell_writes / static_cast<double>(in.options.images));
+        fmt::format("{:.4g} writes per image of the cell that is written most ({:.4g} in the mean)",
+                    a.most_cell_writes / images,
+                    a.mean_cell_writes / images);
     if (const std::optional<double> years = report.years_until_worn()) {
-      wear += fmt::format("; at this throughput cells last {:.3g} years", *years);
+      wear += fmt::format("; at this throughput it lasts {:.3g} years", *years);
     }
     out += line("cells", wear);
   }
@@ -378,13 +379,24 @@ std::string validate_text(const Report& report) {
   chip_row("  its lower bound", in.analysis.lower_bound, first);
   chip_row("interval between images", in.analysis.interval, s.throughput.interval);
   if (in.analysis.interval_lower_bound.value > 0) {
-    chip_row("  its lower bound", in.analysis.interval_lower_bound, s.throughput.interval);
+    chip_row(
+        "  its lower bound, long run", in.analysis.interval_lower_bound, s.throughput.interval);
   }
+  const bool too_few =
+      s.throughput.interval &&
+      *s.throughput.interval < static_cast<double>(in.analysis.interval_lower_bound.value);
   std::string out = title(report);
   out +=
       "Cycles per image. Gap = simulated - analytical, split by what the layer's busiest part "
       "waited for.\n\n";
-  return out + table.text() + "\n" + chip.text() + "\n" + checks_text(report);
+  out += table.text() + "\n" + chip.text() + "\n";
+  if (too_few) {
+    out += line("note",
+                fmt::format("{} images are too few for an interval: a long run cannot keep images "
+                            "so close together",
+                            in.options.images));
+  }
+  return out + checks_text(report);
 }
 
 std::string layers_csv(const Report& report) {

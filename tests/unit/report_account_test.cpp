@@ -90,29 +90,32 @@ TEST(Account, NamesakesOnOtherTilesDoNotWearEachOther) {
   EXPECT_EQ(toy.report().account.most_writes, 2);
 }
 
-/// Firings that write cells: 24 of 10 cells each, on PEs of 40 cells, in a run of three images, 400
-/// ns apart.
+/// Firings that write cells: 24 of 10 cells each, one of them 2.5 times, on PEs of 40 cells, in a
+/// run of three images, 400 ns apart.
 TEST(Account, FiringsThatWriteCellsWear) {
   Toy toy;
-  EXPECT_EQ(toy.report().account.cell_writes, 0);
+  EXPECT_EQ(toy.report().account.most_cell_writes, 0);
   toy.prices.groups[0].cell_writes = {0, 40};
+  toy.program.schedules[0].most_cell_writes = 2.5;
   const Report report = toy.report();
-  EXPECT_DOUBLE_EQ(report.account.cell_writes, 24 * 10 / 40.0);
-  EXPECT_DOUBLE_EQ(report.account.runs_until_worn, 1e9 / 6);
+  EXPECT_DOUBLE_EQ(report.account.mean_cell_writes, 24 * 10 / 40.0);
+  EXPECT_DOUBLE_EQ(report.account.most_cell_writes, 60);
+  EXPECT_DOUBLE_EQ(report.account.runs_until_worn, 1e9 / 60);
   ASSERT_TRUE(report.years_until_worn());
-  EXPECT_DOUBLE_EQ(*report.years_until_worn(), 1e9 / 6 * 3 * 400e-9 / 31'557'600);
+  EXPECT_DOUBLE_EQ(*report.years_until_worn(), 1e9 / 60 * 3 * 400e-9 / 31'557'600);
   // A new program writes no cell.
   toy.stats.parts[1].writes = 2;
-  EXPECT_DOUBLE_EQ(toy.report().account.cell_writes, 6);
+  EXPECT_DOUBLE_EQ(toy.report().account.mean_cell_writes, 6);
   EXPECT_EQ(toy.report().account.most_writes, 2);
-  EXPECT_DOUBLE_EQ(toy.report().account.runs_until_worn, 1e9 / 6);
+  EXPECT_DOUBLE_EQ(toy.report().account.runs_until_worn, 1e9 / 60);
   // Sharing PEs 2..4 of one tile in time: PE 2 fires for both.
   toy.program.parts[2].at = toy.program.parts[1].at;
   toy.program.parts[2].groups[0].first_pe = 2;
-  EXPECT_DOUBLE_EQ(toy.report().account.cell_writes, 12);
+  EXPECT_DOUBLE_EQ(toy.report().account.mean_cell_writes, 12);
+  EXPECT_DOUBLE_EQ(toy.report().account.most_cell_writes, 120);
   // Of another price, the two writes are of 64 cells, and no firing writes any.
   toy.prices.groups[0].cell_writes = {2, 40};
-  EXPECT_DOUBLE_EQ(toy.report().account.cell_writes, 2 * 64 / 40.0);
+  EXPECT_DOUBLE_EQ(toy.report().account.mean_cell_writes, 2 * 64 / 40.0);
 }
 
 /// PEs in place of a vector unit: their actions have the prices of PEs, the place is the vector
@@ -135,9 +138,13 @@ TEST(Account, ProgramsOfAVectorUnitArePricedAndWear) {
   EXPECT_NEAR(after.groups[0].dynamic.value, before.groups[0].dynamic.value + more, more * 1e-9);
   // Two PEs share 600 writes; the PE of a layer that fires most writes 240 cells.
   toy.prices.groups[0].cell_writes = {0, 40};
-  EXPECT_DOUBLE_EQ(toy.report().account.cell_writes, 300 / 40.0);
+  toy.program.schedules[0].most_cell_writes = 1;
+  toy.stats.endpoints[1].vector_most_cell_writes = 66;
+  EXPECT_DOUBLE_EQ(toy.report().account.mean_cell_writes, 300 / 40.0);
+  EXPECT_DOUBLE_EQ(toy.report().account.most_cell_writes, 33);
   toy.prices.groups[0].vector_pes = 3;
-  EXPECT_DOUBLE_EQ(toy.report().account.cell_writes, 240 / 40.0);
+  EXPECT_DOUBLE_EQ(toy.report().account.mean_cell_writes, 240 / 40.0);
+  EXPECT_DOUBLE_EQ(toy.report().account.most_cell_writes, 24);
 }
 
 TEST(Account, OverflowAndStrangersAreInternalErrors) {
@@ -208,9 +215,11 @@ TEST(Account, TheSortOfTileThatWearsOutFirstCounts) {
     toy.prices.groups[busier].cell_writes = {1, 40};      // 100 cells per firing
     toy.prices.groups[1 - busier].cell_writes = {0, 20};  // 10
     toy.prices.groups[1 - busier].endurance = 1e6;
+    toy.program.schedules[0].most_cell_writes = 3;
     const Account a = toy.report().account;
-    EXPECT_DOUBLE_EQ(a.cell_writes, 24 * 100 / 40.0) << busier;
-    EXPECT_DOUBLE_EQ(a.runs_until_worn, 1e6 / (24 * 10 / 20.0)) << busier;
+    EXPECT_DOUBLE_EQ(a.mean_cell_writes, 24 * 100 / 40.0) << busier;
+    EXPECT_DOUBLE_EQ(a.most_cell_writes, 24 * 3) << busier;
+    EXPECT_DOUBLE_EQ(a.runs_until_worn, 1e6 / (24 * 3)) << busier;
   }
 }
 

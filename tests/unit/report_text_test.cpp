@@ -58,11 +58,11 @@ conv           400        440     -9.1   40     33     7     .
 pool            40        400    -90.0  360    300     .    60
 output          40        360    -88.9  320      .     .   320
 
-chip                        analytical  simulated  error %
-latency of the first image         900      1,000    -10.0
-  its lower bound                  500      1,000    -50.0
-interval between images            390        400     -2.5
-  its lower bound                  300        400    -25.0
+chip                         analytical  simulated  error %
+latency of the first image          900      1,000    -10.0
+  its lower bound                   500      1,000    -50.0
+interval between images             390        400     -2.5
+  its lower bound, long run         300        400    -25.0
 
 checks      14 of 14 hold
 )");
@@ -75,7 +75,15 @@ TEST(Text, OneImageMeasuresNoThroughput) {
   toy.stats.image_out.resize(1);
   EXPECT_NE(run_text(toy.report()).find("throughput  not measured (needs at least 2 images)\n"),
             std::string::npos);
-  EXPECT_NE(validate_text(toy.report()).find("interval between images            390          -"),
+  EXPECT_NE(validate_text(toy.report()).find("interval between images             390          -"),
+            std::string::npos);
+}
+
+TEST(Text, ValidateSaysWhenImagesAreTooFew) {
+  Toy toy;
+  EXPECT_EQ(validate_text(toy.report()).find("too few"), std::string::npos);
+  toy.analysis.interval_lower_bound = Cycles(401);
+  EXPECT_NE(validate_text(toy.report()).find("note        3 images are too few"),
             std::string::npos);
 }
 
@@ -207,16 +215,18 @@ TEST(Result, WritesOfFiringsAreToldWhereThereAreAny) {
   };
   EXPECT_FALSE(endurance().contains("years"));
   toy.prices.groups[0].cell_writes = {0, 40};
-  EXPECT_EQ(endurance().at("cell_writes_per_image"), 2);
-  // 1e9 writes at 2 per image of 400 ns.
-  EXPECT_DOUBLE_EQ(endurance().at("years").get<double>(), 1e9 / 2 * 400e-9 / 31'557'600);
+  toy.program.schedules[0].most_cell_writes = 2.5;
+  EXPECT_EQ(endurance().at("mean_cell_writes_per_image"), 2);
+  EXPECT_EQ(endurance().at("most_cell_writes_per_image"), 20);
+  // 1e9 writes at 20 per image of 400 ns.
+  EXPECT_DOUBLE_EQ(endurance().at("years").get<double>(), 1e9 / 20 * 400e-9 / 31'557'600);
   EXPECT_NE(run_text(toy.report())
-                .find("2 writes per cell and image in the PE that is written most; at this "
-                      "throughput cells last 6.34e-06 years\n"),
+                .find("cells       20 writes per image of the cell that is written most (2 in the "
+                      "mean); at this throughput it lasts 6.34e-07 years\n"),
             std::string::npos);
   toy.prices.groups[0].endurance = 0;
   EXPECT_TRUE(endurance().at("years").is_null());
-  EXPECT_NE(run_text(toy.report()).find("in the PE that is written most\n"), std::string::npos);
+  EXPECT_NE(run_text(toy.report()).find("(2 in the mean)\n"), std::string::npos);
 }
 
 TEST(Result, WhatWasNotMeasuredIsNull) {
