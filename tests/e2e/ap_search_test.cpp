@@ -3,6 +3,7 @@
 /// Searches on PEs that hold programs, whose arrays are too small for some widths.
 #include "tests/e2e/program.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -42,7 +43,7 @@ TEST(ApSearch, TellsWhatTheClosedFormSays) {
     std::getline(cells, w_bits, ',');
     std::getline(cells, a_bits, ',');
     std::getline(cells, cycles, ',');
-    told[layer + " " + a_bits] = layer == "layer" ? 0 : std::stod(cycles);
+    told[fmt::format("{} {}", layer, a_bits)] = layer == "layer" ? 0 : std::stod(cycles);
   }
   ASSERT_EQ(run_program({"map", experiment, "--out", folder / "out"}).status, 0);
   const auto map = nlohmann::json::parse(read_text(folder / "out/map.json"));
@@ -55,12 +56,11 @@ TEST(ApSearch, TellsWhatTheClosedFormSays) {
     return nlohmann::json::parse(read_text(folder / "run/result.json"));
   };
   for (int a_bits = 2; a_bits <= 8; ++a_bits) {
-    const auto result =
-        result_with("{default: {w_bits: 2, a_bits: " + std::to_string(a_bits) + "}}");
+    const auto result = result_with(fmt::format("{{default: {{w_bits: 2, a_bits: {}}}}}", a_bits));
     int compared = 0;
     for (const auto& layer : result.at("layers")) {
       const auto found =
-          told.find(layer.at("name").get<std::string>() + " " + std::to_string(a_bits));
+          told.find(fmt::format("{} {}", layer.at("name").get<std::string>(), a_bits));
       if (found != told.end() && layer.at("pes") <= 16) {  // on one tile, as in the table
         EXPECT_EQ(found->second, layer.at("analytical_cycles").get<double>()) << found->first;
         ++compared;
