@@ -193,7 +193,7 @@ class ApModel final : public Model {
   }
 
   [[nodiscard]] std::string program_text(const Op& op) const override {
-    return listing(*programs_->load(op));
+    return listing(*programs_->load(op), geometry(spec_));
   }
 
   [[nodiscard]] std::vector<Step> steps(const Op& op) const override {

@@ -11,6 +11,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <numeric>
 #include <regex>
 #include <set>
@@ -180,10 +181,10 @@ TEST(RtmApKind, LimitsOfTheCutHoldForGroupedLayers) {
   expect_cover(cut, grouped);
 }
 
-/// What a reader of the text alone computes: rows and columns as its head says.
+/// What a reader of the text alone computes: slots as its head says.
 struct Reading {
-  std::vector<std::int64_t> sums;
-  std::vector<std::int64_t> head;  ///< numbers of the first line
+  std::map<std::int64_t, std::int64_t> sums;  ///< by output of the layer
+  std::vector<std::int64_t> head;             ///< numbers of the first line
 };
 
 std::vector<std::int64_t> numbers_of(const std::string& line) {
@@ -196,38 +197,28 @@ std::vector<std::int64_t> numbers_of(const std::string& line) {
   return all;
 }
 
-Reading run_text(const std::string& text,
-                 const Spec& spec,
-                 const std::vector<std::int32_t>& x,
-                 std::size_t columns) {
+Reading run_text(const std::string& text, const Spec& spec, const std::vector<std::int32_t>& x) {
   Diagnostics diagnostics;
   const Listing listing = parse(text, "text.apasm", diagnostics);
   EXPECT_TRUE(diagnostics.ok()) << diagnostics.render();
   Reading out;
-  std::vector<std::vector<std::int64_t>> inputs;
-  std::vector<std::vector<std::int64_t>> reads;
   std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line) && line.front() == '#';) {
-    std::vector<std::int64_t> numbers = numbers_of(line);  // slot, place, offset
-    const bool loads = line.rfind("# load ", 0) == 0;
-    if (!loads && line.rfind("# read ", 0) != 0) {
-      out.head = std::move(numbers);
-      continue;
-    }
-    numbers.resize(3, 0);
-    EXPECT_EQ(numbers[0], static_cast<std::int64_t>(loads ? inputs.size() : reads.size())) << line;
-    if (loads) {
-      inputs.push_back({x.at(static_cast<std::size_t>(numbers[1])) + numbers[2]});
-    } else {
-      reads.push_back(std::move(numbers));
-    }
+  std::string first;
+  std::getline(lines, first);
+  out.head = numbers_of(first);
+  std::vector<std::vector<std::int64_t>> inputs;
+  for (const SlotRole& role : listing.head.loads) {
+    EXPECT_EQ(role.what, SlotRole::What::input);
+    inputs.push_back({x.at(static_cast<std::size_t>(role.index)) + role.offset});
   }
   Array array(geometry(spec), ports(spec), 1);
   const auto slots = array.run(listing.program, inputs);
-  EXPECT_EQ(slots.size(), reads.size());
-  out.sums.assign(columns, 0);
-  for (std::size_t slot = 0; slot < reads.size(); ++slot) {
-    out.sums.at(static_cast<std::size_t>(reads[slot][1])) += slots.at(slot).at(0) + reads[slot][2];
+  EXPECT_EQ(slots.size(), listing.head.reads.size());
+  EXPECT_EQ(listing.head.array, geometry(spec));
+  for (std::size_t slot = 0; slot < slots.size(); ++slot) {
+    const SlotRole& role = listing.head.reads.at(slot);
+    EXPECT_EQ(role.what, SlotRole::What::sum);
+    out.sums[role.index] += slots[slot].at(0) + role.offset;
   }
   return out;
 }
@@ -248,11 +239,12 @@ TEST(RtmApKind, TextOfAProgramSaysWhatItsSlotsAre) {
     const std::int64_t in_group = m.rows / layer.taps;
     Rng rng(5, "text");
     for (const Fragment& f : model->layout(m).fragments) {
-      std::vector<std::int32_t> x(static_cast<std::size_t>(f.rows * f.groups));
+      // Inputs of the layer: channel * taps + tap.
+      std::vector<std::int32_t> x(static_cast<std::size_t>(m.rows * m.groups));
       for (std::int32_t& value : x) {
         value = static_cast<std::int32_t>(m.in_signed ? rng.uniform(-8, 7) : rng.uniform(0, 15));
       }
-      std::vector<std::int64_t> expected;
+      std::map<std::int64_t, std::int64_t> expected;
       for (std::int64_t g = 0; g < f.groups; ++g) {
         for (std::int64_t c = f.col; c < f.col + f.cols; ++c) {
           std::int64_t sum = 0;
@@ -261,15 +253,16 @@ TEST(RtmApKind, TextOfAProgramSaysWhatItsSlotsAre) {
             const bool read = f.reads == 0 ||
                               (channel >= f.channel && channel < f.channel + f.reads / layer.taps);
             const std::int64_t w = ((f.group + g) * m.cols + c) * m.rows + r;
+            const std::int64_t input =
+                ((f.group + g) * in_group + channel) * layer.taps + r / in_group;
             sum += read ? std::int64_t{weights[static_cast<std::size_t>(w)]} *
-                              x[static_cast<std::size_t>(g * f.rows + r - f.row)]
+                              x[static_cast<std::size_t>(input)]
                         : 0;
           }
-          expected.push_back(sum);
+          expected[(f.group + g) * m.cols + c] = sum;
         }
       }
-      const Reading got =
-          run_text(model->program_text(model->op(OpCode::mvm, m, f)), spec, x, expected.size());
+      const Reading got = run_text(model->program_text(model->op(OpCode::mvm, m, f)), spec, x);
       EXPECT_EQ(got.sums, expected);
       std::vector<std::int64_t> head = {
           f.group, f.group + f.groups - 1, f.row, f.row + f.rows - 1, f.col, f.col + f.cols - 1};

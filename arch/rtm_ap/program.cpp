@@ -54,6 +54,31 @@ std::string operand_text(const Operand& operand) {
 
 constexpr int kMaxIndex = 65535;  ///< largest column, domain or width that a text may name
 
+/// The words of a text, a blank between two.
+std::string one_blank(std::string_view text) {
+  std::string out;
+  bool blank = false;
+  for (const char c : text) {
+    if (c == ' ' || (c >= '\t' && c <= '\r')) {
+      blank = !out.empty();
+      continue;
+    }
+    if (blank) {
+      out += ' ';
+    }
+    blank = false;
+    out += c;
+  }
+  return out;
+}
+
+/// A name as a line of a head can hold it.
+std::string name_text(std::string_view name) {
+  std::string text = one_blank(name);
+  std::replace(text.begin(), text.end(), '#', '_');
+  return text;
+}
+
 /// One line without its comment, read from left to right.
 class Reader {
  public:
@@ -100,6 +125,11 @@ class Reader {
     skip();
     return value;
   }
+
+  /// What is left of the line, each blank once; nothing is taken.
+  [[nodiscard]] std::string rest() const { return one_blank(line_.substr(at_)); }
+
+  void take_all() { at_ = line_.size(); }
 
   /// Reports what was expected here; always false.
   bool fail(const std::string& expected, const std::string& hint = "") {
@@ -256,6 +286,110 @@ bool read_order(Reader& reader, PassOrder& out) {
   return false;
 }
 
+std::vector<std::string> head_words() {
+  return {
+      "program", "network", "layer", "widths", "weights", "array", "terms", "slices", "in", "out"};
+}
+
+/// `in SLOT WHAT INDEX [FROM] [OFFSET]`; slots rise from 0 on.
+bool read_slot(Reader& reader, bool loads, std::vector<SlotRole>& slots) {
+  using What = SlotRole::What;
+  const Position at = reader.place();
+  const std::optional<std::int64_t> slot = reader.number();
+  if (!slot || *slot != std::ssize(slots)) {
+    reader.fail_at(at,
+                   fmt::format("slot {}: slots of a head rise from 0 on", slots.size()),
+                   slot ? fmt::format("{}", *slot) : quote(reader.rest()),
+                   "");
+    return false;
+  }
+  const Position what_at = reader.place();
+  const std::string word = reader.word();
+  std::vector<std::string> known;
+  std::optional<SlotRole> role;
+  for (const auto& [what, name] : enum_names(What{})) {
+    const bool loaded = what == What::input || what == What::term || what == What::partial;
+    const bool read = what != What::input && what != What::term;
+    if (loads ? loaded : read) {
+      known.emplace_back(name);
+      if (name == word) {
+        role = SlotRole{what, 0, 0, 0};
+      }
+    }
+  }
+  if (!role) {
+    const std::string nearest = did_you_mean(word, known);
+    reader.fail_at(what_at,
+                   "one of: " + join_keys(known),
+                   quote(word),
+                   nearest.empty() ? "" : "did you mean " + quote(nearest) + "?");
+    return false;
+  }
+  const auto index = [&](std::int64_t& out) {
+    const std::optional<std::int64_t> value = reader.number();
+    if (!value || *value < 0) {
+      return reader.fail("a number from 0 on");
+    }
+    out = *value;
+    return true;
+  };
+  const bool from = loads && role->what != What::input;
+  if (!index(role->index) || (from && !index(role->from))) {
+    return false;
+  }
+  if (!reader.done()) {
+    const bool plus = reader.take("+");
+    const std::optional<std::int64_t> offset = reader.number();
+    if (!offset || (plus && *offset < 0)) {
+      return reader.fail("an offset, for example +8");
+    }
+    role->offset = *offset;
+  }
+  slots.push_back(*role);
+  return reader.done() || reader.fail("the end of the line");
+}
+
+bool read_head_line(Reader& reader, const std::string& word, Head& head) {
+  const auto end = [&] { return reader.done() || reader.fail("the end of the line"); };
+  if (word == "in" || word == "out") {
+    return read_slot(reader, word == "in", word == "in" ? head.loads : head.reads);
+  }
+  if (word == "array") {
+    Geometry g;
+    if (!read_index(reader, "the number of rows", g.rows) ||
+        !read_index(reader, "the number of columns", g.columns) ||
+        !read_index(reader, "the number of domains", g.domains)) {
+      return false;
+    }
+    head.array = g;
+    return end();
+  }
+  if (word == "terms") {
+    return read_index(reader, "the number of bits", head.term_bits) && end();
+  }
+  if (word == "slices") {
+    int inputs = 0;
+    int outputs = 0;
+    const bool ok = read_index(reader, "the number of rows", head.slices) &&
+                    read_index(reader, "the number of inputs", inputs) &&
+                    read_index(reader, "the number of outputs", outputs);
+    head.slice_inputs = inputs;
+    head.slice_outputs = outputs;
+    return ok && end();
+  }
+  if (reader.done()) {
+    return reader.fail(word == "program" ? "the name of the program" : "what it is");
+  }
+  std::string& text = word == "program"   ? head.program
+                      : word == "network" ? head.network
+                      : word == "layer"   ? head.layer
+                      : word == "widths"  ? head.widths
+                                          : head.weights;
+  text = reader.rest();
+  reader.take_all();
+  return true;
+}
+
 Instruction make(Opcode op, Operand dst, Operand a, Operand b, std::int64_t value) {
   Instruction instruction;
   instruction.op = op;
@@ -320,6 +454,44 @@ Instruction saturate(Operand dst, int bits) {
   return make(Opcode::saturate, dst, {}, {}, bits);
 }
 
+std::string print(const Head& head) {
+  std::string text;
+  const auto add = [&text](std::string_view word, const std::string& value) {
+    if (!value.empty()) {
+      text += fmt::format("{} {}\n", word, name_text(value));
+    }
+  };
+  add("program", head.program);
+  add("network", head.network);
+  add("layer", head.layer);
+  add("widths", head.widths);
+  add("weights", head.weights);
+  if (head.array) {
+    add("array",
+        fmt::format("{} {} {}", head.array->rows, head.array->columns, head.array->domains));
+  }
+  add("terms", head.term_bits > 0 ? fmt::format("{}", head.term_bits) : "");
+  if (head.slices > 1) {
+    add("slices", fmt::format("{} {} {}", head.slices, head.slice_inputs, head.slice_outputs));
+  }
+  const auto add_slots = [&text](const char* word, const std::vector<SlotRole>& slots) {
+    for (std::size_t slot = 0; slot < slots.size(); ++slot) {
+      const SlotRole& role = slots[slot];
+      const bool from = word == std::string_view("in") && role.what != SlotRole::What::input;
+      text += fmt::format("{} {} {} {}{}{}\n",
+                          word,
+                          slot,
+                          name_of(role.what),
+                          role.index,
+                          from ? fmt::format(" {}", role.from) : "",
+                          role.offset == 0 ? "" : fmt::format(" {:+}", role.offset));
+    }
+  };
+  add_slots("in", head.loads);
+  add_slots("out", head.reads);
+  return text;
+}
+
 std::string print(const Instruction& instruction) {
   std::string text(name_of(instruction.op));
   const char* separator = " ";
@@ -355,7 +527,9 @@ std::string print(const Program& program) {
   return text;
 }
 
-Listing parse(std::string_view text, const std::string& name, Diagnostics& diagnostics) {
+std::vector<Listing> parse_all(std::string_view text,
+                               const std::string& name,
+                               Diagnostics& diagnostics) {
   auto source = std::make_shared<SourceText>();
   source->name = name;
   for (std::size_t begin = 0; begin < text.size();) {
@@ -364,12 +538,23 @@ Listing parse(std::string_view text, const std::string& name, Diagnostics& diagn
     begin = end + 1;
   }
 
-  Listing listing;
-  std::vector<std::string> known = {"carry", "order"};
+  const std::vector<std::string> of_head = head_words();
+  std::vector<std::string> known = of_head;
+  known.insert(known.end(), {"carry", "order"});
   for (const auto& [op, word] : enum_names(Opcode{})) {
     known.emplace_back(word);
   }
+  std::vector<Listing> all(1);
+  all.back().begin = {source, 1, 1};
+  std::size_t errors = diagnostics.errors().size();  // before this program
   int number = 0;
+  const auto end_program = [&](int last_line) {
+    if (all.back().carry_at.line == 0 && diagnostics.errors().size() == errors) {
+      Reader end("", source, std::max(last_line, 1), diagnostics);
+      end.fail("a line `carry COLUMN`: the column that holds the carry");
+    }
+    errors = diagnostics.errors().size();
+  };
   for (const std::string& line : source->lines) {
     Reader reader(std::string_view(line).substr(0, line.find('#')), source, ++number, diagnostics);
     if (reader.done()) {
@@ -377,6 +562,16 @@ Listing parse(std::string_view text, const std::string& name, Diagnostics& diagn
     }
     const Position at = reader.place();
     const std::string word = reader.word();
+    if (word == "program") {
+      const Listing& before = all.back();
+      if (!before.head_lines.empty() || before.carry_at.line != 0 ||
+          !before.program.instructions.empty()) {
+        end_program(number - 1);
+        all.emplace_back();
+      }
+      all.back().begin = at;
+    }
+    Listing& listing = all.back();
     if (word == "carry") {
       if (listing.carry_at.line != 0) {
         reader.fail_at(at, "one carry column", "a second one", "");
@@ -403,17 +598,30 @@ Listing parse(std::string_view text, const std::string& name, Diagnostics& diagn
       }
       continue;
     }
+    if (std::find(of_head.begin(), of_head.end(), word) != of_head.end()) {
+      const std::string rest = reader.rest();
+      if (read_head_line(reader, word, listing.head)) {
+        listing.head_lines.push_back({rest.empty() ? word : word + " " + rest, at});
+      }
+      continue;
+    }
     const std::string nearest = did_you_mean(word, known);
     reader.fail_at(at,
                    "one of: " + join_keys(known),
                    quote(word.empty() ? line : word),
                    nearest.empty() ? "" : "did you mean " + quote(nearest) + "?");
   }
-  if (listing.carry_at.line == 0 && diagnostics.ok()) {
-    Reader end("", source, std::max(number, 1), diagnostics);
-    end.fail("a line `carry COLUMN`: the column that holds the carry");
+  end_program(number);
+  return all;
+}
+
+Listing parse(std::string_view text, const std::string& name, Diagnostics& diagnostics) {
+  std::vector<Listing> all = parse_all(text, name, diagnostics);
+  if (all.size() > 1) {
+    Reader second("", all[1].begin.source, all[1].begin.line, diagnostics);
+    second.fail_at(all[1].begin, "one program", fmt::format("{}", all.size()), "");
   }
-  return listing;
+  return std::move(all.front());
 }
 
 }  // namespace tessera::arch::rtm_ap

@@ -37,14 +37,34 @@
 ///   add_in_place c9[0+12]s, c0[0+4]u
 ///   read c9[2+10]s, 0
 ///
+/// Head     what a program computes, in front of it, where it was made for a layer: enough to run
+/// it
+///          and to say what must come out. A file may hold several programs, each of which begins
+///          with its line `program`.
+///
+///   program 008_conv3.p2               # its name
+///   network tiny_cnn
+///   layer conv3
+///   widths weights 2, inputs 4u, outputs 4u
+///   weights 8c6a1f20b4de9375           # digest
+///   array 256 256 64                   # rows, columns, domains
+///   terms 12                           # bits of a term, signed
+///   slices 4 9 1                       # rows of a position; inputs and outputs from one to the
+///   next in 0 input 17 +8                   # load slot 0: input 17 of a position, plus 8 in 1
+///   term 5 2                      # term 2 of output 5 in 2 partial 5 1                   # the
+///   partial sum of output 5 by part 1 out 0 output 5                     # read slot 0: output 5;
+///   or total, sum, partial out 1 sum 6 -16                    # 16 less than what was read
+///
 /// Errors   parse: E-AP-SYNTAX with place. verify: a list of problems, each with its instruction
 #pragma once
 
 #include "arch/rtm_ap/tables.hpp"
 #include "sim/base/diagnostics.hpp"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -156,9 +176,70 @@ struct Program {
 std::string print(const Program& program);
 std::string print(const Instruction& instruction);
 
+/// What a slot carries, in terms of the layer that a program was made for.
+struct SlotRole {
+  enum class What : std::uint8_t {
+    input,    ///< load: input `index` of a position, as layer_inputs() numbers them
+    term,     ///< load: of the results that add up to output `index`, the one numbered `from`
+    partial,  ///< load, read: the sum of output `index` so far; loaded: as part `from` read it
+    sum,      ///< read: the sum of output `index` over the inputs or terms that the program loads
+    total,    ///< read: the whole sum of output `index`, and its bias
+    output,   ///< read: output `index`
+  };
+
+  What what = What::input;
+  std::int64_t index = 0;
+  std::int64_t from = 0;
+  std::int64_t offset = 0;  ///< added to what is loaded, missing from what is read
+
+  bool operator==(const SlotRole&) const = default;
+};
+
+constexpr auto enum_names(SlotRole::What) {
+  using What = SlotRole::What;
+  return std::array<std::pair<What, std::string_view>, 6>{{
+      {What::input, "input"},
+      {What::term, "term"},
+      {What::partial, "partial"},
+      {What::sum, "sum"},
+      {What::total, "total"},
+      {What::output, "output"},
+  }};
+}
+
+/// What a program computes. Texts stay empty where nobody said it.
+struct Head {
+  std::string program;  ///< name, one among those of a file or folder
+  std::string network;
+  std::string layer;
+  std::string widths;
+  std::string weights;            ///< digest
+  std::optional<Geometry> array;  ///< that it was made for
+  int term_bits = 0;
+  int slices = 1;  ///< rows per position, each with other channels, and how far apart these are
+  std::int64_t slice_inputs = 0;
+  std::int64_t slice_outputs = 0;
+  std::vector<SlotRole> loads;  ///< by slot
+  std::vector<SlotRole> reads;  ///< by slot
+
+  bool operator==(const Head&) const = default;
+};
+
+/// The lines of a head, without what nobody said. Names lose what a line cannot hold.
+std::string print(const Head& head);
+
+/// A line of a head as it was written, blanks and comment aside.
+struct HeadLine {
+  std::string text;
+  Position at;
+};
+
 /// A program with the place of each of its parts, for messages.
 struct Listing {
+  Head head;
+  std::vector<HeadLine> head_lines;
   Program program;
+  Position begin;  ///< the line `program`, or the first one of the text
   Position carry_at;
   std::vector<Position> order_at;        ///< of program.orders
   std::vector<Position> instruction_at;  ///< of program.instructions
@@ -167,6 +248,11 @@ struct Listing {
 /// Reads the text form; `name` is the file in messages. What is wrong is reported as E-AP-SYNTAX,
 /// all of it, and left out of the program.
 Listing parse(std::string_view text, const std::string& name, Diagnostics& diagnostics);
+
+/// The same for a text of several programs: at least one, as they stand in the text.
+std::vector<Listing> parse_all(std::string_view text,
+                               const std::string& name,
+                               Diagnostics& diagnostics);
 
 /// Something that makes a program impossible or meaningless.
 struct Problem {

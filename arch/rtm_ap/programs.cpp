@@ -216,6 +216,9 @@ FragmentProgram fragment_program(const ProgramMatrix& layer,
       f.reads = part.range.channels * layer.taps;
     }
   }
+  made.in_group = matrix.rows / layer.taps;
+  made.first_channel = group * made.in_group;
+  made.first_output = group * matrix.cols + f.col;
   for (const Slot& slot : part.loads) {
     made.load_x.push_back(row_of(layer, matrix, f, slot.index));
     made.load_offset.push_back(slot.offset);
@@ -280,6 +283,47 @@ LayerPrograms refused(std::string why_not) {
   LayerPrograms none;
   none.why_not = std::move(why_not);
   return none;
+}
+
+/// Of all constants of the program: weights, bias and scale.
+std::uint64_t weights_of(const FragmentProgram& program) {
+  const auto with = [](const auto& list, std::uint64_t before) {
+    return fnv1a(std::string_view(reinterpret_cast<const char*>(list.data()),
+                                  list.size() * sizeof(*list.data())),
+                 before);
+  };
+  return program.ending == nullptr ? program.weights
+                                   : with(program.ending->parameters.multiplier,
+                                          with(program.ending->parameters.bias, program.weights));
+}
+
+/// What a slot loads, in terms of the layer.
+SlotRole load_role(const FragmentProgram& program, std::size_t slot) {
+  SlotRole role;
+  role.offset = program.load_offset[slot];
+  auto x = static_cast<std::int64_t>(program.load_x[slot]);
+  if (program.fragment.rows == 0) {
+    role.index = x;
+    if (program.work->what != VectorWork::What::layer) {
+      role.what = SlotRole::What::term;
+      role.index = 0;
+      for (const int terms : program.work->terms) {
+        if (x < terms) {
+          break;
+        }
+        x -= terms;
+        ++role.index;
+      }
+      role.from = x;
+    }
+    return role;
+  }
+  x += program.fragment.row;
+  const std::int64_t rows = program.in_group * program.taps;
+  const std::int64_t channel =
+      program.first_channel + x / rows * program.in_group + x % rows % program.in_group;
+  role.index = channel * program.taps + x % rows / program.in_group;
+  return role;
 }
 
 int widest_read(const Program& program) {
@@ -577,8 +621,10 @@ void Programs::add(std::vector<CompiledPart>&& parts,
                    Jobs& jobs) const {
   const std::int64_t positions = source_.network->layer(work.layer).out.positions();
   const auto rows = static_cast<int>(Blocks::of(positions, spec_.rows).size) * as.slices;
+  const auto of = std::make_shared<const VectorWork>(work);
   for (CompiledPart& part : parts) {
     auto made = std::make_shared<FragmentProgram>(as);
+    made->work = of;
     for (const Slot& slot : part.loads) {
       made->load_x.push_back(static_cast<std::size_t>(slot.index));
       made->load_offset.push_back(slot.offset);
@@ -601,7 +647,7 @@ void Programs::add(std::vector<CompiledPart>&& parts,
   jobs.possible = true;
 }
 
-std::string listing(const FragmentProgram& program) {
+std::string listing(const FragmentProgram& program, const Geometry& array) {
   const Fragment& f = program.fragment;
   const bool is_matrix = f.rows > 0;
   std::string text = "# in place of the vector unit";
@@ -625,22 +671,31 @@ std::string listing(const FragmentProgram& program) {
                         program.slice_y);
   }
   text += '\n';
-  const auto with = [](std::int64_t offset) {
-    return offset == 0 ? std::string() : fmt::format(", {:+}", offset);
-  };
+  if (is_matrix && program.taps > 1) {
+    text += fmt::format("# an input is channel * {} + tap\n", program.taps);
+  }
+  Head head;
+  head.array = array;
+  if (is_matrix) {
+    head.weights = fmt::format("{:016x}", weights_of(program));
+  } else if (program.work->what != VectorWork::What::layer) {
+    head.term_bits = program.work->term_bits;
+  }
+  head.slices = program.slices;
+  head.slice_inputs = static_cast<std::int64_t>(program.slice_x);
+  head.slice_outputs = static_cast<std::int64_t>(program.slice_y);
   for (std::size_t slot = 0; slot < program.load_x.size(); ++slot) {
-    text += fmt::format("# load {}: {} {}{}\n",
-                        slot,
-                        is_matrix ? "row" : "input",
-                        program.load_x[slot],
-                        with(program.load_offset[slot]));
+    head.loads.push_back(load_role(program, slot));
   }
-  for (std::size_t slot = 0; slot < program.reads.size(); ++slot) {
-    const ReadOut& read = program.reads[slot];
-    text += fmt::format(
-        "# read {}: {} {}{}\n", slot, is_matrix ? "column" : "output", read.y, with(read.offset));
+  for (const ReadOut& read : program.reads) {
+    const bool ended =
+        is_matrix ? program.ending != nullptr : program.work->what != VectorWork::What::add;
+    head.reads.push_back({ended ? SlotRole::What::output : SlotRole::What::sum,
+                          program.first_output + static_cast<std::int64_t>(read.y),
+                          0,
+                          read.offset});
   }
-  return text + print(program.program);
+  return text + print(head) + print(program.program);
 }
 
 std::uint64_t digest(std::span<const std::int32_t> weights) {

@@ -62,9 +62,14 @@ struct FragmentProgram {
   int slices = 1;
   std::size_t slice_x = 0;
   std::size_t slice_y = 0;
-  Totals totals;              ///< of one block
-  ProgramCost cost;           ///< of one block
-  std::uint64_t weights = 0;  ///< digest of the fragment's weights
+  /// Where the fragment lies in its layer: channels of a group, and what the first group has first.
+  std::int64_t in_group = 0;
+  std::int64_t first_channel = 0;
+  std::int64_t first_output = 0;
+  std::shared_ptr<const VectorWork> work;  ///< in place of a vector unit: the job
+  Totals totals;                           ///< of one block
+  ProgramCost cost;                        ///< of one block
+  std::uint64_t weights = 0;               ///< digest of the fragment's weights
 };
 
 struct LayerPrograms {
@@ -141,9 +146,10 @@ class Programs {
   mutable std::shared_ptr<const LayerPrograms> made_again_;
 };
 
-/// The program as .apasm, with a head that says which row of the fragment a load brings, which
-/// column a read answers, and what is added to the one and missing from the other.
-[[nodiscard]] std::string listing(const FragmentProgram& program);
+/// The program as .apasm. Its head says which input of the layer or which term a load brings, what
+/// a read answers, and what is added to the one and missing from the other; names and widths are
+/// left out.
+[[nodiscard]] std::string listing(const FragmentProgram& program, const Geometry& array);
 
 /// Of weights [groups][cols][rows] as Unit::load gets them.
 [[nodiscard]] std::uint64_t digest(std::span<const std::int32_t> weights);

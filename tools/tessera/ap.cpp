@@ -15,6 +15,7 @@
 #include "sim/base/text.hpp"
 #include "sim/report/table.hpp"
 #include "sim/trace/chrome_trace.hpp"
+#include "tools/tessera/ap_files.hpp"
 #include "tools/tessera/ap_hardware.hpp"
 
 #include <fmt/format.h>
@@ -23,9 +24,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
@@ -37,7 +35,6 @@ namespace {
 
 namespace ap = arch::rtm_ap;
 
-constexpr std::uintmax_t kMaxFileBytes = std::uintmax_t{64} << 20;
 constexpr double kSecondsPerYear = 365.25 * 24 * 3600;
 
 ApHardware read_hardware(const CommandLine& line, Diagnostics& diagnostics) {
@@ -55,22 +52,29 @@ ApHardware read_hardware(const CommandLine& line, Diagnostics& diagnostics) {
   return read_ap_hardware(root.get("chip"), diagnostics);
 }
 
-std::optional<std::string> read_program(const std::string& path, Diagnostics& diagnostics) {
-  std::error_code error;
-  const std::uintmax_t size = std::filesystem::file_size(path, error);
-  std::ifstream in(path, std::ios::binary);
-  if (!error && in && size <= kMaxFileBytes) {
-    return std::string(std::istreambuf_iterator<char>(in), {});
+/// The program that is asked for, of a file that may hold several.
+ap::Listing chosen(std::vector<ap::Listing> all,
+                   const CommandLine& line,
+                   Diagnostics& diagnostics) {
+  std::vector<std::string> names;
+  for (ap::Listing& listing : all) {
+    if (line.program.empty() ? all.size() == 1 : listing.head.program == line.program) {
+      return std::move(listing);
+    }
+    names.push_back(listing.head.program.empty() ? "one without a name" : listing.head.program);
   }
+  const std::string nearest = did_you_mean(line.program, names);
   Diagnostic d;
-  d.code = "E-CFG-FILE";
-  d.sentence = !error && in ? fmt::format("the program {} is too large", quote(path))
-                            : fmt::format("cannot read the program {}", quote(path));
+  d.code = "E-CLI-ARGUMENT";
+  d.sentence = line.program.empty()
+                   ? fmt::format("the file holds {} programs", names.size())
+                   : fmt::format("the file holds no program {}", quote(line.program));
   d.path = "command line";
-  d.expected = !error && in ? fmt::format("at most {} bytes", kMaxFileBytes) : "a readable file";
-  d.got = !error && in ? fmt::format("{} bytes", size) : quote(path);
+  d.expected = "--program NAME with one of: " + join_keys(names);
+  d.got = line.program.empty() ? "no --program" : quote(line.program);
+  d.hint = nearest.empty() ? "" : fmt::format("did you mean {}?", quote(nearest));
   diagnostics.error(std::move(d));
-  return std::nullopt;
+  return {};
 }
 
 int rows_in_use(const CommandLine& line, const ap::Spec& spec, Diagnostics& diagnostics) {
@@ -398,9 +402,9 @@ int run_ap(const CommandLine& line, Diagnostics diagnostics) {
   const int rows = rows_in_use(line, hardware.spec, diagnostics);
   ap::Listing listing;
   if (!name.empty()) {
-    if (const std::optional<std::string> text = read_program(name, diagnostics)) {
+    if (const std::optional<std::string> text = read_program_file(name, diagnostics)) {
       Diagnostics reading;
-      listing = ap::parse(*text, name, reading);
+      listing = chosen(ap::parse_all(*text, name, reading), line, reading);
       if (reading.ok()) {
         ap::report(ap::verify(listing.program, ap::geometry(hardware.spec)), listing, reading);
         check_slots(listing, rows, reading);

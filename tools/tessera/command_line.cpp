@@ -186,11 +186,19 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
       ->expected(1)
       ->take_all();
   run->add_option("--vcd", result.vcd, "write a waveform for GTKWave")->type_name("FILE");
-  run->add_option("--emit-ap", result.emit_ap, "write the programs of associative processors")
-      ->type_name("FOLDER");
+  run->add_option("--emit-ap",
+                  result.emit_ap,
+                  "write the programs of associative processors: a folder, or one .apasm file")
+      ->type_name("PATH");
+  run->add_option("--replay-ap",
+                  result.replay_ap,
+                  "run such programs, maybe edited, against the golden reference; no simulation")
+      ->type_name("PATH");
   run->footer(
       "Writes resolved.yaml, manifest.json, result.json, mapping.yaml and layers.csv into\n"
-      "out/<experiment name>, or into --out.");
+      "out/<experiment name>, or into --out. --replay-ap reads what --emit-ap wrote, of `map`, "
+      "too:\n"
+      "with --set mapping.file=.../mapping.yaml.");
 
   CLI::App* compare = app.add_subcommand(
       "compare", "simulate several experiments and put them side by side, against the first");
@@ -202,8 +210,10 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
   CLI::App* map = app.add_subcommand(
       "map", "search widths, replicas and placement, and let the simulator decide");
   add_search_options(*map, result, values);
-  map->add_option("--emit-ap", result.emit_ap, "write the programs of associative processors")
-      ->type_name("FOLDER");
+  map->add_option("--emit-ap",
+                  result.emit_ap,
+                  "write the programs of associative processors: a folder, or one .apasm file")
+      ->type_name("PATH");
   map->footer(
       "Writes mapping.yaml, search.csv, candidates.csv, pareto.csv, map.json and plots into\n"
       "out/<experiment name>_map, or into --out. Interrupted, it goes on where it was.");
@@ -274,6 +284,7 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
   CLI::App* ap = app.add_subcommand(
       "ap", "run a program of an associative processor on random inputs: bits, cycles, energy");
   ap->add_option("PROGRAM", result.names, "program (.apasm)");
+  ap->add_option("--program", result.program, "which one of a file of several")->type_name("NAME");
   ap->add_option("--chip", result.chip, "file with chip.tile.pe; the kind's defaults without it")
       ->type_name("FILE");
   add_set_option(*ap, result);
@@ -296,6 +307,11 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
       ->type_name("PATH");
   compile->add_flag(
       "--verify", result.verify, "run every program with real bits against the golden reference");
+  compile
+      ->add_option("--replay",
+                   result.replay,
+                   "run what --emit wrote, maybe edited, against the golden reference")
+      ->type_name("PATH");
   compile->add_flag("--json", result.json, "print JSON");
   compile->footer("tessera ap runs a program that --emit wrote.");
 
@@ -444,6 +460,22 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
     d.expected = "one";
     d.got = std::to_string(result.names.size());
     diagnostics.error(std::move(d));
+  }
+  const auto report_both = [&](const std::string& one, const std::string& other) {
+    Diagnostic d;
+    d.code = "E-CLI-ARGUMENT";
+    d.sentence = fmt::format("{} and {} are given", one, other);
+    d.at = line.of(one);
+    d.path = "command line";
+    d.expected = "one of them: programs are written, or read and replayed";
+    d.got = "both";
+    diagnostics.error(std::move(d));
+  };
+  if (!result.emit_ap.empty() && !result.replay_ap.empty()) {
+    report_both("--emit-ap", "--replay-ap");
+  }
+  if (!result.emit.empty() && !result.replay.empty()) {
+    report_both("--emit", "--replay");
   }
   const auto assign = [&](const std::string& path, const std::string& value) {
     if (!value.empty()) {

@@ -50,8 +50,11 @@ struct CommandLine {
   std::optional<std::int64_t> rows;  ///< ap: in use
   std::uint64_t seed = 1;            ///< ap: of its inputs
   std::string layer;                 ///< compile: only that one
+  std::string program;               ///< ap: which one of a file of several
   std::string emit;                  ///< compile: where programs go
-  std::string emit_ap;               ///< run, map: folder for the programs of the PEs
+  std::string replay;                ///< compile: programs to run against the reference
+  std::string emit_ap;               ///< run, map: where the programs of the PEs go
+  std::string replay_ap;             ///< run: such programs, to run against the reference
   bool verify = false;               ///< compile: run them against the reference
   std::string split = "test";        ///< accuracy: whose images
   std::int64_t image_limit = 0;      ///< accuracy: 0 for all

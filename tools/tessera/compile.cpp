@@ -8,10 +8,12 @@
 #include "arch/rtm_ap/spec.hpp"
 #include "arch/rtm_ap/steps.hpp"
 #include "sim/base/config.hpp"
+#include "sim/base/rng.hpp"
 #include "sim/base/text.hpp"
-#include "sim/report/output_folder.hpp"
 #include "sim/report/table.hpp"
+#include "tools/tessera/ap_files.hpp"
 #include "tools/tessera/ap_hardware.hpp"
+#include "tools/tessera/replay.hpp"
 #include "workloads/golden.hpp"
 #include "workloads/network_yaml.hpp"
 #include "workloads/quantize.hpp"
@@ -24,8 +26,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdio>
-#include <filesystem>
 #include <optional>
+#include <set>
 #include <span>
 #include <utility>
 #include <vector>
@@ -262,37 +264,55 @@ std::string difference(const Job& job, const Golden& golden, const Row& row) {
   return "";
 }
 
-void emit(const std::vector<Row>& rows, const Job& job, const std::string& path) {
-  std::vector<std::pair<std::string, std::string>> files;
+/// Of everything that a program holds as constants.
+std::string digest_of(const LayerParameters& parameters) {
+  std::uint64_t h = fnv1a("");
+  const auto add = [&h](const auto& list) {
+    h = fnv1a(std::string_view(reinterpret_cast<const char*>(list.data()),
+                               list.size() * sizeof(*list.data())),
+              h);
+  };
+  add(parameters.weights);
+  add(parameters.bias);
+  add(parameters.multiplier);
+  return fmt::format("{:016x}", h);
+}
+
+std::vector<ProgramText> programs_of(const std::vector<Row>& rows, const Job& job) {
+  std::vector<ProgramText> all;
+  std::set<std::string> stems;
   for (const Row& row : rows) {
+    const Layer& layer = job.network.layer(row.id);
+    std::string stem = file_stem(job.network, row.id);
+    if (!stems.insert(stem).second) {
+      stem += fmt::format(".{}", row.id);
+    }
+    ap::Head constants;
+    if (row.left.empty() && has_parameters(layer)) {
+      constants.weights = digest_of(job.parameters(row.id));
+    }
     for (std::size_t part = 0; part < row.layer.parts.size(); ++part) {
       const ap::CompiledPart& p = row.layer.parts[part];
-      std::string name = row.layer.name;
-      std::replace(name.begin(), name.end(), '/', '_');
-      name += row.layer.parts.size() > 1 ? fmt::format(".t{}g{}", p.tile, p.group) : "";
-      files.emplace_back(name + ".apasm",
-                         ap::listing(row.layer, static_cast<int>(part), job.network.layer(row.id)));
+      ProgramText& program = all.emplace_back();
+      program.layer = row.id;
+      program.name =
+          stem + (row.layer.parts.size() > 1 ? fmt::format(".t{}g{}", p.tile, p.group) : "");
+      program.text =
+          names_text(job.network, row.id, program.name) + print(constants) +
+          ap::listing(row.layer, static_cast<int>(part), layer, ap::geometry(job.hardware.spec));
     }
   }
-  const std::filesystem::path target(path);
-  const bool one_file = target.extension() == ".apasm";
-  if (one_file && files.size() != 1) {
-    Diagnostics diagnostics;
-    Diagnostic d;
-    d.code = "E-CLI-ARGUMENT";
-    d.sentence = fmt::format("{} programs do not go into one file", files.size());
-    d.path = "command line";
-    d.expected = "--emit FOLDER, or --layer NAME of a layer with one program";
-    d.got = quote(path);
-    diagnostics.error(std::move(d));
-    diagnostics.throw_if_any();
-  }
-  const std::string parent = target.has_parent_path() ? target.parent_path().string() : ".";
-  report::OutputFolder folder(one_file ? parent : path);
-  for (auto& [name, text] : files) {
-    folder.add(one_file ? target.filename().string() : name, std::move(text));
-  }
-  folder.commit();
+  return all;
+}
+
+int replay(const std::vector<Row>& rows, const Job& job, const CommandLine& line) {
+  const ReplayJob replay{job.network,
+                         [&job](LayerId id) { return job.parameters(id); },
+                         synthetic_input(job.network, static_cast<std::uint64_t>(job.spec.seed), 0),
+                         static_cast<std::uint64_t>(job.spec.seed),
+                         programs_of(rows, job),
+                         !line.layer.empty()};
+  return print_replay(replay_programs(replay, line.replay), job.network, line.replay, line.json);
 }
 
 std::string percent_saved(const ap::CompiledLayer& layer) {
@@ -449,6 +469,9 @@ int compile_network(const CommandLine& line, Diagnostics diagnostics) {
     diagnostics.error(std::move(d));
     diagnostics.throw_if_any();
   }
+  if (!line.replay.empty()) {
+    return replay(rows, job, line);
+  }
   bool equal = true;
   if (line.verify) {
     Golden golden(job.network, [&job](LayerId id) { return job.parameters(id); });
@@ -461,7 +484,8 @@ int compile_network(const CommandLine& line, Diagnostics diagnostics) {
     }
   }
   if (!line.emit.empty()) {
-    emit(rows, job, line.emit);
+    ProgramFiles files(line.emit, "--emit");
+    note_others(line.emit, files.write(programs_of(rows, job)), "stay there");
   }
   std::fputs(
       (line.json ? json_of(job, rows, line.verify) : text_of(job, rows, line.verify)).c_str(),

@@ -618,7 +618,7 @@ int map_experiment(const CommandLine& line, Diagnostics diagnostics) {
     return 0;
   }
   Search search(experiment, line, true);
-  const auto programs = program_folder(experiment, line.emit_ap);
+  const auto programs = program_files(experiment, line);
   report::OutputFolder folder(search.folder());
   const MapResult& result = search.run();
   require_answer(search, experiment);
@@ -636,7 +636,7 @@ int map_experiment(const CommandLine& line, Diagnostics diagnostics) {
   folder.commit();
   search.forget_checkpoints();
   if (programs != nullptr) {
-    emit_programs(experiment, mapping, lower_mapping(experiment, mapping), *programs);
+    emit_programs(experiment, mapping, lower_mapping(experiment, mapping), line, *programs);
   }
   if (line.json) {
     std::fputs(json.c_str(), stdout);

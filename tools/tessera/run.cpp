@@ -177,8 +177,12 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
   diagnostics.throw_if_any();
 
   const ExecutionSpec& execution = experiment.execution;
+  if (!line.replay_ap.empty()) {
+    const Prepared prepared = prepare(experiment, line);
+    return replay_ap(experiment, prepared.mapping, prepared.program, line);
+  }
   // Whether the results can be written is found out before the work, not after.
-  const std::unique_ptr<report::OutputFolder> programs = program_folder(experiment, line.emit_ap);
+  const std::unique_ptr<ProgramFiles> programs = program_files(experiment, line);
   std::unique_ptr<report::OutputFolder> folder;
   const bool is_run = line.command == Command::run;
   if (is_run || !line.out.empty()) {
@@ -188,7 +192,7 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
   const Prepared prepared = prepare(experiment, line);
   const Mapping& mapping = prepared.mapping;
   if (programs != nullptr) {
-    emit_programs(experiment, mapping, prepared.program, *programs);
+    emit_programs(experiment, mapping, prepared.program, line, *programs);
   }
   if (experiment.model && !experiment.images && execution.functional != Functional::off &&
       !line.quiet) {

@@ -251,12 +251,16 @@ TEST(RtmApLayer, ListingIsReadBack) {
   quantize(network, {2, 4});
   const CompiledLayer made =
       compile(layer_task(network, 1, synthetic_parameters(network, 1, 1)), {});
-  const std::string text = listing(made, 0, network.layer(1));
-  EXPECT_THAT(text, testing::HasSubstr("# load 1: channel 0 tap 1\n"));
-  EXPECT_THAT(text, testing::HasSubstr("# read 7: output 7\n"));
+  const std::string text = listing(made, 0, network.layer(1), {});
+  EXPECT_THAT(text, testing::HasSubstr("\nin 1 input 1\n"));
+  EXPECT_THAT(text, testing::HasSubstr("\nout 7 output 7\n"));
   Diagnostics diagnostics;
-  EXPECT_EQ(parse(text, "stem.apasm", diagnostics).program, made.parts[0].program);
+  const Listing read = parse(text, "stem.apasm", diagnostics);
   EXPECT_TRUE(diagnostics.ok());
+  EXPECT_EQ(read.program, made.parts[0].program);
+  EXPECT_EQ(read.head.array, Geometry{});
+  EXPECT_EQ(read.head.loads.size(), made.parts[0].loads.size());
+  EXPECT_EQ(read.head.reads.size(), made.parts[0].reads.size());
 }
 
 }  // namespace

@@ -11,28 +11,30 @@
 namespace tessera::arch::rtm_ap {
 namespace {
 
-std::string slot_text(const Slot& slot, int taps) {
-  std::string text;
+SlotRole role_of(const Slot& slot, bool ended) {
+  SlotRole role;
+  role.index = slot.index;
+  role.offset = slot.offset;
   switch (slot.kind) {
     case Slot::Kind::input:
-      text = fmt::format("channel {} tap {}", slot.index / taps, slot.index % taps);
       break;
     case Slot::Kind::partial:
-      text = fmt::format("partial sum of output {}", slot.index);
+      role.what = SlotRole::What::partial;
+      role.from = slot.part;
       break;
     case Slot::Kind::output:
-      text = fmt::format("output {}", slot.index);
+      role.what = ended ? SlotRole::What::output : SlotRole::What::total;
       break;
   }
-  if (slot.offset != 0) {
-    text += fmt::format(", {:+}", slot.offset);
-  }
-  return text;
+  return role;
 }
 
 }  // namespace
 
-std::string listing(const CompiledLayer& compiled, int part, const Layer& layer) {
+std::string listing(const CompiledLayer& compiled,
+                    int part,
+                    const Layer& layer,
+                    const Geometry& array) {
   const CompiledPart& p = compiled.parts[static_cast<std::size_t>(part)];
   const bool window = layer.kind == LayerKind::conv || layer.kind == LayerKind::avg_pool ||
                       layer.kind == LayerKind::max_pool;
@@ -55,18 +57,20 @@ std::string listing(const CompiledLayer& compiled, int part, const Layer& layer)
       p.plan.sums.bits,
       p.plan.first_temp,
       p.plan.temp_columns);
-  for (std::size_t s = 0; s < p.loads.size(); ++s) {
-    text += fmt::format("# load {}: {}{}\n",
-                        s,
-                        slot_text(p.loads[s], taps),
-                        p.loads[s].kind == Slot::Kind::partial
-                            ? fmt::format(" from part {}", p.loads[s].part)
-                            : "");
+  if (taps > 1) {
+    text += fmt::format("# an input is channel * {} + tap\n", taps);
   }
-  for (std::size_t s = 0; s < p.reads.size(); ++s) {
-    text += fmt::format("# read {}: {}\n", s, slot_text(p.reads[s], taps));
+  Head head;
+  head.array = array;
+  const bool ended = compiled.has_epilogue || layer.kind == LayerKind::max_pool;
+  for (const Slot& slot : p.loads) {
+    head.loads.push_back(role_of(slot, ended));
   }
-  return text + print(p.program);
+  for (const Slot& slot : p.reads) {
+    head.reads.push_back(role_of(slot, ended));
+    head.reads.back().from = 0;
+  }
+  return text + print(head) + print(p.program);
 }
 
 int columns_in_use(const Program& program) {

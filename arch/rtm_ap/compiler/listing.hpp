@@ -10,8 +10,12 @@
 
 namespace tessera::arch::rtm_ap {
 
-/// Part `part` of a compiled layer as .apasm; parse() reads it back as the same program.
-std::string listing(const CompiledLayer& compiled, int part, const Layer& layer);
+/// Part `part` of a compiled layer as .apasm; parse() reads it back as the same program. Its head
+/// leaves out names, widths and weights.
+std::string listing(const CompiledLayer& compiled,
+                    int part,
+                    const Layer& layer,
+                    const Geometry& array);
 
 /// Columns that a program touches beyond clearing them, the carry's included.
 int columns_in_use(const Program& program);
