@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 namespace tessera::arch::rtm_ap {
 namespace {
@@ -151,6 +152,87 @@ TEST(RtmApProgram, MissesTheCarryColumn) {
   Diagnostics empty;
   (void)parse("", "p.apasm", empty);
   EXPECT_EQ(empty.errors().size(), 1U);
+}
+
+constexpr const char* kHead =
+    "program 008_conv3.v0\n"
+    "network tiny cnn\n"
+    "layer conv3\n"
+    "widths weights 2, inputs 4u, outputs 4u\n"
+    "weights 8c6a1f20b4de9375\n"
+    "array 32 24 20\n"
+    "terms 9\n"
+    "slices 4 9 1\n"
+    "in 0 input 17 +8\n"
+    "in 1 term 5 2 +256\n"
+    "in 2 partial 5 1\n"
+    "out 0 output 5\n"
+    "out 1 sum 6 -16\n"
+    "out 2 total 7\n"
+    "out 3 partial 8\n";
+
+TEST(RtmApHead, IsReadBackAsPrinted) {
+  Diagnostics diagnostics;
+  const Listing listing =
+      parse(std::string(kHead) + "\nlayer  conv3   # again\ncarry 3\n", "p", diagnostics);
+  ASSERT_TRUE(diagnostics.ok()) << diagnostics.render();
+  EXPECT_EQ(print(listing.head), kHead);
+  EXPECT_EQ(listing.head.array, (Geometry{32, 24, 20}));
+  EXPECT_EQ(listing.head.loads.at(1), (SlotRole{SlotRole::What::term, 5, 2, 256}));
+  ASSERT_EQ(listing.head_lines.size(), 16U);
+  EXPECT_EQ(listing.head_lines.back().text, "layer conv3");
+  EXPECT_EQ(listing.head_lines.back().at.line, 17);
+}
+
+TEST(RtmApHead, LosesWhatALineCannotHold) {
+  Head head;
+  head.layer = " a#b\n  c ";
+  EXPECT_EQ(print(head), "layer a_b c\n");
+}
+
+TEST(RtmApHead, ReportsEveryLineThatCannotBeRead) {
+  Diagnostics diagnostics;
+  (void)parse(
+      "program\n"
+      "array 32 24\n"
+      "in 1 input 3\n"
+      "in 0 output 3\n"
+      "in 0 term 3\n"
+      "in 0 input 3 8\n"  // an offset may do without its sign
+      "in 1 input 3 + \n"
+      "out 0 outptu 3\n"
+      "out 0 sum -3\n"
+      "out 0 sum 3 +4 5\n"
+      "slices 4 9\n"
+      "carry 3\n",
+      "p.apasm",
+      diagnostics);
+  std::vector<int> lines;
+  for (const Diagnostic& d : diagnostics.errors()) {
+    EXPECT_EQ(d.code, "E-AP-SYNTAX");
+    lines.push_back(d.at.line);
+  }
+  EXPECT_THAT(lines, testing::ElementsAre(1, 2, 3, 4, 5, 7, 8, 9, 10, 11));
+  EXPECT_THAT(diagnostics.errors().at(6).hint, HasSubstr("'output'"));
+}
+
+TEST(RtmApHead, ATextMayHoldSeveralPrograms) {
+  const std::string text =
+      "# first\nprogram a\ncarry 3\nclear c0[0+1]u\nprogram b\nlayer x\ncarry 4\nprogram c\n";
+  Diagnostics diagnostics;
+  const std::vector<Listing> all = parse_all(text, "p.apasm", diagnostics);
+  ASSERT_EQ(all.size(), 3U);
+  EXPECT_EQ(all[0].head.program, "a");
+  EXPECT_EQ(all[0].program.instructions.size(), 1U);
+  EXPECT_EQ(all[1].head.layer, "x");
+  EXPECT_EQ(all[1].program.carry, 4);
+  EXPECT_EQ(all[1].begin.line, 5);
+  ASSERT_EQ(diagnostics.errors().size(), 1U) << "the last one has no carry column";
+  EXPECT_EQ(diagnostics.errors()[0].at.line, 8);
+  Diagnostics one;
+  (void)parse("program a\ncarry 3\nprogram b\ncarry 4\n", "p.apasm", one);
+  ASSERT_EQ(one.errors().size(), 1U);
+  EXPECT_EQ(one.errors()[0].at.line, 3);
 }
 
 TEST(RtmApVerify, AcceptsAProgramThatRuns) {

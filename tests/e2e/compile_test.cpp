@@ -107,10 +107,11 @@ TEST(Compile, SaysWhatCannotBe) {
   const Outcome layer = run_program({"compile", kTiny, "--layer", "conv33"});
   EXPECT_EQ(layer.status, 2);
   EXPECT_THAT(layer.err, HasSubstr("did you mean 'conv3'?"));
-  const Outcome one = run_program({"compile", kTiny, "--emit", folder / "all.apasm"});
-  EXPECT_EQ(one.status, 2);
-  EXPECT_THAT(one.err, HasSubstr("E-CLI-ARGUMENT"));
-  EXPECT_FALSE(fs::exists(folder / "all.apasm"));
+  const Outcome both =
+      run_program({"compile", kTiny, "--emit", folder / "all", "--replay", folder / "all"});
+  EXPECT_EQ(both.status, 2);
+  EXPECT_THAT(both.err, HasSubstr("E-CLI-ARGUMENT]: --emit and --replay are given"));
+  EXPECT_FALSE(fs::exists(folder / "all"));
   const Outcome key = run_program({"explain", "compile.sparsity"});
   EXPECT_EQ(key.status, 0) << key.err;
   EXPECT_THAT(key.out, HasSubstr("[0, 1]"));

@@ -35,12 +35,11 @@ std::vector<std::string> small(std::vector<std::string> words, int replicas) {
   return words;
 }
 
-/// Names, after all of them were read and verified: each says which of its layer's programs it is,
+/// Names, after all of them were read and verified: each says which program of which layer it is,
 /// no two of a layer hold the same part of it, and all load inputs of `in_bits`.
 std::vector<std::string> verified(const fs::path& folder, int in_bits = 4) {
   std::vector<std::string> names;
-  std::map<std::string, std::set<std::string>> parts;     // first lines, by stem of the name
-  std::map<std::string, std::set<std::string>> contents;  // second lines
+  std::map<std::string, std::set<std::string>> contents;  // lines that say it, by stem of the name
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
     Diagnostics diagnostics;
@@ -48,28 +47,34 @@ std::vector<std::string> verified(const fs::path& folder, int in_bits = 4) {
     EXPECT_TRUE(diagnostics.ok()) << name;
     EXPECT_FALSE(listing.program.instructions.empty()) << name;
     EXPECT_TRUE(ap::verify(listing.program, kSmall).empty()) << name;
+    const std::string program = entry.path().stem().string();
+    EXPECT_EQ(listing.head.program, program);
+    EXPECT_EQ(listing.head.layer, program.substr(4, program.find('.') - 4));
+    EXPECT_EQ(listing.head.network, "tiny_cnn");
+    EXPECT_EQ(listing.head.array, kSmall);
     if (name.find(".v") != std::string::npos) {  // in place of a vector unit
       continue;
     }
+    EXPECT_THAT(listing.head.widths, testing::HasSubstr("inputs " + std::to_string(in_bits) + "u"));
     for (const ap::Instruction& i : listing.program.instructions) {
       EXPECT_TRUE(i.op != ap::Opcode::load || i.dst.bits == in_bits) << name;
     }
     const std::string stem = name.substr(0, name.find(".p"));
     std::istringstream text(read_text(entry.path()));
-    std::string line;
-    std::getline(text, line);
-    EXPECT_TRUE(parts[stem].insert(line).second) << name;
-    std::getline(text, line);
-    EXPECT_TRUE(contents[stem].insert(line).second) << name;
+    for (std::string line; std::getline(text, line);) {
+      if (line.rfind("# groups ", 0) == 0) {
+        EXPECT_TRUE(contents[stem].insert(line).second) << name;
+      }
+    }
     names.push_back(name);
   }
-  for (const auto& [stem, heads] : parts) {
-    for (std::size_t f = 0; f < heads.size(); ++f) {
+  for (const auto& [stem, parts] : contents) {
+    for (std::size_t f = 0; f < parts.size(); ++f) {
       const std::string name = stem + ".p" + std::to_string(f) + ".apasm";
       EXPECT_THAT(names, testing::Contains(name));
       EXPECT_THAT(read_text(folder / name),
-                  testing::StartsWith("# " + std::to_string(f + 1) + " of " +
-                                      std::to_string(heads.size()) + ", " + stem.substr(4) + "\n"));
+                  testing::HasSubstr("\n# " + std::to_string(f + 1) + " of " +
+                                     std::to_string(parts.size()) + "\n"));
     }
   }
   std::sort(names.begin(), names.end());
@@ -152,7 +157,7 @@ TEST(EmitAp, WhatVectorUnitsRunIsWrittenToo) {
                                      "008_conv3.v0.apasm",
                                      "009_avgpool.v0.apasm"}));
   EXPECT_THAT(read_text(folder.path() / "1" / "009_avgpool.v0.apasm"),
-              testing::StartsWith("# 1 of 1, avgpool\n# in place of the vector unit"));
+              testing::HasSubstr("\n# 1 of 1\n# in place of the vector unit"));
 }
 
 /// Widths that a search finds change how sums end, too: the programs that run are made for them.

@@ -192,7 +192,7 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
       ->type_name("PATH");
   run->add_option("--replay-ap",
                   result.replay_ap,
-                  "run such programs, maybe edited, against the golden reference; no simulation")
+                  "run such programs, edited or not, against the golden reference; no simulation")
       ->type_name("PATH");
   run->footer(
       "Writes resolved.yaml, manifest.json, result.json, mapping.yaml and layers.csv into\n"
@@ -213,6 +213,11 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
   map->add_option("--emit-ap",
                   result.emit_ap,
                   "write the programs of associative processors: a folder, or one .apasm file")
+      ->type_name("PATH");
+  map->add_option("--replay-ap",
+                  result.replay_ap,
+                  "run such programs, edited or not, against the golden reference; no search: the "
+                  "mapping is that in the folder for the results")
       ->type_name("PATH");
   map->footer(
       "Writes mapping.yaml, search.csv, candidates.csv, pareto.csv, map.json and plots into\n"

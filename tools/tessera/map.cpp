@@ -48,6 +48,11 @@ constexpr std::int64_t kRefinements = 400;  ///< closed forms that one local sea
 constexpr std::size_t kRefined = 2;         ///< answers of the search that are refined
 constexpr int kSweep = 24;                  ///< loss budgets of the Pareto front
 
+/// Where an answer is written.
+std::string folder_of(const Experiment& experiment, const CommandLine& line) {
+  return line.out.empty() ? "out/" + experiment.info.name + "_map" : line.out;
+}
+
 /// One line on the terminal that says what goes on.
 class StatusLine {
  public:
@@ -261,9 +266,7 @@ class Search {
 
   void forget_checkpoints() const { checkpoints_.remove(); }
 
-  [[nodiscard]] std::string folder() const {
-    return line_.out.empty() ? "out/" + experiment_.info.name + "_map" : line_.out;
-  }
+  [[nodiscard]] std::string folder() const { return folder_of(experiment_, line_); }
 
   [[nodiscard]] std::vector<LayerBits> answer_bits() const {
     return mapper::bits_of(setup_.problem, answer().solution.choice);
@@ -608,6 +611,27 @@ void export_lut(const Experiment& experiment, const std::string& path) {
   folder.commit();
 }
 
+/// Programs of the mapping that an earlier search left in its folder.
+int replay_answer(Experiment& experiment, const CommandLine& line) {
+  Diagnostics diagnostics;
+  const config::Node node =
+      config::load(folder_of(experiment, line) + "/mapping.yaml", diagnostics);
+  diagnostics.throw_if_any();
+  const Mapping answer = mapper::read_mapping(node,
+                                              experiment.network,
+                                              experiment.chip.spec.name,
+                                              diagnostics,
+                                              experiment.chip.group_names());
+  diagnostics.throw_if_any();
+  std::vector<LayerBits> bits;
+  for (const LayerMapping& layer : answer.layers) {
+    bits.push_back({layer.w_bits, layer.a_bits});
+  }
+  set_bits(experiment, bits);
+  const Mapping mapping = renew_programs(experiment, answer);
+  return replay_ap(experiment, mapping, lower_mapping(experiment, mapping), line);
+}
+
 }  // namespace
 
 int map_experiment(const CommandLine& line, Diagnostics diagnostics) {
@@ -616,6 +640,9 @@ int map_experiment(const CommandLine& line, Diagnostics diagnostics) {
   if (!line.export_lut.empty()) {
     export_lut(experiment, line.export_lut);
     return 0;
+  }
+  if (!line.replay_ap.empty()) {
+    return replay_answer(experiment, line);
   }
   Search search(experiment, line, true);
   const auto programs = program_files(experiment, line);
