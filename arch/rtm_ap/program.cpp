@@ -375,10 +375,10 @@ bool read_head_line(Reader& reader, const std::string& word, Head& head) {
                     read_index(reader, "the number of outputs", outputs);
     head.slice_inputs = inputs;
     head.slice_outputs = outputs;
-    return ok && end();
+    return ok && (head.slices > 1 || reader.fail("at least 2 rows")) && end();
   }
   if (reader.done()) {
-    return reader.fail(word == "program" ? "the name of the program" : "what it is");
+    return reader.fail(word == "program" ? "the name of the program" : "a word or more");
   }
   std::string& text = word == "program"   ? head.program
                       : word == "network" ? head.network

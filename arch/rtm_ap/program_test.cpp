@@ -204,6 +204,7 @@ TEST(RtmApHead, ReportsEveryLineThatCannotBeRead) {
       "out 0 sum -3\n"
       "out 0 sum 3 +4 5\n"
       "slices 4 9\n"
+      "slices 1 9 1\n"
       "carry 3\n",
       "p.apasm",
       diagnostics);
@@ -212,7 +213,7 @@ TEST(RtmApHead, ReportsEveryLineThatCannotBeRead) {
     EXPECT_EQ(d.code, "E-AP-SYNTAX");
     lines.push_back(d.at.line);
   }
-  EXPECT_THAT(lines, testing::ElementsAre(1, 2, 3, 4, 5, 7, 8, 9, 10, 11));
+  EXPECT_THAT(lines, testing::ElementsAre(1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12));
   EXPECT_THAT(diagnostics.errors().at(6).hint, HasSubstr("'output'"));
 }
 

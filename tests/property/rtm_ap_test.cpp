@@ -157,6 +157,8 @@ TEST(RtmApProperty, PortsDoNotChangeBits) {
 /// read prints itself.
 TEST(RtmApProperty, AnyTextIsReadOrReported) {
   const std::string good =
+      "program a\nlayer b c\nwidths 2\narray 32 24 20\nterms 9\nslices 4 9 1\nin 0 input 17 +8\n"
+      "in 1 term 5 2\nout 0 sum 6 -16\nout 1 output 7\n"
       "carry 7\norder add 4 0 1 2 3\nclear c0..c6[0+32]s\nload c0[0+8]u, 0\n"
       "add c1[0+9]s, c0[0+8]u, c2[1+8]s # sum\nadd_constant c1[0+9]s, -12\nread c1[2+7]s, 1\n";
   int clean = 0;
@@ -194,7 +196,10 @@ TEST(RtmApProperty, AnyTextIsReadOrReported) {
     if (diagnostics.ok()) {
       ++clean;
       Diagnostics again;
-      EXPECT_EQ(parse(print(listing.program), "printed.apasm", again).program, listing.program);
+      const Listing printed =
+          parse(print(listing.head) + print(listing.program), "printed.apasm", again);
+      EXPECT_EQ(printed.program, listing.program);
+      EXPECT_EQ(printed.head, listing.head);
       EXPECT_TRUE(again.ok()) << again.render();
     }
   }

@@ -142,14 +142,12 @@ void expect_equal(const Network& network,
                   const Golden& golden,
                   LayerId id,
                   const LayerParameters& parameters,
-                  std::int64_t positions,
-                  const CompileOptions& options = {}) {
+                  std::int64_t positions) {
   const Layer& layer = network.layer(id);
   const Geometry geometry;
-  const CompiledLayer compiled =
-      layer.kind == LayerKind::max_pool
-          ? compile_max_pool(network, id, geometry, options)
-          : compile(layer_task(network, id, parameters), geometry, options);
+  const CompiledLayer compiled = layer.kind == LayerKind::max_pool
+                                     ? compile_max_pool(network, id, geometry)
+                                     : compile(layer_task(network, id, parameters), geometry);
   const auto tensor = [&](LayerId of) { return std::span<const std::int32_t>(golden.tensor(of)); };
   const std::int64_t count = std::min(positions, layer.out.positions());
   const Replay got = replay(
@@ -177,8 +175,7 @@ void expect_equal(const Network& network,
 void expect_network_equal(const std::string& name,
                           LayerBits bits,
                           double sparsity,
-                          std::int64_t positions,
-                          const CompileOptions& options = {}) {
+                          std::int64_t positions) {
   Network network = zoo(name);
   quantize(network, bits);
   const auto parameters = [&](LayerId id) { return ternary_parameters(network, id, 1, sparsity); };
@@ -188,23 +185,12 @@ void expect_network_equal(const std::string& name,
   for (LayerId id = 1; id <= network.output(); ++id) {
     const Layer& layer = network.layer(id);
     if (layer.kind == LayerKind::max_pool || task_problem(network, id).empty()) {
-      expect_equal(network,
-                   golden,
-                   id,
-                   layer.is_matrix() ? parameters(id) : LayerParameters{},
-                   positions,
-                   options);
+      expect_equal(
+          network, golden, id, layer.is_matrix() ? parameters(id) : LayerParameters{}, positions);
       ++compared;
     }
   }
   EXPECT_EQ(compared, network.output()) << "every layer of this network is one for the array";
-}
-
-/// No comparison of block sizes: compiling large layers takes a quarter of the time.
-CompileOptions quick() {
-  CompileOptions options;
-  options.block_inputs = 18;
-  return options;
 }
 
 constexpr std::int64_t kAllPositions = std::int64_t{1} << 40;
@@ -218,7 +204,7 @@ TEST(RtmApNetwork, Resnet20WithEightBitActivationsIsRightToTheBit) {
 }
 
 TEST(RtmApNetwork, Vgg9IsRightToTheBit) {
-  expect_network_equal("vgg9", {2, 4}, 0.8, kAllPositions, quick());
+  expect_network_equal("vgg9", {2, 4}, 0.8, kAllPositions);
 }
 
 /// Weights of more bits, taken apart into planes.
@@ -249,7 +235,7 @@ TEST(RtmApNetwork, EveryLayerShapeOfResnet18IsRightToTheBit) {
     }
     const LayerTask task = layer_task(network, id, ternary_parameters(network, id, 1, 0.8));
     const Geometry geometry;
-    const CompiledLayer compiled = compile(task, geometry, quick());
+    const CompiledLayer compiled = compile(task, geometry);
     EXPECT_EQ(compiled.row_groups(geometry), (layer.out.positions() + 255) / 256);
     ASSERT_TRUE(compiled.has_epilogue);
     const std::int64_t rows = std::min<std::int64_t>(256, layer.out.positions());

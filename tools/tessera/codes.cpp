@@ -49,6 +49,11 @@ constexpr std::array kCodes{
              "Accuracy is that of weights, and the network has none: network.parameters names a "
              "model file, an ONNX file brings its own, and `tessera train` makes them.",
              "tessera accuracy on an experiment without network.parameters"},
+    CodeInfo{"E-AP-DIFFERS",
+             "A program that was replayed obeys every rule, and reads out something else than the "
+             "golden reference computes. The place is the read of the first such value; the exit "
+             "status is 1.",
+             "sub_in_place where add_in_place was"},
     CodeInfo{
         "E-AP-PROGRAM",
         "A program of an associative processor does what its array cannot do, or what has no "
@@ -60,8 +65,18 @@ constexpr std::array kCodes{
              "A layer does not fit associative processors of this size, however it is cut; or not "
              "in the cut that is asked for.",
              "tile: {pe: {columns: 8}}"},
+    CodeInfo{
+        "E-AP-HEAD",
+        "The head of a program says what it computes, and that is not what is replayed: "
+        "another network, layer, width or array, other weights, or other slots. Or there is no "
+        "head, or two programs have one name.",
+        "tessera compile configs/ap/tiny_cnn.yaml --replay programs --set compile.a_bits=4"},
+    CodeInfo{"E-AP-MISSING",
+             "A file or folder that is replayed lacks programs of the network.",
+             "a folder in which conv1.apasm was removed"},
     CodeInfo{"E-AP-NONE",
-             "--emit-ap writes programs, and no processing element in use runs one: those of other "
+             "--emit-ap and --replay-ap are about programs, and no processing element in use runs "
+             "one: those of other "
              "kinds hold weights in cells.",
              "tessera run configs/experiments/quickstart.yaml --emit-ap programs"},
     CodeInfo{"E-AP-SYNTAX",
