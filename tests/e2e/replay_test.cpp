@@ -116,6 +116,23 @@ TEST(Replay, ProgramsOfARunAreRight) {
   }
 }
 
+/// Integers of given weights, and a layer's name that is no file name.
+TEST(Replay, ProgramsOfGivenWeightsAreRight) {
+  const TempFolder folder;
+  const std::vector<std::string> words = {"run",
+                                          "configs/chips/rtm_ap.yaml",
+                                          "--set",
+                                          "network={onnx: " TESSERA_SOURCE_DIR
+                                          "/tests/data/onnx/tiny_resnet.onnx}",
+                                          "--set",
+                                          "mapping.default={w_bits: 3, a_bits: 4}"};
+  ASSERT_EQ(run_program(with(words, {"--emit-ap", folder / "all", "--out", folder / "out"})).status,
+            0);
+  EXPECT_EQ(
+      equal(run_program(with(words, {"--replay-ap", folder / "all", "--json"}))).count("l/l.3/Add"),
+      1U);
+}
+
 /// One readable file of what a search chose, which is replayed with that choice, and of which `ap`
 /// runs one program.
 TEST(Replay, ProgramsOfAMapGoIntoOneFile) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// `tessera ap program.apasm`: one program on one associative processor, with real bits.
+/// `tessera ap program.apasm`: one program on one associative processor, with real bits. Of a file
+/// of several, --program names it.
 ///
 /// Inputs   every slot that the program loads is drawn from the seed, uniform over what its operand
 ///          can hold

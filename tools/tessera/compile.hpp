@@ -10,9 +10,11 @@
 ///
 /// Prints, per layer, operations before and after the elimination of common pairs, programs,
 /// columns, widths and cycles by kind of one row group. --emit writes the programs, --verify runs
-/// them with real bits and compares every output with the golden reference.
+/// them with real bits and compares every output with the golden reference, --replay does so with
+/// programs that were written before (replay.hpp).
 ///
-/// Errors   InputError: E-AP-FIT (exit status 4), E-AP-WEIGHTS, E-RTM-AP-SPEC, those of networks,
+/// Errors   InputError: those of a replay, E-AP-FIT (exit status 4), E-AP-WEIGHTS, E-RTM-AP-SPEC,
+/// those of networks,
 ///          configuration and output files
 #pragma once
 
@@ -27,7 +29,7 @@ namespace tessera::tools {
 /// The keys of the section `compile`, for `tessera explain`.
 std::vector<config::FieldInfo> compile_fields();
 
-/// Exit status: 0, or 1 when an output differs from the reference.
+/// Exit status: 0, or 1 when a value differs from the reference.
 int compile_network(const CommandLine& line, Diagnostics diagnostics);
 
 }  // namespace tessera::tools

@@ -5,6 +5,7 @@
 /// Interrupted  reinforcement learning leaves <folder>.checkpoint behind; the next call with the
 ///              same experiment goes on there and comes to the same answer. It is removed at the
 ///              end
+/// Replay       --replay-ap searches nothing: the answer is the mapping.yaml in <folder>
 /// Errors       those of make_search() and of the checkpoint: E-SEARCH-CHECKPOINT
 #pragma once
 
