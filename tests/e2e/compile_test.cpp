@@ -112,6 +112,17 @@ TEST(Compile, SaysWhatCannotBe) {
   EXPECT_EQ(both.status, 2);
   EXPECT_THAT(both.err, HasSubstr("E-CLI-ARGUMENT]: --emit and --replay are given"));
   EXPECT_FALSE(fs::exists(folder / "all"));
+  const Outcome none = run_program({"compile",
+                                    kTiny,
+                                    "--set",
+                                    "network.zoo=attention_block",
+                                    "--layer",
+                                    "block.softmax",
+                                    "--emit",
+                                    folder / "all"});
+  EXPECT_EQ(none.status, 2);
+  EXPECT_THAT(none.err, HasSubstr("E-CLI-ARGUMENT]: there are no programs"));
+  EXPECT_FALSE(fs::exists(folder / "all"));
   const Outcome key = run_program({"explain", "compile.sparsity"});
   EXPECT_EQ(key.status, 0) << key.err;
   EXPECT_THAT(key.out, HasSubstr("[0, 1]"));

@@ -196,9 +196,7 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
       ->type_name("PATH");
   run->footer(
       "Writes resolved.yaml, manifest.json, result.json, mapping.yaml and layers.csv into\n"
-      "out/<experiment name>, or into --out. --replay-ap reads what --emit-ap wrote, of `map`, "
-      "too:\n"
-      "with --set mapping.file=.../mapping.yaml.");
+      "out/<experiment name>, or into --out.");
 
   CLI::App* compare = app.add_subcommand(
       "compare", "simulate several experiments and put them side by side, against the first");
@@ -315,7 +313,7 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
   compile
       ->add_option("--replay",
                    result.replay,
-                   "run what --emit wrote, maybe edited, against the golden reference")
+                   "run what --emit wrote, edited or not, against the golden reference")
       ->type_name("PATH");
   compile->add_flag("--json", result.json, "print JSON");
   compile->footer("tessera ap runs a program that --emit wrote.");
@@ -472,7 +470,7 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
     d.sentence = fmt::format("{} and {} are given", one, other);
     d.at = line.of(one);
     d.path = "command line";
-    d.expected = "one of them: programs are written, or read and replayed";
+    d.expected = "one of them";
     d.got = "both";
     diagnostics.error(std::move(d));
   };
@@ -481,6 +479,9 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
   }
   if (!result.emit.empty() && !result.replay.empty()) {
     report_both("--emit", "--replay");
+  }
+  if (result.verify && !result.replay.empty()) {
+    report_both("--verify", "--replay");
   }
   const auto assign = [&](const std::string& path, const std::string& value) {
     if (!value.empty()) {

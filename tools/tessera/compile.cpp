@@ -302,6 +302,17 @@ std::vector<ProgramText> programs_of(const std::vector<Row>& rows, const Job& jo
           ap::listing(row.layer, static_cast<int>(part), layer, ap::geometry(job.hardware.spec));
     }
   }
+  if (all.empty()) {
+    Diagnostics diagnostics;
+    Diagnostic d;
+    d.code = "E-CLI-ARGUMENT";
+    d.sentence = "there are no programs: every layer is left to the vector unit";
+    d.path = "command line";
+    d.expected = "a layer that associative processors can do";
+    d.got = fmt::format("{}: {}", job.network.layer(rows.front().id).name, rows.front().left);
+    diagnostics.error(std::move(d));
+    diagnostics.throw_if_any();
+  }
   return all;
 }
 
