@@ -407,7 +407,9 @@ class Lowering {
     job.programs = std::move(*programs);
     std::vector<Cycles> times;
     for (const Op& op : job.programs) {
-      const Schedule& schedule = program_.schedules[ix(schedule_of(group, op))];
+      job.pes.push_back(arch::tile::pe_of_program(job.pes.size(), tiles.tile.vector_unit));
+      job.schedules.push_back(schedule_of(group, op));
+      const Schedule& schedule = program_.schedules[ix(job.schedules.back())];
       times.push_back(schedule.latency);
       job.most_cell_writes += schedule.most_cell_writes;
       for (std::size_t action = 0; action < kMaxActions; ++action) {

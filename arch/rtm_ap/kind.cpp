@@ -125,6 +125,9 @@ std::vector<Resource> make_resources(const Parts& parts, const Spec& spec) {
   all[kWriter] = resource_of("writer", parts.writer, spec.columns);
   all[kLatch] = resource_of("latch", parts.latch, spec.rows);
   all[kController] = resource_of("controller", parts.controller, 1);
+  for (int r = 0; r < kNumResources; ++r) {
+    all[static_cast<std::size_t>(r)].uses = uses_of(static_cast<ResourceIndex>(r));
+  }
   return all;
 }
 
@@ -199,6 +202,17 @@ class ApModel final : public Model {
   [[nodiscard]] std::vector<Step> steps(const Op& op) const override {
     return op.code == OpCode::write ? write_steps()
                                     : firing_steps(spec_, clock_, programs_->at(op).totals);
+  }
+
+  [[nodiscard]] Sequence sequence(const Op& op) const override {
+    if (op.code == OpCode::write) {
+      return {};
+    }
+    const std::shared_ptr<const FragmentProgram> made = programs_->load(op);
+    const std::shared_ptr<const Program> program(made, &made->program);
+    return [spec = spec_, clock = clock_, program, rows = made->rows] {
+      return firing_source(spec, clock, program, rows);
+    };
   }
 
   [[nodiscard]] Cost fire_cost(const Op& op) const override {

@@ -444,6 +444,7 @@ LayerPrograms Programs::make(const ProgramMatrix& layer, const MatrixOp& matrix)
   }
   const auto rows = static_cast<int>(Blocks::of(layer.positions, spec_.rows).size);
   for (FragmentProgram& part : made.parts) {
+    part.rows = rows;
     part.totals = totals(spec_, clock_, part.program, rows);
     part.cost = program_cost(spec_, clock_, part.program, rows);
     part.weights = digest_of(matrix, part.fragment, parameters.weights);
@@ -633,6 +634,7 @@ void Programs::add(std::vector<CompiledPart>&& parts,
       made->reads.push_back({static_cast<std::size_t>(slot.index), slot.offset});
     }
     made->program = std::move(part.program);
+    made->rows = rows;
     made->totals = totals(spec_, clock_, made->program, rows);
     made->cost = program_cost(spec_, clock_, made->program, rows);
     Op op;

@@ -67,6 +67,7 @@ struct FragmentProgram {
   std::int64_t first_channel = 0;
   std::int64_t first_output = 0;
   std::shared_ptr<const VectorWork> work;  ///< in place of a vector unit: the job
+  int rows = 1;                            ///< in use, by one block
   Totals totals;                           ///< of one block
   ProgramCost cost;                        ///< of one block
   std::uint64_t weights = 0;               ///< digest of the fragment's weights

@@ -25,6 +25,8 @@
 
 #include <cstddef>
 #include <functional>
+#include <memory>
+#include <string>
 #include <vector>
 
 namespace tessera::arch::rtm_ap {
@@ -44,6 +46,16 @@ void for_each_instruction(
     const Program& program,
     int rows,
     const std::function<void(std::size_t instruction, const std::vector<Step>& steps)>& visit);
+
+/// What a beat does to a resource, for those who watch: Resource::uses of the kind.
+[[nodiscard]] std::vector<std::string> uses_of(ResourceIndex resource);
+
+/// A whole program as one firing: the steps of one instruction after the other, each of which holds
+/// the controller for as long as it takes.
+[[nodiscard]] StepSource firing_source(const Spec& spec,
+                                       const Clock& clock,
+                                       std::shared_ptr<const Program> program,
+                                       int rows);
 
 /// The same, summed up while it goes.
 struct Totals {
@@ -67,8 +79,8 @@ struct Totals {
 [[nodiscard]] Totals totals(const Spec& spec, const Clock& clock, const Program& program, int rows);
 
 /// A whole program as one firing: its beats sorted by what they do, as they are too many to be
-/// listed. The sum is exact, because beats never overlap; the controller is held from the first to
-/// the last, so that firings do not overlap either.
+/// listed; firing_source() has them in their order. The sum is exact, because beats never overlap;
+/// the controller is held from the first to the last, so that firings do not overlap either.
 [[nodiscard]] std::vector<Step> firing_steps(const Spec& spec,
                                              const Clock& clock,
                                              const Totals& totals);

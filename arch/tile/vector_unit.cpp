@@ -85,6 +85,10 @@ Cycles vector_cycles(std::int64_t ops, const VectorUnitSpec& spec) {
   return Cycles(spec.lanes == 0 ? 0 : ceil_div(ops, spec.lanes));
 }
 
+int pe_of_program(std::size_t number, const VectorUnitSpec& spec) {
+  return static_cast<int>(number % static_cast<std::size_t>(spec.pes));
+}
+
 Cycles vector_cycles(std::span<const Cycles> programs, const VectorUnitSpec& spec) {
   const auto pes = static_cast<std::size_t>(spec.pes);
   Cycles most{0};

@@ -14,6 +14,7 @@
 #include "sim/base/units.hpp"
 #include "workloads/network.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -32,8 +33,10 @@ std::int64_t layer_ops(const Layer& layer, const VectorUnitSpec& spec);
 /// Occupation of the vector unit.
 Cycles vector_cycles(std::int64_t ops, const VectorUnitSpec& spec);
 
-/// Occupation by programs that take so long: its PEs get them by turns, and the last to be done
-/// counts.
+/// The PE that runs a job's program `number`: they get them by turns.
+int pe_of_program(std::size_t number, const VectorUnitSpec& spec);
+
+/// Occupation by programs that take so long: the last PE to be done counts.
 Cycles vector_cycles(std::span<const Cycles> programs, const VectorUnitSpec& spec);
 
 }  // namespace tessera::arch::tile

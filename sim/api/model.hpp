@@ -43,6 +43,8 @@ struct Resource {
   int count = 1;         ///< instances per PE working side by side as one resource
   SquareMeters area{0};  ///< of all instances
   Watts leakage{0};      ///< of all instances
+  /// What it does, for those who watch (Step::use), when its name does not say it.
+  std::vector<std::string> uses = {};
 };
 
 /// A countable event and its price.
@@ -85,7 +87,17 @@ struct Step {
   Cycles latency{1};    ///< the next Step of the same pass starts this long after this one started
   std::int64_t repeat = 1;  ///< passes
   ActionCounts did{};       ///< per pass
+  int use = -1;             ///< index into Resource::uses
+  std::int64_t index = -1;  ///< its number in a trace; -1: that of the pass
 };
+
+/// Hands out a firing piece by piece: each call answers a list of Steps (a chain of loops of its
+/// own) that begins when the one before has ended, and nothing after the last. What it answered
+/// holds until the next call.
+using StepSource = std::function<std::span<const Step>()>;
+
+/// Begins a firing: a new StepSource with every call.
+using Sequence = std::function<StepSource()>;
 
 /// The part of a layer's matrix that one PE holds.
 struct Fragment {
@@ -299,6 +311,12 @@ class Model {
 
   /// What happens, in which order, how long. Simulated form.
   [[nodiscard]] virtual std::vector<Step> steps(const Op& op) const = 0;
+
+  /// What steps() sums up, in the order in which it happens, for those who watch a firing; empty
+  /// where steps() says it itself. For an Op that holds some resource from issue to result, so that
+  /// its firings never overlap: the pieces end when steps() does, and do the same.
+  [[nodiscard]] virtual Sequence sequence(const Op& /*op*/) const { return {}; }
+
   /// Closed form in O(1), written from the paper and not from steps().
   [[nodiscard]] virtual Cost fire_cost(const Op& op) const = 0;
 

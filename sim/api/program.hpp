@@ -72,6 +72,8 @@ struct VectorJob {
   Cycles cycles{0};             ///< occupation
   Cycles latency{0};            ///< from the end of that occupation to the result
   std::vector<Op> programs;     ///< of PEs that stand in for the lanes
+  std::vector<int> pes;         ///< of the unit, by program: each runs its own in this order
+  std::vector<int> schedules;   ///< Program::schedules, by program
   ActionCounts did{};           ///< by these, on a whole block
   double most_cell_writes = 0;  ///< the sum of theirs
 };

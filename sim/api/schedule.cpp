@@ -68,7 +68,8 @@ Schedule make_schedule(std::span<const Step> steps) {
                 "schedule", -1, "resource " + std::to_string(step.on) + " is used twice in a loop");
           }
         }
-        schedule.plays.push_back({step.on, offset, step.occupancy, interval, repeat, loop});
+        schedule.plays.push_back(
+            {step.on, offset, step.occupancy, interval, repeat, loop, step.use, step.index});
         schedule.occupations += repeat;
         add_hold(
             schedule.holds, step.on, offset, offset + (repeat - 1) * interval + step.occupancy);

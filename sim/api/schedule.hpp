@@ -21,6 +21,8 @@ struct Schedule {
     Cycles interval{0};
     std::int64_t repeat = 1;
     int loop = 0;  ///< which loop of the chain
+    int use = -1;  ///< of the Step, as the next
+    std::int64_t index = -1;
   };
 
   /// Reservation of one resource by one firing, relative to its issue.

@@ -57,9 +57,18 @@ class TraceSink {
   /// Declares a row. `path` is the SystemC object name = YAML path = statistics key.
   virtual TrackId track(TrackKind kind, const std::string& path) = 0;
   /// Work in [start, end). `what` names it (a layer, an op); `index` is the firing or position, -1
-  /// when meaningless.
-  virtual void work(
-      TrackId track, Cycles start, Cycles end, std::string_view what, std::int64_t index) = 0;
+  /// when meaningless; `doing` says what of it, on a row that does several things.
+  virtual void work(TrackId track,
+                    Cycles start,
+                    Cycles end,
+                    std::string_view what,
+                    std::int64_t index,
+                    std::string_view doing) = 0;
+
+  void work(TrackId track, Cycles start, Cycles end, std::string_view what, std::int64_t index) {
+    work(track, start, end, what, index, {});
+  }
+
   /// A wait in [start, end).
   virtual void wait(TrackId track, Cycles start, Cycles end, Wait reason) = 0;
   /// An arrow from producer to consumer; both instants lie in a work span of their row.

@@ -190,6 +190,8 @@ void EndpointModule::handle(const Event& event) {
     case EventKind::wake:
       mark(event.subject);
       break;
+    case EventKind::look:
+      break;
     case EventKind::inject: {
       Message& message = messages_[at(event.subject)];
       const std::vector<EndpointId> to = std::move(message.delayed_to);
@@ -482,7 +484,7 @@ void EndpointModule::fire(int part) {
     schedule({flight.taken_at, EventKind::taken, part, ordinal});
     state.flights.push_back(std::move(flight));
     EndpointStats& stats = state_.stats.endpoints[at(id_)];
-    count_vector_work(p.vector);
+    do_vector_work(p.vector, start, part);
     std::int64_t in_bits = 0;
     for (const int edge : stage.in_edges) {
       in_bits += state_.program.edges[at(edge)].bits.value;
@@ -569,11 +571,8 @@ void EndpointModule::start_pes(
       std::shared_ptr<const Schedule> played =
           each.empty() ? std::shared_ptr<const Schedule>(std::shared_ptr<void>(), schedule)
                        : std::make_shared<const Schedule>(std::move(each[at(i)]));
-      step_->play(state_.program.residents[at(group.resident + i)].pe,
-                  std::move(played),
-                  issue,
-                  part,
-                  ordinal);
+      const Resident& resident = state_.program.residents[at(group.resident + i)];
+      step_->play(resident.pe, resident.op, std::move(played), issue, part, ordinal);
     }
   }
   draw_work(part, first, last, ordinal);
@@ -672,6 +671,9 @@ void EndpointModule::release_inputs(int part, std::int64_t when) {
 /// in which the vector unit can have the result.
 void EndpointModule::await_result(const Done& done) {
   done_.push(done);
+  if (step_ != nullptr && !state_.program.parts[at(done.part)].vector.programs.empty()) {
+    schedule({done.at, EventKind::look, done.part, done.ordinal});  // they are played: in time
+  }
   schedule({earliest_taken(done), EventKind::taken, done.part, done.ordinal});
 }
 
@@ -697,10 +699,11 @@ void EndpointModule::take_result(const Done& done) {
       }
     }
   }
-  count_vector_work(p.vector);
+  do_vector_work(p.vector, start, done.part);
 }
 
-void EndpointModule::count_vector_work(const VectorJob& job) {
+/// Counts a job of the vector unit, and plays it where programs do it.
+void EndpointModule::do_vector_work(const VectorJob& job, std::int64_t start, int part) {
   EndpointStats& stats = state_.stats.endpoints[at(id_)];
   stats.vector_ops += job.ops;
   if (!job.programs.empty()) {
@@ -710,6 +713,9 @@ void EndpointModule::count_vector_work(const VectorJob& job) {
                    stats.vector_did.begin(),
                    std::plus<>());
     stats.vector_most_cell_writes += job.most_cell_writes;
+    if (step_ != nullptr) {
+      step_->play(job, start, part);
+    }
   }
 }
 
@@ -798,7 +804,7 @@ void EndpointModule::combine(int stage, int replica, std::int64_t ordinal) {
   const int part = program.replicas[at(replica)].parts.front();
   Position32 value = finished(stage, replica, ordinal);
   const std::int64_t start = take_vector_unit(program.combine.cycles, now_, part, ordinal);
-  count_vector_work(program.combine);
+  do_vector_work(program.combine, start, part);
   const std::int64_t cycles = program.combine.cycles.value;
   state.combining.push_back({ordinal, cycles > 0 ? start + cycles - 1 : -1, std::move(value)});
   schedule({start + program.combine.cycles.value + program.combine.latency.value,

@@ -60,7 +60,8 @@ class EndpointModule : public sc_core::sc_module {
   void finish(std::int64_t end);
 
  private:
-  enum class EventKind : std::uint8_t { taken, combine, combined, send, wake, inject };
+  /// look: nothing but the activation.
+  enum class EventKind : std::uint8_t { taken, combine, combined, send, wake, inject, look };
 
   struct Event {
     std::int64_t at;
@@ -138,7 +139,7 @@ class EndpointModule : public sc_core::sc_module {
   void result_taken(int part);
   void contribute(int part, PartState::Flight flight, bool in_fabric_phase, std::int64_t at);
   Position32 finished(int stage, int replica, std::int64_t ordinal);
-  void count_vector_work(const VectorJob& job);
+  void do_vector_work(const VectorJob& job, std::int64_t start, int part);
   void combine(int stage, int replica, std::int64_t ordinal);
   void position_done(
       int stage, int replica, std::int64_t ordinal, std::int64_t shown, Position32 value);

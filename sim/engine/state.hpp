@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <deque>
 #include <exception>
+#include <map>
 #include <memory>
 #include <systemc>
 #include <utility>
@@ -281,7 +282,9 @@ struct State {
   std::vector<EndpointModule*> endpoints;
   std::vector<std::vector<int>> parts_at;  ///< [endpoint] indices into Program::parts
   std::vector<std::vector<int>> ports_at;  ///< [endpoint] indices into Program::ports
-  std::vector<int> turns;                  ///< serial: parts in the order in which they may fire
+  /// Step mode: of the Ops played so far that have one, by group of tiles.
+  std::map<std::pair<std::size_t, Op>, Sequence> sequences;
+  std::vector<int> turns;  ///< serial: parts in the order in which they may fire
   std::size_t turn = 0;
   RunStats stats;
   std::int64_t images_done = 0;

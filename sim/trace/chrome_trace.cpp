@@ -156,25 +156,13 @@ bool ends_with_gz(const std::string& path) {
   return path.size() > 3 && path.compare(path.size() - 3, 3, ".gz") == 0;
 }
 
-/// b follows a on the same row; a becomes both.
-void absorb(Span& a, const Span& b) {
-  const std::int64_t a_waits = a.end - a.start - a.work;
-  const std::int64_t b_waits = b.end - b.start - b.work;
-  a.mixed = a.mixed || b.mixed || (a_waits > 0 && b_waits > 0 && a.reason != b.reason);
-  if (b_waits > a_waits) {
-    a.reason = b.reason;
-  }
-  if (a.count == 0) {
-    a.what = b.what;
-    a.index = b.index;
-  } else if (b.count > 0 && a.what != b.what) {
-    a.what = kSeveral;
-  }
-  a.count += b.count;
-  a.work += b.work;
-  a.end = b.end;
-  a.merged = true;
-}
+/// A name of work.
+struct Name {
+  std::string text;         // escaped
+  std::string of;           // likewise; empty: nothing
+  std::uint32_t whole = 0;  // the name of all that is done for the same
+  std::vector<std::pair<std::string, std::uint32_t>> doing;  // names of what is done for this one
+};
 
 }  // namespace
 
@@ -187,7 +175,7 @@ class ChromeTrace::Impl {
         options_(std::move(options)),
         picoseconds_per_cycle_(kPicosecondsPerSecond / clock.frequency.value) {
     options_.max_events = std::max<std::int64_t>(options_.max_events, 1);
-    names_ = {"(other layers)", "several"};
+    names_ = {{"(other layers)", {}, kOther, {}}, {"several", {}, kSeveral, {}}};
     file_.open(temporary_, std::ios::binary | std::ios::trunc);
     if (!file_) {
       fail("cannot create the trace file");
@@ -213,32 +201,40 @@ class ChromeTrace::Impl {
     return static_cast<TrackId>(rows_.size()) - 1;
   }
 
-  void work(TrackId track, Cycles start, Cycles end, std::string_view what, std::int64_t index) {
+  void work(TrackId track,
+            Cycles start,
+            Cycles end,
+            std::string_view what,
+            std::int64_t index,
+            std::string_view doing) {
+    if (!shows(start, end)) {
+      return;
+    }
     Row& row = rows_.at(static_cast<std::size_t>(track));
     Span span;
-    span.start = start.value;
-    span.end = end.value;
-    span.work = end.value - start.value;
+    span.start = std::max(start, options_.from).value;
+    span.end = std::min(end, options_.to).value;
+    span.work = span.end - span.start;
     span.index = index;
-    span.what = intern(what);
+    span.what = intern(what, doing);
     span.count = 1;
     row.selected = row.selected || span.what != kOther;
     add(row, span);
   }
 
   void wait(TrackId track, Cycles start, Cycles end, Wait reason) {
-    if (end <= start) {
+    if (end <= start || !shows(start, end)) {
       return;
     }
     Span span;
-    span.start = start.value;
-    span.end = end.value;
+    span.start = std::max(start, options_.from).value;
+    span.end = std::min(end, options_.to).value;
     span.reason = reason;
     add(rows_.at(static_cast<std::size_t>(track)), span);
   }
 
   void flow(TrackId from, Cycles sent, TrackId to, Cycles used) {
-    if (flows_told_++ % flow_step_ != 0) {
+    if (!shows(sent, sent) || !shows(used, used) || flows_told_++ % flow_step_ != 0) {
       return;
     }
     arrows_.push_back({sent.value, used.value, from, to});
@@ -280,25 +276,62 @@ class ChromeTrace::Impl {
   [[nodiscard]] Cycles grain() const { return Cycles(grain_); }
 
  private:
-  std::uint32_t intern(std::string_view what) {
-    if (what == last_name_) {
-      return last_id_;
-    }
-    last_name_ = what;
-    const auto found = ids_.find(last_name_);
-    if (found != ids_.end()) {
+  /// Whether a span, or an instant, reaches into the window.
+  [[nodiscard]] bool shows(Cycles start, Cycles end) const {
+    return start < options_.to && (end > options_.from || start >= options_.from);
+  }
+
+  std::uint32_t intern(std::string_view what, std::string_view doing) {
+    if (what != last_name_) {
+      last_name_ = what;
+      const auto [found, fresh] =
+          ids_.try_emplace(last_name_, static_cast<std::uint32_t>(names_.size()));
+      if (fresh && keeps(what)) {
+        names_.push_back({escaped(what), {}, found->second, {}});
+      } else if (fresh) {
+        found->second = kOther;
+      }
       last_id_ = found->second;
+    }
+    if (doing.empty() || last_id_ == kOther) {
       return last_id_;
     }
-    const bool keep =
-        options_.layers.empty() ||
-        std::find(options_.layers.begin(), options_.layers.end(), what) != options_.layers.end();
-    last_id_ = keep ? static_cast<std::uint32_t>(names_.size()) : kOther;
-    if (keep) {
-      names_.push_back(escaped(what));
+    auto& known = names_[last_id_].doing;
+    const auto found = std::find_if(
+        known.begin(), known.end(), [doing](const auto& one) { return one.first == doing; });
+    if (found != known.end()) {
+      return found->second;
     }
-    ids_.emplace(last_name_, last_id_);
-    return last_id_;
+    const auto id = static_cast<std::uint32_t>(names_.size());
+    known.emplace_back(doing, id);
+    names_.push_back({escaped(doing), names_[last_id_].text, last_id_, {}});
+    return id;
+  }
+
+  [[nodiscard]] bool keeps(std::string_view what) const {
+    return options_.layers.empty() ||
+           std::find(options_.layers.begin(), options_.layers.end(), what) != options_.layers.end();
+  }
+
+  /// b follows a on the same row; a becomes both.
+  void absorb(Span& a, const Span& b) const {
+    const std::int64_t a_waits = a.end - a.start - a.work;
+    const std::int64_t b_waits = b.end - b.start - b.work;
+    a.mixed = a.mixed || b.mixed || (a_waits > 0 && b_waits > 0 && a.reason != b.reason);
+    if (b_waits > a_waits) {
+      a.reason = b.reason;
+    }
+    if (a.count == 0) {
+      a.what = b.what;
+      a.index = b.index;
+    } else if (b.count > 0 && a.what != b.what) {
+      const std::uint32_t whole = names_[a.what].whole;
+      a.what = whole == names_[b.what].whole ? whole : kSeveral;
+    }
+    a.count += b.count;
+    a.work += b.work;
+    a.end = b.end;
+    a.merged = true;
   }
 
   void add(Row& row, const Span& span) {
@@ -439,8 +472,19 @@ class ChromeTrace::Impl {
         buffer_.text("\"}");
       } else if (!span.merged) {
         buffer_.text(R"(,"cat":"work","name":")");
-        buffer_.text(names_[span.what]);
-        if (span.index >= 0) {
+        const Name& name = names_[span.what];
+        buffer_.text(name.text);
+        if (!name.of.empty()) {
+          buffer_.text(R"(","args":{"of":")");
+          buffer_.text(name.of);
+          if (span.index >= 0) {
+            buffer_.text(R"(","index":)");
+            buffer_.number(span.index);
+            buffer_.text("}}");
+          } else {
+            buffer_.text("\"}}");
+          }
+        } else if (span.index >= 0) {
           buffer_.text(R"(","args":{"index":)");
           buffer_.number(span.index);
           buffer_.text("}}");
@@ -457,13 +501,16 @@ class ChromeTrace::Impl {
 
   void write_merged(const Span& span) {
     put(R"(,"cat":"merged","name":"{} x{}","args":{{"spans":{},"work_cycles":{},"wait_cycles":{})",
-        names_[span.what],
+        names_[span.what].text,
         span.count,
         span.count,
         span.work,
         span.end - span.start - span.work);
     if (span.work < span.end - span.start) {
       put(R"(,"waits":"{}{}")", span.mixed ? "mostly " : "", name_of(span.reason));
+    }
+    if (!names_[span.what].of.empty()) {
+      put(R"(,"of":"{}")", names_[span.what].of);
     }
     if (span.index >= 0) {
       put(R"(,"first_index":{})", span.index);
@@ -507,12 +554,18 @@ class ChromeTrace::Impl {
     }
     const auto rows =
         std::count_if(rows_.begin(), rows_.end(), [](const Row& row) { return row.selected; });
+    const ChromeTraceOptions all;
+    std::string window;
+    if (options_.from != all.from || options_.to != all.to) {
+      window = fmt::format(
+          ",\"window_cycles\":[{},{}]", options_.from.value, std::min(options_.to, end).value);
+    }
     put("\n],\"otherData\":{{\"arrow_step\":{},\"arrows_told\":{},\"arrows_written\":{},\"clock_"
         "hz\":{},"
         "\"end_cycles\":{},\"grain_cycles\":{},\"layer_filter\":[{}],\"max_events\":{},\"merged_"
         "spans\":{},"
         "\"rows_left_out\":{},\"rows_written\":{},\"sampling\":\"{}\",\"spans_told\":{},\"spans_"
-        "written\":{}}}}}\n",
+        "written\":{}{}}}}}\n",
         flow_step_,
         flows_told_,
         arrows_written_,
@@ -529,7 +582,8 @@ class ChromeTrace::Impl {
             : "neighbouring spans on a row that are shorter than grain_cycles are merged into one "
               "'<what> xN'",
         spans_told_,
-        written_);
+        written_,
+        window);
   }
 
   [[noreturn]] void fail(std::string_view sentence) const {
@@ -555,7 +609,7 @@ class ChromeTrace::Impl {
 
   std::vector<Row> rows_;
   std::vector<Arrow> arrows_;
-  std::vector<std::string> names_;  // escaped
+  std::vector<Name> names_;
   std::unordered_map<std::string, std::uint32_t> ids_;
   std::string last_name_;
   std::uint32_t last_id_ = kOther;
@@ -581,9 +635,13 @@ TrackId ChromeTrace::track(TrackKind kind, const std::string& path) {
   return impl_->track(kind, path);
 }
 
-void ChromeTrace::work(
-    TrackId track, Cycles start, Cycles end, std::string_view what, std::int64_t index) {
-  impl_->work(track, start, end, what, index);
+void ChromeTrace::work(TrackId track,
+                       Cycles start,
+                       Cycles end,
+                       std::string_view what,
+                       std::int64_t index,
+                       std::string_view doing) {
+  impl_->work(track, start, end, what, index, doing);
 }
 
 void ChromeTrace::wait(TrackId track, Cycles start, Cycles end, Wait reason) {

@@ -6,7 +6,8 @@
 /// Layout   one process per kind of row (layers, PE groups, ...), one thread per row, in the order
 /// in which rows
 ///          were declared. Work and merged spans are "X" events, waits are grey "X" events named
-///          "wait: <reason>", arrows are "s"/"f" pairs.
+///          "wait: <reason>", arrows are "s"/"f" pairs. Work that says what it is doing is named by
+///          that, and by `of` in its arguments.
 /// Time     microseconds with six decimals: exact to a picosecond
 /// Size     at most `max_events` spans are kept (48 bytes each); the file is formatted from them at
 /// finish(). When there
@@ -18,8 +19,9 @@
 /// Filter   with `layers`, rows that never worked for one of them are left out, and on the others
 /// the work for
 ///          other layers is called "(other layers)"
-/// Errors   InputError E-OUT-WRITE when the file cannot be created or written. It is written under
-/// a temporary name
+/// Window   of the cycles before `from` and from `to` on nothing is kept; what reaches into the
+/// window is cut Errors   InputError E-OUT-WRITE when the file cannot be created or written. It is
+/// written under a temporary name
 ///          beside its own and renamed by finish(); without finish() nothing is left behind.
 /// Source   "Trace Event Format", Google,
 /// https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
@@ -39,6 +41,8 @@ namespace tessera::trace {
 struct ChromeTraceOptions {
   std::int64_t max_events = 500'000;  ///< spans; arrows come on top, at most a quarter as many
   std::vector<std::string> layers;    ///< names of work to keep; empty keeps all
+  Cycles from{0};
+  Cycles to{INT64_MAX};
 };
 
 class ChromeTrace : public TraceSink {
@@ -50,9 +54,15 @@ class ChromeTrace : public TraceSink {
   ChromeTrace(ChromeTrace&&) = delete;
   ChromeTrace& operator=(ChromeTrace&&) = delete;
 
+  using TraceSink::work;
+
   TrackId track(TrackKind kind, const std::string& path) override;
-  void work(
-      TrackId track, Cycles start, Cycles end, std::string_view what, std::int64_t index) override;
+  void work(TrackId track,
+            Cycles start,
+            Cycles end,
+            std::string_view what,
+            std::int64_t index,
+            std::string_view doing) override;
   void wait(TrackId track, Cycles start, Cycles end, Wait reason) override;
   void flow(TrackId from, Cycles sent, TrackId to, Cycles used) override;
   void finish(Cycles end) override;

@@ -14,14 +14,20 @@ TrackId MemoryTrace::track(TrackKind kind, const std::string& path) {
   return static_cast<TrackId>(rows_.size()) - 1;
 }
 
-void MemoryTrace::work(
-    TrackId track, Cycles start, Cycles end, std::string_view what, std::int64_t index) {
+void MemoryTrace::work(TrackId track,
+                       Cycles start,
+                       Cycles end,
+                       std::string_view what,
+                       std::int64_t index,
+                       std::string_view doing) {
   rows_.at(static_cast<std::size_t>(track))
-      .spans.push_back({start, end, true, Wait::none, std::string(what), index});
+      .spans.push_back(
+          {start, end, true, Wait::none, std::string(what), index, std::string(doing)});
 }
 
 void MemoryTrace::wait(TrackId track, Cycles start, Cycles end, Wait reason) {
-  rows_.at(static_cast<std::size_t>(track)).spans.push_back({start, end, false, reason, {}, -1});
+  rows_.at(static_cast<std::size_t>(track))
+      .spans.push_back({start, end, false, reason, {}, -1, {}});
 }
 
 void MemoryTrace::flow(TrackId from, Cycles sent, TrackId to, Cycles used) {

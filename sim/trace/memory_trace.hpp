@@ -22,6 +22,7 @@ class MemoryTrace : public TraceSink {
     Wait reason = Wait::none;  ///< of a wait
     std::string what;          ///< of work
     std::int64_t index = -1;
+    std::string doing;  ///< of work
   };
 
   struct Row {
@@ -37,9 +38,15 @@ class MemoryTrace : public TraceSink {
     Cycles used{0};
   };
 
+  using TraceSink::work;
+
   TrackId track(TrackKind kind, const std::string& path) override;
-  void work(
-      TrackId track, Cycles start, Cycles end, std::string_view what, std::int64_t index) override;
+  void work(TrackId track,
+            Cycles start,
+            Cycles end,
+            std::string_view what,
+            std::int64_t index,
+            std::string_view doing) override;
   void wait(TrackId track, Cycles start, Cycles end, Wait reason) override;
   void flow(TrackId from, Cycles sent, TrackId to, Cycles used) override;
   void finish(Cycles end) override;
