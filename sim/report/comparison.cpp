@@ -13,6 +13,7 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <map>
 #include <set>
 #include <string_view>
 
@@ -66,6 +67,20 @@ void read_energy(const json& energy, double images, ComparedRun& run) {
   }
   run.energy_by_place.emplace_back("static", run.leaked);
   run.movement = run.dynamic > 0 ? moved / run.dynamic : 0;
+}
+
+/// Whether the PEs of each sort of tile have an area, or their tile has one besides what is listed.
+bool pes_have_area(const json& components) {
+  std::map<std::string, double> pes;  // by what stands before ".pe."
+  for (const auto& [name, area] : components.items()) {
+    if (const std::size_t end = name.find(".pe."); end != std::string::npos) {
+      const std::string other = name.substr(0, name.find('.')) + ".other";
+      const auto [found, fresh] =
+          pes.try_emplace(name.substr(0, end), components.value(other, 0.0));
+      found->second += area.get<double>();
+    }
+  }
+  return std::all_of(pes.begin(), pes.end(), [](const auto& one) { return one.second > 0; });
 }
 
 void read_time(const json& result, ComparedRun& run) {
@@ -127,7 +142,12 @@ std::vector<std::string> names_of(const std::vector<ComparedRun>& runs, Shares C
 }
 
 std::optional<double> ratio(const std::optional<double>& value, const std::optional<double>& base) {
-  return value && base && *base > 0 ? std::optional<double>(*value / *base) : std::nullopt;
+  return value && base && *value > 0 && *base > 0 ? std::optional<double>(*value / *base)
+                                                  : std::nullopt;
+}
+
+std::optional<double> ratio(const Headline& line, const Headline& base) {
+  return line.priced && base.priced ? ratio(line.value, base.value) : std::nullopt;
 }
 
 std::string value_text(const Headline& line) {
@@ -269,7 +289,9 @@ ComparedRun compared_run(std::string name, std::int64_t macs, const std::string&
   run.pes_available = result.at("pes").at("available").get<std::int64_t>();
   run.bits =
       range_text(result.at("layers"), "w_bits") + "/" + range_text(result.at("layers"), "a_bits");
+  run.area_priced = pes_have_area(result.at("area").at("by_component"));
   read_energy(result.at("energy"), static_cast<double>(run.images), run);
+  run.energy_priced = result.at("energy").at("by_place").at("pes").get<double>() > 0;
   read_time(result, run);
   return run;
 }
@@ -280,48 +302,73 @@ std::vector<Headline> headlines(const ComparedRun& run) {
                                       : std::nullopt;
   };
   const double busy_area = run.busy * run.area / static_cast<double>(run.pes_available);
-  return {
-      {"latency_s", "latency", "s", run.latency},
-      {"images_per_second", "throughput", "1/s", run.throughput},
-      {"energy_j", "energy per image", "J", run.energy},
-      {"dynamic_j", "  dynamic", "J", run.dynamic},
-      {"static_j", "  static", "J", run.leaked},
-      {"filled_energy_j", "  chip filled", "J", run.dynamic + run.leaked * run.used},
-      {"energy_delay_js", "energy x delay", "J s", run.energy * run.latency},
-      {"area_m2", "area", "m2", run.area},
-      {"used_area_m2", "area in use", "m2", run.area * run.used},
-      {"images_per_second_m2", "images/s per area", "1/s/m2", per_area(run.area)},
-      {"images_per_second_used_m2", "  per area in use", "1/s/m2", per_area(run.area * run.used)},
-      {"images_per_second_busy_m2",
-       "  per area, PEs busy",
-       "1/s/m2",
-       busy_area > 0 ? std::optional<double>(1 / busy_area) : std::nullopt},
-      {"pes_used", "PEs in use", "", static_cast<double>(run.pes)},
-      {"pes_available", "PEs", "", static_cast<double>(run.pes_available)},
-      {"movement_share", "movement share", "%", run.movement},
-      {"macs", "MACs per image", "", static_cast<double>(run.macs)}};
+  const bool a = run.area_priced;
+  const bool e = run.energy_priced;
+  return {{"latency_s", "latency", "s", run.latency},
+          {"images_per_second", "throughput", "1/s", run.throughput},
+          {"energy_j", "energy per image", "J", run.energy, e},
+          {"dynamic_j", "  dynamic", "J", run.dynamic, e},
+          {"static_j", "  static", "J", run.leaked},
+          {"filled_energy_j", "  chip filled", "J", run.dynamic + run.leaked * run.used, e},
+          {"energy_delay_js", "energy x delay", "J s", run.energy * run.latency, e},
+          {"area_m2", "area", "m2", run.area, a},
+          {"used_area_m2", "area in use", "m2", run.area * run.used, a},
+          {"images_per_second_m2", "images/s per area", "1/s/m2", per_area(run.area), a},
+          {"images_per_second_used_m2",
+           "  per area in use",
+           "1/s/m2",
+           per_area(run.area * run.used),
+           a},
+          {"images_per_second_busy_m2",
+           "  per area, PEs busy",
+           "1/s/m2",
+           busy_area > 0 ? std::optional<double>(1 / busy_area) : std::nullopt,
+           a},
+          {"pes_used", "PEs in use", "", static_cast<double>(run.pes)},
+          {"pes_available", "PEs", "", static_cast<double>(run.pes_available)},
+          {"movement_share", "movement share", "%", run.movement, e},
+          {"macs", "MACs per image", "", static_cast<double>(run.macs)}};
 }
 
 std::vector<std::string> comparison_notes(const std::vector<ComparedRun>& runs) {
   std::vector<std::string> notes;
   std::set<std::pair<std::string, std::int64_t>> networks;
   std::string unmeasured;
+  std::string without_area;
+  std::string without_energy;
+  const auto list = [](std::string& names, const ComparedRun& run) {
+    names += (names.empty() ? "" : ", ") + run.name;
+  };
   for (const ComparedRun& run : runs) {
     networks.emplace(run.network, run.macs);
     if (!run.throughput) {
-      unmeasured += (unmeasured.empty() ? "" : ", ") + run.name;
+      list(unmeasured, run);
+    }
+    if (!run.area_priced) {
+      list(without_area, run);
+    }
+    if (!run.energy_priced) {
+      list(without_energy, run);
     }
   }
   if (networks.size() > 1) {
-    std::string list;
+    std::string all;
     for (const auto& [network, macs] : networks) {
-      list += fmt::format("{}{} {} MACs", list.empty() ? "" : ", ", network, grouped(macs));
+      all += fmt::format("{}{} {} MACs", all.empty() ? "" : ", ", network, grouped(macs));
     }
-    notes.push_back("the networks differ, so ratios are not those of the chips alone: " + list);
+    notes.push_back("the networks differ, so ratios are not those of the chips alone: " + all);
   }
   if (!unmeasured.empty()) {
     notes.push_back("throughput takes at least 2 images (--images): not measured for " +
                     unmeasured);
+  }
+  if (!without_area.empty()) {
+    notes.push_back("the area of PEs is not published and counts as 0, so areas have no ratios: " +
+                    without_area);
+  }
+  if (!without_energy.empty()) {
+    notes.push_back("the energy of PEs has no price and counts as 0, so energies have no ratios: " +
+                    without_energy);
   }
   return notes;
 }
@@ -349,7 +396,7 @@ std::string comparison_text(const std::vector<ComparedRun>& runs) {
     for (std::size_t r = 0; r < runs.size(); ++r) {
       cells.push_back(value_text(all[r][l]));
       if (r > 0) {
-        cells.push_back(ratio_text(ratio(all[r][l].value, base[l].value)));
+        cells.push_back(ratio_text(ratio(all[r][l], base[l])));
       }
     }
     table.row(std::move(cells));
@@ -375,10 +422,15 @@ std::string comparison_json(const std::vector<ComparedRun>& runs) {
     one["images"] = run.images;
     one["bits"] = run.bits;
     const std::vector<Headline> lines = headlines(run);
+    json unpriced = json::array();
     for (std::size_t l = 0; l < lines.size(); ++l) {
       one["values"][lines[l].key] = number(lines[l].value);
-      one["ratios"][lines[l].key] = number(ratio(lines[l].value, base[l].value));
+      one["ratios"][lines[l].key] = number(ratio(lines[l], base[l]));
+      if (!lines[l].priced) {
+        unpriced.push_back(lines[l].key);
+      }
     }
+    one["unpriced"] = std::move(unpriced);
     one["energy_j_by_event"] = object(run.energy_by);
     one["energy_j_by_place"] = object(run.energy_by_place);
     one["pe_time_share"] = object(run.time_by);
@@ -409,6 +461,12 @@ std::string comparison_csv(const std::vector<ComparedRun>& runs) {
       return headlines(run)[l].value;
     });
   }
+  row("priced: area of PEs", "", [](const ComparedRun& run) {
+    return std::optional<double>(run.area_priced ? 1 : 0);
+  });
+  row("priced: energy of PEs", "", [](const ComparedRun& run) {
+    return std::optional<double>(run.energy_priced ? 1 : 0);
+  });
   const auto rows = [&](const std::string& prefix, std::string_view unit, Shares ComparedRun::*of) {
     for (const std::string& name : names_of(runs, of)) {
       row(prefix + name, unit, [&](const ComparedRun& run) {

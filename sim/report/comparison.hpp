@@ -19,6 +19,9 @@
 ///                 takes in a chip filled with copies
 /// movement        dynamic energy of tile buses, tile buffers, fabric, I/O and memory, divided by
 ///                 all dynamic energy. What a PE moves inside of itself is the PE's
+/// no price        PEs that count with no area, nor with their tile's `other`, or with no energy:
+/// no
+///                 source gives it. What is made of it has no ratios, and a note says so
 /// time            PE-cycles of the PEs in use: busy, or why they wait (`none`: before the first
 ///                 firing and after the last)
 /// Errors          what is no result.json of schema 1 throws nlohmann's exceptions
@@ -50,7 +53,9 @@ struct ComparedRun {
   double busy = 0;                   ///< PE-seconds per image
   std::int64_t pes = 0;              ///< in use
   std::int64_t pes_available = 0;
-  double movement = 0;  ///< share of the dynamic energy
+  double movement = 0;        ///< share of the dynamic energy
+  bool area_priced = true;    ///< of all PEs
+  bool energy_priced = true;  ///< likewise
   /// J per image, adding up to `energy`: "pe: " actions of the PEs, what the rest of the chip does,
   /// "static: " components.
   std::vector<std::pair<std::string, double>> energy_by;
@@ -70,21 +75,24 @@ struct Headline {
   std::string name;  ///< for people
   std::string unit;  ///< "" counts
   std::optional<double> value;
+  bool priced = true;  ///< false: leaves out something that has no price
 };
 
 /// The same lines for every run.
 std::vector<Headline> headlines(const ComparedRun& run);
 
-/// What a reader of the comparison has to know: networks that differ, throughput not measured.
+/// What a reader of the comparison has to know: networks that differ, throughput not measured, PEs
+/// without a price.
 std::vector<std::string> comparison_notes(const std::vector<ComparedRun>& runs);
 
 /// For people: tables of headlines, energy and time. At least one run.
 std::string comparison_text(const std::vector<ComparedRun>& runs);
 
-/// compare.json, schema 1, with `ratios` against the first run (null where there is none).
+/// compare.json, schema 1, with `ratios` against the first run: null where one of the two is
+/// absent, 0 or without a price (`unpriced` lists these).
 std::string comparison_json(const std::vector<ComparedRun>& runs);
 
-/// One line per number, one column per run; RFC 4180.
+/// One line per number, one column per run; RFC 4180. "priced: " lines say 0 where PEs have none.
 std::string comparison_csv(const std::vector<ComparedRun>& runs);
 
 }  // namespace tessera::report

@@ -7,9 +7,12 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <numeric>
 #include <sstream>
 #include <string>
+#include <tuple>
+#include <vector>
 
 namespace tessera::report {
 namespace {
@@ -35,7 +38,8 @@ json toy() {
       "by_place": {"pes": 4, "tile_bus": 0.5, "tile_buffer": 0.5, "vector_unit": 0.375,
                    "fabric": 0.375, "io": 0.125, "memory": 0.125},
       "static_by_component": {"io": 0.5, "tile.buffer": 1.5}},
-    "area": {"total_m2": 1e-4}})");
+    "area": {"total_m2": 1e-4, "by_component": {"tile.buffer": 6e-5, "tile.pe.adc": 4e-5,
+      "tile.pe.dac": 0, "tile.other": 0}}})");
 }
 
 ComparedRun run_of(const json& result, const std::string& name = "first", std::int64_t macs = 7) {
@@ -116,6 +120,70 @@ TEST(Comparison, WhatIsNotMeasuredIsNotMadeUp) {
   EXPECT_TRUE(out["runs"][1]["values"]["images_per_second"].is_null());
   EXPECT_TRUE(out["runs"][1]["ratios"]["images_per_second"].is_null());
   EXPECT_THAT(comparison_notes(runs), testing::ElementsAre(HasSubstr("not measured for single")));
+}
+
+/// Each of two runs has what the other lacks: nothing made of either has a ratio.
+TEST(Comparison, WhatHasNoPriceHasNoRatio) {
+  json no_area = toy();
+  no_area["area"]["by_component"]["tile.pe.adc"] = 0;
+  json no_energy = toy();
+  no_energy["energy"]["by_place"]["pes"] = 0;
+  const std::vector<std::string> areas{"area_m2",
+                                       "used_area_m2",
+                                       "images_per_second_m2",
+                                       "images_per_second_used_m2",
+                                       "images_per_second_busy_m2"};
+  const std::vector<std::string> energies{
+      "energy_j", "dynamic_j", "filled_energy_j", "energy_delay_js", "movement_share"};
+  for (const bool first : {true, false}) {
+    const auto pair = [first](const json& lacking) {
+      const ComparedRun a = run_of(lacking, "lacking");
+      const ComparedRun b = run_of(toy(), "whole");
+      return first ? std::vector<ComparedRun>{a, b} : std::vector<ComparedRun>{b, a};
+    };
+    for (const auto& [lacking, keys, word] : {std::tuple{no_area, areas, "area of PEs"},
+                                              std::tuple{no_energy, energies, "energy of PEs"}}) {
+      const std::vector<ComparedRun> runs = pair(lacking);
+      const json out = json::parse(comparison_json(runs));
+      const json& second = out["runs"][1];
+      for (const auto& [key, value] : second["ratios"].items()) {
+        const bool hidden = std::find(keys.begin(), keys.end(), key) != keys.end();
+        EXPECT_EQ(value.is_null(), hidden) << key;
+        EXPECT_FALSE(second["values"][key].is_null()) << key;
+      }
+      EXPECT_EQ(out["runs"][first ? 0 : 1]["unpriced"].size(), keys.size());
+      EXPECT_EQ(out["runs"][first ? 1 : 0]["unpriced"], json::array());
+      EXPECT_THAT(comparison_notes(runs),
+                  testing::ElementsAre(testing::AllOf(HasSubstr(word), HasSubstr(": lacking"))));
+      EXPECT_THAT(comparison_text(runs), HasSubstr(word));
+      EXPECT_THAT(comparison_csv(runs),
+                  HasSubstr(std::string("\npriced: ") + word + (first ? ",,0,1\n" : ",,1,0\n")));
+    }
+  }
+  // What a tile has besides its listed circuits may be its PEs'.
+  json lumped = no_area;
+  lumped["area"]["by_component"]["tile.other"] = 4e-5;
+  EXPECT_TRUE(run_of(lumped).area_priced);
+  // PEs in place of a vector unit, and one sort of tiles of two.
+  for (const char* part : {"tile.vector_unit.pe.cam", "lut.pe.counters"}) {
+    json more = toy();
+    more["area"]["by_component"][part] = 0;
+    EXPECT_FALSE(run_of(more).area_priced) << part;
+  }
+}
+
+/// Nothing divided by something is no result, either.
+TEST(Comparison, ZeroHasNoRatio) {
+  json still = toy();
+  still["energy"]["static_j"] = 0;
+  for (const bool first : {true, false}) {
+    const ComparedRun a = run_of(still, "still");
+    const ComparedRun b = run_of(toy(), "leaking");
+    const json out = json::parse(
+        comparison_json(first ? std::vector<ComparedRun>{a, b} : std::vector<ComparedRun>{b, a}));
+    EXPECT_TRUE(out["runs"][1]["ratios"]["static_j"].is_null());
+    EXPECT_FALSE(out["runs"][1]["ratios"]["dynamic_j"].is_null());
+  }
 }
 
 TEST(Comparison, DifferentNetworksAreSaid) {
