@@ -6,6 +6,7 @@
 #include "arch/rtm_ap/cost.hpp"
 #include "arch/rtm_ap/kernel.hpp"
 #include "sim/api/schedule.hpp"
+#include "sim/base/enum_name.hpp"
 #include "sim/base/math.hpp"
 #include "sim/base/rng.hpp"
 
@@ -14,6 +15,9 @@
 #include <algorithm>
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
+#include <span>
+#include <tuple>
 #include <vector>
 
 namespace tessera::arch::rtm_ap {
@@ -183,6 +187,31 @@ TEST_P(RtmApPrograms, StepsKernelAndClosedFormAgree) {
   const Schedule schedule = make_schedule(steps(spec, kClock, program, rows));
   EXPECT_EQ(schedule.latency, sum.latency());
   EXPECT_EQ(schedule.did, sum.did);
+
+  // The same, handed out instruction by instruction.
+  const StepSource source =
+      firing_source(spec, kClock, std::make_shared<const Program>(program), rows);
+  for_each_instruction(
+      spec, kClock, program, rows, [&](std::size_t instruction, const std::vector<Step>& list) {
+        if (list.empty()) {
+          return;
+        }
+        const std::span<const Step> piece = source();
+        ASSERT_EQ(piece.size(), list.size() + 2);
+        EXPECT_EQ(piece[0].on, kController);
+        EXPECT_EQ(piece[0].index, static_cast<std::int64_t>(instruction));
+        EXPECT_EQ(piece[0].occupancy, make_schedule(list).latency);
+        EXPECT_EQ(uses_of(kController)[static_cast<std::size_t>(piece[0].use)],
+                  name_of(program.instructions[instruction].op));
+        for (std::size_t i = 0; i < list.size(); ++i) {
+          const Step& step = piece[i + 2];
+          EXPECT_EQ(
+              std::tie(step.on, step.occupancy, step.latency, step.repeat, step.did),
+              std::tie(
+                  list[i].on, list[i].occupancy, list[i].latency, list[i].repeat, list[i].did));
+        }
+      });
+  EXPECT_TRUE(source().empty());
 
   // What the array did with real bits.
   std::vector<std::int64_t> input(static_cast<std::size_t>(rows));

@@ -17,6 +17,7 @@
 #include <cstdlib>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -131,6 +132,60 @@ TEST_P(KindContract, ScheduleEqualsStepsPlayedOneByOne) {
       ASSERT_EQ(hold.first.value, busy.first);
       ASSERT_EQ(hold.end.value, busy.second);
     }
+  }
+}
+
+/// Time of each resource, all occupations together.
+std::vector<std::int64_t> busy_of(const std::vector<Step>& steps, std::size_t resources) {
+  std::vector<std::int64_t> busy(resources, 0);
+  for (const Step& step : steps) {
+    busy[static_cast<std::size_t>(step.on)] += step.occupancy.value * step.repeat;
+  }
+  return busy;
+}
+
+/// What is handed out piece by piece does what the list says, takes as long, and names what it
+/// does.
+TEST_P(KindContract, SequencesAddUpToTheSteps) {
+  for (const std::uint64_t seed : seeds()) {
+    const std::unique_ptr<Model> model = kind().random_model(seed);
+    const Op op = kind().random_op(*model, seed);
+    const Sequence sequence = model->sequence(op);
+    if (!sequence) {
+      continue;
+    }
+    SCOPED_TRACE(describe(seed, op));
+    const std::vector<Resource>& resources = model->resources();
+    const std::vector<Step> steps = model->steps(op);
+    const Schedule schedule = make_schedule(steps);
+    ASSERT_EQ(schedule.interval, schedule.latency) << "its firings overlap";
+    std::vector<Step> pieces;
+    std::int64_t latency = 0;
+    const StepSource source = sequence();
+    const StepSource other = sequence();
+    for (std::span<const Step> piece = source(); !piece.empty(); piece = source()) {
+      const std::vector<Step> list(piece.begin(), piece.end());
+      ASSERT_EQ(other().size(), list.size()) << "a source depends on another";
+      const Played played = play(list, resources.size());
+      ASSERT_EQ(make_schedule(list).latency.value, played.latency);
+      latency += played.latency;
+      for (std::size_t r = 0; r < resources.size(); ++r) {
+        ASSERT_LE(played.busy[r].second, played.latency) << resources[r].name << " is held longer";
+      }
+      pieces.insert(pieces.end(), list.begin(), list.end());
+    }
+    ASSERT_TRUE(source().empty());
+    ASSERT_EQ(latency, schedule.latency.value);
+    ASSERT_EQ(busy_of(pieces, resources.size()), busy_of(steps, resources.size()));
+    ActionCounts did{};
+    for (const Step& step : pieces) {
+      ASSERT_LT(step.use,
+                static_cast<int>(resources[static_cast<std::size_t>(step.on)].uses.size()));
+      for (std::size_t a = 0; a < kMaxActions; ++a) {
+        did[a] += step.did[a] * step.repeat;
+      }
+    }
+    ASSERT_EQ(did, schedule.did);
   }
 }
 

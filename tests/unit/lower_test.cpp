@@ -670,10 +670,15 @@ TEST(VectorPrograms, EndTheSumsOfOnePart) {
   EXPECT_EQ(p.vector.cycles, Cycles(5 + 6));
   EXPECT_EQ(p.vector.latency, Cycles(3));
   EXPECT_EQ(p.vector.programs.size(), 2U);
+  EXPECT_EQ(p.vector.pes, (std::vector<int>{0, 0}));
+  ASSERT_EQ(p.vector.schedules.size(), 2U);
+  EXPECT_EQ(program.schedules[static_cast<std::size_t>(p.vector.schedules[0])].latency, Cycles(5));
+  EXPECT_EQ(program.schedules[static_cast<std::size_t>(p.vector.schedules[1])].latency, Cycles(6));
   ASSERT_EQ(asked.size(), 1U);
   EXPECT_EQ(asked[0], (VectorWork{VectorWork::What::end, 1, 8, 8, kOutBits, {2, 2, 2}}));
   const Program wide = lower_ok(network, on_one_tile(network), program_chip(asked, 2));
   EXPECT_EQ(part(wide, stage(wide, "conv").replicas[0]).vector.cycles, Cycles(6));
+  EXPECT_EQ(part(wide, stage(wide, "conv").replicas[0]).vector.pes, (std::vector<int>{0, 1}));
 }
 
 TEST(VectorPrograms, AddWhatEveryPartHasAndCombineAtHome) {

@@ -319,6 +319,104 @@ TEST_F(TraceFile, FilterKeepsTheRowsOfALayerTiled) {
   EXPECT_EQ(read("none.json")["otherData"]["rows_left_out"], 4);
 }
 
+TEST_F(TraceFile, NamesWhatIsDoneAndForWhom) {
+  const auto tell = [](ChromeTrace&& trace) {
+    const TrackId row = trace.track(TrackKind::resource, "pe");
+    trace.work(row, Cycles(0), Cycles(2), "conv1", 0, "load");
+    trace.work(row, Cycles(2), Cycles(3), "conv1", 1, "read");
+    trace.work(row, Cycles(3), Cycles(4), "conv2", -1, "load");
+    trace.work(row, Cycles(4), Cycles(100), "conv2", 5);
+    trace.finish(Cycles(100));
+  };
+  const auto spans = [this](const std::string& name) {
+    std::vector<json> out;
+    const json file = read(name);
+    for (const json& event : file["traceEvents"]) {
+      if (event["ph"] == "X") {
+        out.push_back(event);
+      }
+    }
+    return out;
+  };
+  tell(ChromeTrace(path("all.json"), Clock{}));
+  const std::vector<json> all = spans("all.json");
+  ASSERT_EQ(all.size(), 4U);
+  EXPECT_EQ(all[0]["name"], "load");
+  EXPECT_EQ(all[0]["args"], (json{{"of", "conv1"}, {"index", 0}}));
+  EXPECT_EQ(all[1]["name"], "read");
+  EXPECT_EQ(all[2]["args"], (json{{"of", "conv2"}}));
+  EXPECT_EQ(all[3]["name"], "conv2");
+  EXPECT_EQ(all[3]["args"], (json{{"index", 5}}));
+
+  ChromeTraceOptions one;
+  one.layers = {"conv2"};
+  tell(ChromeTrace(path("one.json"), Clock{}, one));
+  const std::vector<json> kept = spans("one.json");
+  ASSERT_EQ(kept.size(), 4U);
+  EXPECT_EQ(kept[1]["name"], "(other layers)");
+  EXPECT_EQ(kept[2]["name"], "load");
+
+  // Merged work of one layer is the layer's.
+  ChromeTraceOptions few;
+  few.max_events = 2;
+  tell(ChromeTrace(path("few.json"), Clock{}, few));
+  const std::vector<json> merged = spans("few.json");
+  ASSERT_EQ(merged.size(), 2U);
+  EXPECT_EQ(merged[0]["name"], "several x3");
+  ChromeTrace same(path("same.json"), Clock{}, few);
+  const TrackId row = same.track(TrackKind::resource, "pe");
+  same.work(row, Cycles(0), Cycles(1), "conv1", 0, "load");
+  same.work(row, Cycles(1), Cycles(2), "conv1", 1, "read");
+  same.work(row, Cycles(2), Cycles(3), "conv1", 2, "load");
+  same.finish(Cycles(3));
+  EXPECT_EQ(spans("same.json").at(0)["name"].get<std::string>().rfind("conv1 x", 0), 0U);
+}
+
+TEST_F(TraceFile, AWindowIsTiledAndKeepsNothingElse) {
+  ChromeTraceOptions options;
+  options.from = Cycles(1003);
+  options.to = Cycles(2007);
+  ChromeTrace trace(path("t.json"), Clock{}, options);
+  MemoryTrace memory;
+  play(trace, 4, 500, 3);
+  play(memory, 4, 500, 3);
+  const auto inside = [&](Cycles start, Cycles end) {
+    return std::max<std::int64_t>(
+        0, (std::min(end, options.to) - std::max(start, options.from)).value);
+  };
+  std::int64_t spans = 0;
+  std::int64_t work = 0;
+  for (const MemoryTrace::Row& row : memory.rows()) {
+    for (const MemoryTrace::Span& span : row.spans) {
+      spans += inside(span.start, span.end) > 0 ? 1 : 0;
+      work += span.is_work ? inside(span.start, span.end) : 0;
+    }
+  }
+  const json file = read("t.json");
+  std::int64_t shown = 0;
+  double worked = 0;
+  std::map<int, double> at;  // by row
+  for (const json& event : file["traceEvents"]) {
+    if (event["ph"] == "X") {
+      ++shown;
+      worked += event["cat"] == "work" ? event["dur"].get<double>() * 1000 : 0;
+      const auto [row, fresh] = at.try_emplace(event["tid"], 1.003);
+      EXPECT_NEAR(event["ts"], row->second, 1e-6);
+      row->second = event["ts"].get<double>() + event["dur"].get<double>();
+    } else if (event["ph"] == "s" || event["ph"] == "f") {
+      EXPECT_GE(event["ts"], 1.003);
+      EXPECT_LT(event["ts"], 2.007);
+    }
+  }
+  EXPECT_EQ(shown, spans);
+  EXPECT_NEAR(worked, static_cast<double>(work), 1e-3);
+  ASSERT_EQ(at.size(), 4U);
+  for (const auto& [row, end] : at) {
+    EXPECT_NEAR(end, 2.007, 1e-6) << row;
+  }
+  EXPECT_EQ(file["otherData"]["window_cycles"], (json{1003, 2007}));
+}
+
 TEST_F(TraceFile, CompressedIsTheSame) {
   ChromeTrace plain(path("t.json"), Clock{});
   play(plain, 4, 2000, 2);

@@ -106,6 +106,11 @@ TEST(VectorCycles, ProgramsAreDealtOutToThePes) {
   EXPECT_EQ(with(3), Cycles(14));  // 10 + 4, 1, 2
   EXPECT_EQ(with(9), Cycles(10));
   EXPECT_EQ(vector_cycles(std::vector<Cycles>{}, spec()), Cycles(0));
+  VectorUnitSpec three = spec();
+  three.pes = 3;
+  EXPECT_EQ(pe_of_program(0, three), 0);
+  EXPECT_EQ(pe_of_program(2, three), 2);
+  EXPECT_EQ(pe_of_program(3, three), 0) << "the fourth is the first PE's, see above";
 }
 
 }  // namespace

@@ -185,6 +185,12 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
       ->type_name("LAYER")
       ->expected(1)
       ->take_all();
+  run->add_option("--trace-from", result.trace_from, "only from this cycle on")
+      ->type_name("CYCLE")
+      ->check(CLI::Range(std::int64_t{0}, INT64_MAX));
+  run->add_option("--trace-to", result.trace_to, "only up to this cycle")
+      ->type_name("CYCLE")
+      ->check(CLI::Range(std::int64_t{0}, INT64_MAX));
   run->add_option("--vcd", result.vcd, "write a waveform for GTKWave")->type_name("FILE");
   run->add_option("--emit-ap",
                   result.emit_ap,
@@ -482,6 +488,16 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
   }
   if (result.verify && !result.replay.empty()) {
     report_both("--verify", "--replay");
+  }
+  if (result.trace_from >= result.trace_to) {
+    Diagnostic d;
+    d.code = "E-CLI-ARGUMENT";
+    d.sentence = "the trace is to end before it begins";
+    d.at = line.of("--trace-to");
+    d.path = "command line";
+    d.expected = fmt::format("--trace-to above {}, which is --trace-from", result.trace_from);
+    d.got = std::to_string(result.trace_to);
+    diagnostics.error(std::move(d));
   }
   const auto assign = [&](const std::string& path, const std::string& value) {
     if (!value.empty()) {

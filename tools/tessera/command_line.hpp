@@ -43,6 +43,8 @@ struct CommandLine {
   std::string out;                ///< empty: out/<experiment name>, nothing for validate
   std::string trace;
   std::vector<std::string> trace_layers;
+  std::int64_t trace_from = 0;
+  std::int64_t trace_to = INT64_MAX;
   std::string vcd;
   std::string export_lut;            ///< map: write the cost table there, and nothing else
   bool fresh = false;                ///< map, train: no checkpoint is read

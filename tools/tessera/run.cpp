@@ -203,6 +203,8 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
   if (!line.trace.empty()) {
     trace::ChromeTraceOptions options;
     options.layers = line.trace_layers;
+    options.from = Cycles(line.trace_from);
+    options.to = Cycles(line.trace_to);
     trace = std::make_unique<trace::ChromeTrace>(line.trace, experiment.chip.clock, options);
   }
   VcdFile vcd(line.vcd);
