@@ -69,15 +69,16 @@ void read_energy(const json& energy, double images, ComparedRun& run) {
   run.movement = run.dynamic > 0 ? moved / run.dynamic : 0;
 }
 
-/// Whether the PEs of each sort of tile have an area, or their tile has one besides what is listed.
-bool pes_have_area(const json& components) {
+/// Whether the PEs of each sort of tile take any of it (area, static energy), or their tile does
+/// besides what is listed.
+bool pes_take_some(const json& components) {
   std::map<std::string, double> pes;  // by what stands before ".pe."
-  for (const auto& [name, area] : components.items()) {
+  for (const auto& [name, amount] : components.items()) {
     if (const std::size_t end = name.find(".pe."); end != std::string::npos) {
       const std::string other = name.substr(0, name.find('.')) + ".other";
       const auto [found, fresh] =
           pes.try_emplace(name.substr(0, end), components.value(other, 0.0));
-      found->second += area.get<double>();
+      found->second += amount.get<double>();
     }
   }
   return std::all_of(pes.begin(), pes.end(), [](const auto& one) { return one.second > 0; });
@@ -289,7 +290,8 @@ ComparedRun compared_run(std::string name, std::int64_t macs, const std::string&
   run.pes_available = result.at("pes").at("available").get<std::int64_t>();
   run.bits =
       range_text(result.at("layers"), "w_bits") + "/" + range_text(result.at("layers"), "a_bits");
-  run.area_priced = pes_have_area(result.at("area").at("by_component"));
+  run.area_priced = pes_take_some(result.at("area").at("by_component"));
+  run.static_priced = pes_take_some(result.at("energy").at("static_by_component"));
   read_energy(result.at("energy"), static_cast<double>(run.images), run);
   run.energy_priced = result.at("energy").at("by_place").at("pes").get<double>() > 0;
   read_time(result, run);
@@ -308,7 +310,7 @@ std::vector<Headline> headlines(const ComparedRun& run) {
           {"images_per_second", "throughput", "1/s", run.throughput},
           {"energy_j", "energy per image", "J", run.energy, e},
           {"dynamic_j", "  dynamic", "J", run.dynamic, e},
-          {"static_j", "  static", "J", run.leaked},
+          {"static_j", "  static", "J", run.leaked, run.static_priced},
           {"filled_energy_j", "  chip filled", "J", run.dynamic + run.leaked * run.used, e},
           {"energy_delay_js", "energy x delay", "J s", run.energy * run.latency, e},
           {"area_m2", "area", "m2", run.area, a},
@@ -335,6 +337,7 @@ std::vector<std::string> comparison_notes(const std::vector<ComparedRun>& runs) 
   std::set<std::pair<std::string, std::int64_t>> networks;
   std::string unmeasured;
   std::string without_area;
+  std::string without_static;
   std::string without_energy;
   const auto list = [](std::string& names, const ComparedRun& run) {
     names += (names.empty() ? "" : ", ") + run.name;
@@ -346,6 +349,9 @@ std::vector<std::string> comparison_notes(const std::vector<ComparedRun>& runs) 
     }
     if (!run.area_priced) {
       list(without_area, run);
+    }
+    if (!run.static_priced) {
+      list(without_static, run);
     }
     if (!run.energy_priced) {
       list(without_energy, run);
@@ -365,6 +371,12 @@ std::vector<std::string> comparison_notes(const std::vector<ComparedRun>& runs) 
   if (!without_area.empty()) {
     notes.push_back("the area of PEs is not published and counts as 0, so areas have no ratios: " +
                     without_area);
+  }
+  if (!without_static.empty()) {
+    notes.push_back(
+        "the static energy of PEs has no price of its own and counts as 0, so static energies have "
+        "no ratios: " +
+        without_static);
   }
   if (!without_energy.empty()) {
     notes.push_back("the energy of PEs has no price and counts as 0, so energies have no ratios: " +
@@ -463,6 +475,9 @@ std::string comparison_csv(const std::vector<ComparedRun>& runs) {
   }
   row("priced: area of PEs", "", [](const ComparedRun& run) {
     return std::optional<double>(run.area_priced ? 1 : 0);
+  });
+  row("priced: static energy of PEs", "", [](const ComparedRun& run) {
+    return std::optional<double>(run.static_priced ? 1 : 0);
   });
   row("priced: energy of PEs", "", [](const ComparedRun& run) {
     return std::optional<double>(run.energy_priced ? 1 : 0);

@@ -55,6 +55,7 @@ struct ComparedRun {
   std::int64_t pes_available = 0;
   double movement = 0;        ///< share of the dynamic energy
   bool area_priced = true;    ///< of all PEs
+  bool static_priced = true;  ///< likewise
   bool energy_priced = true;  ///< likewise
   /// J per image, adding up to `energy`: "pe: " actions of the PEs, what the rest of the chip does,
   /// "static: " components.

@@ -126,6 +126,8 @@ TEST(Comparison, WhatIsNotMeasuredIsNotMadeUp) {
 TEST(Comparison, WhatHasNoPriceHasNoRatio) {
   json no_area = toy();
   no_area["area"]["by_component"]["tile.pe.adc"] = 0;
+  json no_static = toy();
+  no_static["energy"]["static_by_component"]["tile.pe.adc"] = 0;
   json no_energy = toy();
   no_energy["energy"]["by_place"]["pes"] = 0;
   const std::vector<std::string> areas{"area_m2",
@@ -133,6 +135,7 @@ TEST(Comparison, WhatHasNoPriceHasNoRatio) {
                                        "images_per_second_m2",
                                        "images_per_second_used_m2",
                                        "images_per_second_busy_m2"};
+  const std::vector<std::string> statics{"static_j"};
   const std::vector<std::string> energies{
       "energy_j", "dynamic_j", "filled_energy_j", "energy_delay_js", "movement_share"};
   for (const bool first : {true, false}) {
@@ -141,8 +144,10 @@ TEST(Comparison, WhatHasNoPriceHasNoRatio) {
       const ComparedRun b = run_of(toy(), "whole");
       return first ? std::vector<ComparedRun>{a, b} : std::vector<ComparedRun>{b, a};
     };
-    for (const auto& [lacking, keys, word] : {std::tuple{no_area, areas, "area of PEs"},
-                                              std::tuple{no_energy, energies, "energy of PEs"}}) {
+    for (const auto& [lacking, keys, word] :
+         {std::tuple{no_area, areas, "area of PEs"},
+          std::tuple{no_static, statics, "static energy of PEs"},
+          std::tuple{no_energy, energies, "energy of PEs"}}) {
       const std::vector<ComparedRun> runs = pair(lacking);
       const json out = json::parse(comparison_json(runs));
       const json& second = out["runs"][1];
