@@ -19,10 +19,11 @@
 /// Filter   with `layers`, rows that never worked for one of them are left out, and on the others
 /// the work for
 ///          other layers is called "(other layers)"
-/// Window   of the cycles before `from` and from `to` on nothing is kept; what reaches into the
-/// window is cut Errors   InputError E-OUT-WRITE when the file cannot be created or written. It is
-/// written under a temporary name
-///          beside its own and renamed by finish(); without finish() nothing is left behind.
+/// Window   nothing is kept of the cycles before `from` nor from `to` on; what reaches into the
+///          window is cut
+/// Errors   InputError E-OUT-WRITE when the file cannot be created or written. It is written under
+///          a temporary name beside its own and renamed by finish(); without finish() nothing is
+///          left behind.
 /// Source   "Trace Event Format", Google,
 /// https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
 #pragma once

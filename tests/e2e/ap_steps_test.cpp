@@ -10,6 +10,7 @@
 
 #include <cmath>
 #include <map>
+#include <sstream>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -125,6 +126,15 @@ TEST(ApSteps, TraceShowsTheProgramsPassByPass) {
       EXPECT_EQ(here, expected);
     }
   }
+}
+
+TEST(ApSteps, AWindowThatIsEmptyIsBadInput) {
+  const TempFolder folder;
+  const Outcome got = run_program(
+      {"run", kExperiment, "--trace", folder / "run.json", "--trace-from", "7", "--trace-to", "7"});
+  EXPECT_EQ(got.status, 2);
+  EXPECT_NE(got.err.find("E-CLI-ARGUMENT"), std::string::npos) << got.err;
+  EXPECT_FALSE(fs::exists(folder.path() / "run.json"));
 }
 
 TEST(ApSteps, WaveformShowsWhatCircuitsDo) {
