@@ -309,7 +309,9 @@ std::string other_groups(const arch::chip::Chip& chip, std::size_t group, const 
   if (!able.empty()) {
     return "groups that can hold it: " + able;
   }
-  return unable.empty() ? unable : "no other group can: " + unable;
+  return unable.empty()
+             ? "tessera explain " + chip.groups[group].pe->kind() + " tells what limits a matrix"
+             : "no other group can: " + unable;
 }
 
 std::string group_choice(const arch::chip::Chip& chip) {

@@ -51,7 +51,7 @@ std::size_t group_for(const arch::chip::Chip& chip,
                       const MatrixOp& matrix);
 
 /// What a message says about a matrix that a group's PEs cannot hold: which others could, or why
-/// none can. Empty when the chip has no other group.
+/// none can; where to read on when the chip has no other group.
 std::string other_groups(const arch::chip::Chip& chip, std::size_t group, const MatrixOp& matrix);
 
 /// The groups of tiles that a mapping may name, as a message expects them.

@@ -84,7 +84,7 @@ struct FileText {
 struct WishText {
   std::optional<int> w_bits;
   std::optional<int> a_bits;
-  std::optional<int> replicas;
+  std::optional<std::int64_t> replicas;
   std::optional<std::string> group;
 
   static constexpr auto fields() {
@@ -139,7 +139,7 @@ constexpr std::array<Key, 3> kKeys{{{"w_bits", &LayerRequest::w_bits},
 
 /// Reports a value of layer `id` that is out of range. `node` is where it was written.
 bool check_value(const Key& key,
-                 int value,
+                 std::int64_t value,
                  const Network& network,
                  LayerId id,
                  const config::Node& node,
@@ -374,7 +374,7 @@ class RequestReader {
           for (const auto& [key, wanted] : values_of(wish)) {
             if (wanted &&
                 check_value(key, *wanted, network_, id, value.get(key.name), diagnostics_)) {
-              layers_[m].*key.member = *wanted;
+              layers_[m].*key.member = static_cast<int>(*wanted);
             }
           }
           if (wish.group && check_group(*wish.group, groups_, value.get("group"), diagnostics_)) {
@@ -385,7 +385,8 @@ class RequestReader {
   }
 
  private:
-  static std::array<std::pair<Key, std::optional<int>>, 3> values_of(const WishText& wish) {
+  static std::array<std::pair<Key, std::optional<std::int64_t>>, 3> values_of(
+      const WishText& wish) {
     return {{{kKeys[0], wish.w_bits}, {kKeys[1], wish.a_bits}, {kKeys[2], wish.replicas}}};
   }
 
@@ -441,6 +442,11 @@ class RequestReader {
       return;
     }
     for (std::size_t m = 0; m < values.size(); ++m) {
+      Diagnostics again;
+      (void)config::read<int>(node.items()[m], again);
+      if (!again.ok()) {
+        continue;  // reported, and no value to judge
+      }
       if (check_value(key, values[m], network_, ids_[m], node.items()[m], diagnostics_)) {
         layers_[m].*key.member = values[m];
       }
@@ -587,6 +593,7 @@ MappingRequest read_mapping_request(const config::Node& node,
     return request;
   }
   request.mapping = read_mapping(file, network, chip, diagnostics, groups);
+  request.file = file;
   config::report_unread(file, diagnostics);
   if (request.mapping->layers.size() == request.layers.size()) {
     for (std::size_t m = 0; m < request.layers.size(); ++m) {

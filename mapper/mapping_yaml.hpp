@@ -76,6 +76,7 @@ constexpr auto enum_names(PlacementMethod) {
 struct MappingRequest {
   std::vector<LayerRequest> layers;  ///< one per matrix layer, in network order
   std::optional<Mapping> mapping;    ///< the whole answer, when the experiment names a file
+  config::Node file;                 ///< what was read of that file, for messages
   PlacementMethod placement = PlacementMethod::ordered;
   Position at;  ///< of the `mapping:` key, for messages
   std::string path = "mapping";

@@ -20,6 +20,8 @@
 
 namespace tessera {
 
+inline constexpr int kTernaryBits = 2;  ///< of a ternary weight
+
 /// Why `sparsity` is none, or empty: it is the share of weights that are zero, in [0, 1].
 std::string sparsity_problem(double sparsity);
 

@@ -38,7 +38,7 @@ const Kind* find_kind(const config::Node& pe, Diagnostics& diagnostics) {
   d.code = "E-CHIP-KIND";
   d.sentence = is_text ? "unknown kind of processing element " + quote(name)
                        : "the processing element does not say its kind";
-  d.at = key.is_null() ? pe.at() : key.at();
+  d.at = key.at();
   d.path = pe.path() + ".kind";
   d.expected = "one of: " + join_keys(names);
   d.got = is_text ? quote(name) : key.is_null() ? "nothing" : "a list or map";

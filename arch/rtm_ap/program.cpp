@@ -13,6 +13,7 @@
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <utility>
 
 namespace tessera::arch::rtm_ap {
 namespace {
@@ -195,8 +196,11 @@ bool read_operand(Reader& reader, Operand& out, std::int64_t* columns) {
     if (reader.take("..")) {
       int last = 0;
       const Position at = reader.place();
-      if (!reader.take("c") || !read_index(reader, "a column", last)) {
+      if (!reader.take("c")) {
         return reader.fail("the last column of the range, for example c72");
+      }
+      if (!read_index(reader, "a column", last)) {
+        return false;
       }
       if (last < out.column) {
         reader.fail_at(
@@ -206,10 +210,21 @@ bool read_operand(Reader& reader, Operand& out, std::int64_t* columns) {
       *columns = last - out.column + 1;
     }
   }
-  if (!reader.take("[") || !read_index(reader, "the first domain", out.first) ||
-      !reader.take("+") || !read_index(reader, "the number of bits", out.bits) ||
-      !reader.take("]")) {
-    return reader.fail("[FIRST+BITS], for example c9[0+12]s");
+  constexpr const char* kField = "[FIRST+BITS], for example c9[0+12]s";
+  if (!reader.take("[")) {
+    return reader.fail(kField);
+  }
+  if (!read_index(reader, "the first domain", out.first)) {
+    return false;
+  }
+  if (!reader.take("+")) {
+    return reader.fail(kField);
+  }
+  if (!read_index(reader, "the number of bits", out.bits)) {
+    return false;
+  }
+  if (!reader.take("]")) {
+    return reader.fail(kField);
   }
   const bool is_signed = reader.take("s");
   if (!is_signed && !reader.take("u")) {
@@ -546,14 +561,18 @@ std::vector<Listing> parse_all(std::string_view text,
   }
   std::vector<Listing> all(1);
   all.back().begin = {source, 1, 1};
-  std::size_t errors = diagnostics.errors().size();  // before this program
+  const auto gap = [&all] {
+    Listing& listing = all.back();
+    listing.before_gap = std::min(listing.before_gap, listing.program.instructions.size());
+  };
+  bool carry_seen = false;
   int number = 0;
   const auto end_program = [&](int last_line) {
-    if (all.back().carry_at.line == 0 && diagnostics.errors().size() == errors) {
+    if (!carry_seen) {
       Reader end("", source, std::max(last_line, 1), diagnostics);
       end.fail("a line `carry COLUMN`: the column that holds the carry");
     }
-    errors = diagnostics.errors().size();
+    carry_seen = false;
   };
   for (const std::string& line : source->lines) {
     Reader reader(std::string_view(line).substr(0, line.find('#')), source, ++number, diagnostics);
@@ -564,8 +583,7 @@ std::vector<Listing> parse_all(std::string_view text,
     const std::string word = reader.word();
     if (word == "program") {
       const Listing& before = all.back();
-      if (!before.head_lines.empty() || before.carry_at.line != 0 ||
-          !before.program.instructions.empty()) {
+      if (!before.head_lines.empty() || carry_seen || !before.program.instructions.empty()) {
         end_program(number - 1);
         all.emplace_back();
       }
@@ -573,7 +591,8 @@ std::vector<Listing> parse_all(std::string_view text,
     }
     Listing& listing = all.back();
     if (word == "carry") {
-      if (listing.carry_at.line != 0) {
+      const bool second = std::exchange(carry_seen, true);
+      if (second) {
         reader.fail_at(at, "one carry column", "a second one", "");
       } else if (read_index(reader, "a column", listing.program.carry) &&
                  (reader.done() || reader.fail("the end of the line"))) {
@@ -595,6 +614,8 @@ std::vector<Listing> parse_all(std::string_view text,
       if (read_operands(reader, instruction)) {
         listing.program.instructions.push_back(instruction);
         listing.instruction_at.push_back(at);
+      } else {
+        gap();
       }
       continue;
     }
@@ -605,6 +626,7 @@ std::vector<Listing> parse_all(std::string_view text,
       }
       continue;
     }
+    gap();
     const std::string nearest = did_you_mean(word, known);
     reader.fail_at(at,
                    "one of: " + join_keys(known),

@@ -243,6 +243,8 @@ struct Listing {
   Position carry_at;
   std::vector<Position> order_at;        ///< of program.orders
   std::vector<Position> instruction_at;  ///< of program.instructions
+  /// So many instructions stand before the first line that could not be read.
+  std::size_t before_gap = SIZE_MAX;
 };
 
 /// Reads the text form; `name` is the file in messages. What is wrong is reported as E-AP-SYNTAX,
@@ -269,13 +271,17 @@ struct Problem {
 /// operands inside columns and domains and outside the carry column; the operands of one
 /// instruction in different columns; widths and signs as the instruction asks; out-of-place
 /// destinations clear; nothing read that was never written; slots of read written once; pass orders
-/// in which no pass makes a state that a later one matches; no reversed in-place subtraction. The
-/// list stops at `limit` problems.
+/// in which no pass makes a state that a later one matches, one per table; no reversed in-place
+/// subtraction. The list stops at `limit` problems.
 [[nodiscard]] std::vector<Problem> verify(const Program& program,
                                           const Geometry& geometry,
                                           std::size_t limit = 100);
 
 /// The problems as diagnostics E-AP-PROGRAM at their places.
 void report(const std::vector<Problem>& problems, const Listing& listing, Diagnostics& diagnostics);
+
+/// verify() without a limit and report(), also of a program of which some lines could not be read:
+/// behind the first of these nobody knows what is written and what is clear.
+void check(const Listing& listing, const Geometry& geometry, Diagnostics& diagnostics);
 
 }  // namespace tessera::arch::rtm_ap

@@ -374,6 +374,50 @@ TEST(RtmApVerify, RejectsTheReversedSubtractionWithItsReason) {
   EXPECT_THAT(text, HasSubstr("pass 011->B0 makes 001, which the later pass 001->B1 matches"));
 }
 
+TEST(RtmApVerify, ATableHasOneOrder) {
+  Program made = program({});
+  made.orders = {{TableId::add, {0, 1, 2, 3, 4}},
+                 {TableId::add_in_place, {0, 1, 2, 3}},
+                 {TableId::add_in_place, {0, 1, 2, 3}}};
+  const std::vector<Problem> found = verify(made, kSmall);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].index, 2U);
+  EXPECT_EQ(found[0].sentence, "a second order of add_in_place");
+}
+
+TEST(RtmApVerify, AFieldIsWrittenAlsoByAWrongInstruction) {
+  const std::string text = problems(
+      program({clear(u(0, 0, 4), 2), copy(u(1, 0, 4), u(99, 0, 4)), add_constant(u(1, 0, 4), 3)}));
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1) << text;
+}
+
+/// What cannot be read may have written anything; rules that need no state hold all the same.
+TEST(RtmApVerify, ChecksWhatCouldBeRead) {
+  const auto lines = [](const std::string& text) {
+    Diagnostics diagnostics;
+    check(parse(text, "p", diagnostics), kSmall, diagnostics);
+    std::vector<int> found;
+    for (const Diagnostic& d : diagnostics.errors()) {
+      found.push_back(d.at.line);
+    }
+    std::sort(found.begin(), found.end());
+    return found;
+  };
+  EXPECT_EQ(lines("carry 15\n"
+                  "relu c0[0+4]s\n"    // never written
+                  "cler c1[0+4]u\n"    // cannot be read
+                  "relu c1[0+4]s\n"    // may be written by it
+                  "relu c99[0+4]s\n"   // not in the array
+                  "read c1[0+4], 0\n"  // cannot be read
+                  "relu c1[0+4]u\n"),  // unsigned
+            (std::vector<int>{2, 3, 5, 6, 7}));
+  EXPECT_EQ(lines("carry 15\nclear c1[-1+4]u\nclear c1[0+99999]u\nclear c1..c-1[0+1]u\n"),
+            (std::vector<int>{2, 3, 4}))
+      << "one error a line";
+  EXPECT_EQ(lines("clear c0[0+4]u\nrelu c0[0+4]u\n"), (std::vector<int>{2, 2})) << "no carry";
+  EXPECT_EQ(lines("carry x\nclear c0[0+4]u\nrelu c0[0+4]u\n"), (std::vector<int>{1, 3}));
+}
+
 TEST(RtmApVerify, PointsAtTheLineAndStopsAtItsLimit) {
   Diagnostics diagnostics;
   const Listing listing = parse("carry 15\nrelu c0[0+4]s\n\nrelu c16[0+4]s\n", "p", diagnostics);

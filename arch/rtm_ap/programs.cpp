@@ -467,6 +467,9 @@ bool Programs::cut(const ProgramMatrix& layer,
     CompileOptions options = options_of(spec_, clock_);
     options.most_aps = count > 1 ? 1 : 0;
     LayerTask task = task_of(layer, matrix, of.parameters.weights, first, count);
+    if (!of.layer.name.empty()) {
+      task.name = of.layer.name;
+    }
     options.epilogue = ends && can_end(of.layer);
     if (options.epilogue) {
       set_ending(of.layer, of.parameters, first * matrix.cols, task);

@@ -57,9 +57,11 @@ std::vector<SpecProblem> problems(const Spec& spec) {
 
 Spec read_spec(const config::Node& pe, Diagnostics& diagnostics) {
   const config::Node kind = pe.get("kind");
-  if (!kind.is_null() && kind.scalar() != "rtm_ap") {
+  if (!config::detail::is_absent(kind) && kind.scalar() != "rtm_ap") {
     diagnostics.error(config::diagnose(
         kind, "E-RTM-AP-SPEC", "this processing element is no associative processor", "rtm_ap"));
+    pe.mark_read();  // its keys are those of another kind
+    return {};
   }
   const Spec spec = config::read<Spec>(pe, diagnostics);
   report_problems(pe, "E-RTM-AP-SPEC", problems(spec), diagnostics);

@@ -9,7 +9,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <functional>
 #include <numeric>
+#include <set>
 #include <unordered_set>
 #include <utility>
 
@@ -26,18 +29,29 @@ bool needs_clear(Opcode op) {
          op == Opcode::sub;
 }
 
+/// How much of a program is there: all of it, unless lines could not be read.
+struct Known {
+  bool carry = true;
+  std::size_t instructions = SIZE_MAX;  ///< behind so many, anything may be written or clear
+};
+
 class Verifier {
  public:
-  Verifier(const Program& program, const Geometry& geometry, std::size_t limit)
+  using Sink = std::function<void(Problem)>;
+
+  Verifier(
+      const Program& program, const Geometry& geometry, Known known, std::size_t limit, Sink sink)
       : program_(program),
         geometry_(geometry),
+        known_(known),
         limit_(limit),
+        sink_(std::move(sink)),
         held_(
             static_cast<std::size_t>(geometry.columns) * static_cast<std::size_t>(geometry.domains),
             Held::never) {}
 
-  std::vector<Problem> run() {
-    if (program_.carry < 0 || program_.carry >= geometry_.columns) {
+  void run() {
+    if (known_.carry && (program_.carry < 0 || program_.carry >= geometry_.columns)) {
       in_ = Problem::In::carry;
       add("the carry column is not in the array",
           fmt::format("a column in [0, {}]", geometry_.columns - 1),
@@ -51,19 +65,24 @@ class Verifier {
     for (index_ = 0; index_ < program_.instructions.size() && !full(); ++index_) {
       check(program_.instructions[index_]);
     }
-    return std::move(problems_);
   }
 
  private:
-  [[nodiscard]] bool full() const { return problems_.size() >= limit_; }
+  [[nodiscard]] bool full() const { return found_ >= limit_; }
 
   void add(std::string sentence, std::string expected, std::string got, std::string hint = "") {
-    problems_.push_back(
-        {in_, index_, std::move(sentence), std::move(expected), std::move(got), std::move(hint)});
+    ++found_;
+    sink_({in_, index_, std::move(sentence), std::move(expected), std::move(got), std::move(hint)});
   }
 
   void check_order_of(const PassOrder& order) {
     const PassTable& passes = table(order.table);
+    if (!ordered_.insert(order.table).second) {
+      add(fmt::format("a second order of {}", passes.name),
+          "one order per table",
+          fmt::format("{}", fmt::join(order.passes, " ")),
+          "remove one of the two lines");
+    }
     std::vector<int> sorted = order.passes;
     std::sort(sorted.begin(), sorted.end());
     std::vector<int> all(static_cast<std::size_t>(passes.size));
@@ -87,7 +106,7 @@ class Verifier {
   }
 
   void check(const Instruction& i) {
-    const std::size_t before = problems_.size();
+    const std::size_t before = found_;
     const int columns = i.op == Opcode::clear
                             ? static_cast<int>(std::clamp<std::int64_t>(i.value, 0, INT32_MAX))
                             : 1;
@@ -97,6 +116,7 @@ class Verifier {
     if (i.op != Opcode::read) {
       check_field("the destination", i.dst, columns);
     }
+    const bool writes = i.op != Opcode::read && found_ == before;
     const bool binary = i.op == Opcode::add || i.op == Opcode::sub;
     const bool unary = binary || i.op == Opcode::read || i.op == Opcode::copy ||
                        i.op == Opcode::negate || i.op == Opcode::add_in_place ||
@@ -108,9 +128,16 @@ class Verifier {
     if (binary) {
       check_field("the second operand", i.b, 1);
     }
-    if (problems_.size() != before) {
-      return;  // the rest would speak of fields that do not exist
+    const bool fields_exist = found_ == before;
+    if (fields_exist) {
+      check_rules(i, unary, binary);
     }
+    if (writes) {  // also after an error, which later instructions need not repeat
+      mark(i.dst, columns, i.op == Opcode::clear ? Held::clear : Held::value);
+    }
+  }
+
+  void check_rules(const Instruction& i, bool unary, bool binary) {
     if (unary && i.op != Opcode::read) {
       check_apart(i.dst, i.a);
       check_width(i.dst, i.a);
@@ -120,6 +147,13 @@ class Verifier {
       check_apart(i.a, i.b);
       check_width(i.dst, i.b);
     }
+    if (index_ < known_.instructions) {
+      check_held(i, unary, binary);
+    }
+    check_own_rules(i);
+  }
+
+  void check_held(const Instruction& i, bool unary, bool binary) {
     if (unary) {
       check_written("the operand", i.a);
     }
@@ -130,10 +164,6 @@ class Verifier {
       check_clear(i.dst);
     } else if (i.op != Opcode::clear && i.op != Opcode::read) {
       check_written("the destination", i.dst);
-    }
-    check_own_rules(i);
-    if (i.op != Opcode::read) {
-      mark(i.dst, columns, i.op == Opcode::clear ? Held::clear : Held::value);
     }
   }
 
@@ -208,7 +238,7 @@ class Verifier {
       add(fmt::format("{} is not inside the array", what),
           fmt::format("columns in [0, {}]", geometry_.columns - 1),
           fmt::format("column {}", f.column < 0 ? f.column : last));
-    } else if (f.column <= program_.carry && program_.carry <= last) {
+    } else if (known_.carry && f.column <= program_.carry && program_.carry <= last) {
       add(fmt::format("{} lies in the carry column", what),
           fmt::format("any column but {}", program_.carry),
           fmt::format("column {}", program_.carry));
@@ -279,44 +309,62 @@ class Verifier {
 
   const Program& program_;
   Geometry geometry_;
+  Known known_;
   std::size_t limit_;
+  Sink sink_;
   std::vector<Held> held_;
   std::unordered_set<std::int64_t> read_;
-  std::vector<Problem> problems_;
+  std::set<TableId> ordered_;
+  std::size_t found_ = 0;
   Problem::In in_ = Problem::In::carry;
   std::size_t index_ = 0;
 };
 
+Diagnostic diagnostic(const Problem& problem, const Listing& listing) {
+  Diagnostic d;
+  d.code = "E-AP-PROGRAM";
+  d.sentence = problem.sentence;
+  d.path = "program";
+  switch (problem.in) {
+    case Problem::In::carry:
+      d.at = listing.carry_at;
+      break;
+    case Problem::In::order:
+      d.at = listing.order_at.at(problem.index);
+      break;
+    case Problem::In::instruction:
+      d.at = listing.instruction_at.at(problem.index);
+      break;
+  }
+  d.expected = problem.expected;
+  d.got = problem.got;
+  d.hint = problem.hint;
+  return d;
+}
+
 }  // namespace
 
 std::vector<Problem> verify(const Program& program, const Geometry& geometry, std::size_t limit) {
-  return Verifier(program, geometry, limit).run();
+  std::vector<Problem> problems;
+  Verifier(program, geometry, {}, limit, [&](Problem problem) {
+    problems.push_back(std::move(problem));
+  }).run();
+  return problems;
 }
 
 void report(const std::vector<Problem>& problems,
             const Listing& listing,
             Diagnostics& diagnostics) {
   for (const Problem& problem : problems) {
-    Diagnostic d;
-    d.code = "E-AP-PROGRAM";
-    d.sentence = problem.sentence;
-    d.path = "program";
-    switch (problem.in) {
-      case Problem::In::carry:
-        d.at = listing.carry_at;
-        break;
-      case Problem::In::order:
-        d.at = listing.order_at.at(problem.index);
-        break;
-      case Problem::In::instruction:
-        d.at = listing.instruction_at.at(problem.index);
-        break;
-    }
-    d.expected = problem.expected;
-    d.got = problem.got;
-    d.hint = problem.hint;
-    diagnostics.error(std::move(d));
+    diagnostics.error(diagnostic(problem, listing));
   }
+}
+
+void check(const Listing& listing, const Geometry& geometry, Diagnostics& diagnostics) {
+  const Known known{listing.carry_at.line != 0, listing.before_gap};
+  Verifier(listing.program, geometry, known, SIZE_MAX, [&](const Problem& problem) {
+    diagnostics.error(diagnostic(problem, listing));
+  }).run();
 }
 
 }  // namespace tessera::arch::rtm_ap

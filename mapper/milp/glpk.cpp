@@ -19,6 +19,8 @@
 #include <csetjmp>
 #include <cstddef>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 
 namespace tessera::mapper::milp {
 namespace {
@@ -211,7 +213,17 @@ Status branch(glp_prob* lp, Call& call) {
   return call.limit_hit ? Status::feasible : Status::optimal;
 }
 
+/// Results lie in the same folder and come later.
+void make_folder_of(const char* path) {
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  std::error_code ignored;  // what cannot be made cannot be written to either
+  std::filesystem::create_directories(folder, ignored);
+}
+
 void write_lp(glp_prob* lp, Call& call, const char* path) {
+  if (path != nullptr && path == call.failure_lp_path) {
+    make_folder_of(path);
+  }
   if (path != nullptr && glp_write_lp(lp, nullptr, path) != 0) {
     call.lp_written = false;
   }

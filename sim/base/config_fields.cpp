@@ -339,6 +339,26 @@ bool read_bool(const Node& node, Diagnostics& diagnostics, bool fallback) {
   return fallback;
 }
 
+namespace {
+
+/// What an integer that the type cannot hold should be.
+std::string holdable(const Bounds& bounds,
+                     std::int64_t lowest,
+                     std::int64_t highest,
+                     bool is_negative) {
+  const bool has_low = bounds.low > static_cast<double>(lowest);
+  const bool has_high = bounds.high < static_cast<double>(highest);
+  const std::int64_t low = has_low ? static_cast<std::int64_t>(bounds.low) : lowest;
+  const std::int64_t high = has_high ? static_cast<std::int64_t>(bounds.high) : highest;
+  if (has_low) {
+    return fmt::format("an integer in [{}, {}]", low, high);
+  }
+  return is_negative ? fmt::format("an integer from {} on", low)
+                     : fmt::format("an integer up to {}", high);
+}
+
+}  // namespace
+
 std::int64_t read_integer(const Node& node,
                           const Bounds& bounds,
                           std::int64_t lowest,
@@ -359,10 +379,10 @@ std::int64_t read_integer(const Node& node,
     }
     const bool explains_itself = !range.empty() && n.status == ParseStatus::ok &&
                                  !within(static_cast<double>(n.value), bounds);
-    report_range(
-        node,
-        explains_itself ? expected : fmt::format("an integer in [{}, {}]", lowest, highest),
-        diagnostics);
+    report_range(node,
+                 explains_itself ? expected
+                                 : holdable(bounds, lowest, highest, node.scalar().front() == '-'),
+                 diagnostics);
     return fallback;
   }
   std::string hint;

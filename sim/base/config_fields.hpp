@@ -300,9 +300,12 @@ void read_into(const Node& node, const Bounds& bounds, Diagnostics& diagnostics,
     if (node.is_null()) {
       out.reset();
     } else {
+      const std::size_t before = diagnostics.errors().size();
       typename T::value_type value = out.value_or(typename T::value_type{});
       read_into(node, bounds, diagnostics, value);
-      out = std::move(value);
+      if (HasFields<typename T::value_type> || diagnostics.errors().size() == before) {
+        out = std::move(value);
+      }
     }
   } else if constexpr (IsVector<T>::value) {
     if (expect_sequence(node, diagnostics)) {

@@ -181,6 +181,13 @@ void Diagnostics::error(Diagnostic d) {
   }
 }
 
+void Diagnostics::add(const Diagnostics& other) {
+  for (const Diagnostic& d : other.errors_) {
+    error(d);
+  }
+  num_uncollected_ += other.num_uncollected_;
+}
+
 std::string Diagnostics::render(std::size_t limit) const {
   std::string out;
   const std::size_t shown = std::min(limit, errors_.size());

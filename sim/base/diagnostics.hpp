@@ -56,6 +56,8 @@ struct Diagnostic {
 class Diagnostics {
  public:
   void error(Diagnostic d);
+  /// All errors of `other`, also those that it only counted.
+  void add(const Diagnostics& other);
 
   [[nodiscard]] bool ok() const { return errors_.empty(); }
 

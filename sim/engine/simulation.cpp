@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The Tessera authors
 #include "sim/engine/simulation.hpp"
 
+#include "sim/base/diagnostics.hpp"
 #include "sim/base/rng.hpp"
 #include "sim/engine/clock.hpp"
 #include "sim/engine/endpoint.hpp"
@@ -15,6 +16,7 @@
 #include <memory>
 #include <numeric>
 #include <systemc>
+#include <utility>
 
 /// libsystemc wants this symbol; our programs have a main of their own and never come here.
 int sc_main(int, char*[]) {
@@ -228,6 +230,21 @@ void trace_layers(const State& state, std::int64_t end) {
   throw DeadlockError(text);
 }
 
+/// Something goes on beyond the last cycle, or at a time that is too large to be counted.
+[[noreturn]] void report_end_of_time(const State& state) {
+  Diagnostic d;
+  d.code = "E-RUN-TIME";
+  d.sentence = "the run takes more cycles than are counted";
+  d.path = "execution.images";
+  d.expected = fmt::format("at most {} cycles of the chip's clock", state.options.max_cycles);
+  d.got = fmt::format(
+      "{} of {} images out by cycle {}", state.images_done, state.options.images, state.last_event);
+  d.hint = "lower chip.clock, the times of the processing elements, or the number of images";
+  Diagnostics diagnostics;
+  diagnostics.error(std::move(d));
+  throw InputError(std::move(diagnostics), 2);
+}
+
 std::uint64_t digest(const std::vector<std::vector<std::int32_t>>& outputs) {
   std::uint64_t hash = fnv1a("outputs");
   for (const auto& output : outputs) {
@@ -345,6 +362,9 @@ RunStats simulate(const Program& program,
     std::rethrow_exception(state.failure);
   }
   if (state.images_done < options.images) {
+    if (sc_core::sc_pending_activity()) {
+      report_end_of_time(state);
+    }
     report_deadlock(state);
   }
 

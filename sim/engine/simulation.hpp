@@ -4,7 +4,7 @@
 /// twice.
 ///
 /// Errors   DeadlockError (exit 3) when firings are outstanding and nothing can move, with who
-/// waits for what
+/// waits for what; InputError E-RUN-TIME when time runs out
 #pragma once
 
 #include "arch/chip/chip.hpp"

@@ -8,8 +8,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <fstream>
+#include <string>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 namespace tessera::report {
 
@@ -17,65 +21,101 @@ namespace fs = std::filesystem;
 
 namespace {
 
-[[noreturn]] void fail(std::string code,
-                       std::string sentence,
-                       const fs::path& got,
-                       const std::string& why) {
+void remove_quietly(const fs::path& path) {
+  std::error_code ignored;
+  fs::remove(path, ignored);  // of a folder: only when it is empty
+}
+
+void undo(const std::vector<fs::path>& made) {
+  std::for_each(made.rbegin(), made.rend(), remove_quietly);
+}
+
+/// Runs that only look whether they can write take new folders away again, also from under others
+/// that have just found them there.
+constexpr int kTries = 100;
+
+std::error_code create_folders(const fs::path& path) {
+  std::error_code error;
+  for (int i = 0; i < kTries; ++i) {
+    fs::create_directories(path, error);
+    if (!error) {
+      break;
+    }
+  }
+  return error;
+}
+
+bool write(const fs::path& file, std::string_view content) {
+  for (int i = 0; i < kTries; ++i) {
+    std::ofstream out(file, std::ios::binary | std::ios::trunc);
+    if (out.is_open()) {
+      out.write(content.data(), static_cast<std::streamsize>(content.size()));
+      out.close();
+      return !out.fail();
+    }
+    if (errno != ENOENT || create_folders(file.parent_path())) {
+      break;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+void OutputFolder::fail(std::string code,
+                        std::string sentence,
+                        const fs::path& got,
+                        const std::string& why) const {
   Diagnostics diagnostics;
   Diagnostic d;
   d.code = std::move(code);
   d.sentence = std::move(sentence);
-  d.path = "--out";
+  d.path = option_;
   d.expected = "a folder that can be written to, with room for the results";
   d.got = why.empty() ? got.string() : fmt::format("{}: {}", got.string(), why);
   diagnostics.error(d);
   throw InputError(diagnostics, 2);
 }
 
-bool write(const fs::path& file, std::string_view content) {
-  std::ofstream out(file, std::ios::binary | std::ios::trunc);
-  out.write(content.data(), static_cast<std::streamsize>(content.size()));
-  out.close();
-  return !out.fail();
+OutputFolder::OutputFolder(const std::string& path, std::string option)
+    : path_(path), option_(std::move(option)) {
+  const std::vector<fs::path> made = make_folder();
+  const fs::path probe = partial_name(path_ / "probe");
+  const bool writable = write(probe, "");
+  remove_quietly(probe);
+  remove_abandoned(path_);
+  undo(made);
+  if (!writable) {
+    fail("E-OUT-FOLDER", "cannot write to the output folder", path_, "");
+  }
 }
 
-void remove_quietly(const fs::path& path) {
-  std::error_code ignored;
-  fs::remove(path, ignored);  // of a folder: only when it is empty
+OutputFolder::~OutputFolder() {
+  undo(made_);
 }
 
-}  // namespace
+void OutputFolder::make() {
+  const std::vector<fs::path> made = make_folder();
+  made_.insert(made_.end(), made.begin(), made.end());
+}
 
-OutputFolder::OutputFolder(const std::string& path) : path_(path) {
+std::vector<fs::path> OutputFolder::make_folder() const {
+  std::vector<fs::path> made;
   std::error_code ignored;  // what cannot be looked at cannot be made either
   for (fs::path p = fs::absolute(path_, ignored).lexically_normal();
        !p.empty() && p != p.root_path();
        p = p.parent_path()) {
     if (p.has_filename() && !fs::exists(p, ignored)) {
-      made_.insert(made_.begin(), p);
+      made.insert(made.begin(), p);
     }
   }
-  const auto undo = [&] { std::for_each(made_.rbegin(), made_.rend(), remove_quietly); };
-  std::error_code error;
-  fs::create_directories(path_, error);
-  if (error || !fs::is_directory(path_, error)) {
-    undo();
+  std::error_code error = create_folders(path_);
+  const fs::file_type now = fs::status(path_, ignored).type();
+  if (error || (now != fs::file_type::directory && now != fs::file_type::not_found)) {
+    undo(made);
     fail("E-OUT-FOLDER", "cannot make the output folder", path_, error ? error.message() : "");
   }
-  const fs::path probe = partial_name(path_ / "probe");
-  const bool writable = write(probe, "");
-  remove_quietly(probe);
-  if (!writable) {
-    undo();
-    fail("E-OUT-FOLDER", "cannot write to the output folder", path_, "");
-  }
-  remove_abandoned(path_);
-}
-
-OutputFolder::~OutputFolder() {
-  if (!committed_) {
-    std::for_each(made_.rbegin(), made_.rend(), remove_quietly);
-  }
+  return made;
 }
 
 void OutputFolder::add(const std::string& name, std::string content) {
@@ -92,10 +132,12 @@ void OutputFolder::add(const std::string& name, std::string content) {
 }
 
 void OutputFolder::commit() {
+  const std::vector<fs::path> made = make_folder();
   const auto remove_all = [&] {
     for (const auto& file : files_) {
       remove_quietly(partial_name(path_ / file.first));
     }
+    undo(made);
   };
   for (const auto& [name, content] : files_) {
     std::error_code error;
@@ -119,7 +161,6 @@ void OutputFolder::commit() {
     }
   }
   files_.clear();
-  committed_ = true;
 }
 
 }  // namespace tessera::report

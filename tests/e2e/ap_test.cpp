@@ -119,6 +119,48 @@ TEST(Ap, SlotsDoNotExhaustTheMemory) {
   EXPECT_EQ(run_program(fewer).status, 0);
 }
 
+/// A file of the other commands may be the chip file; what --set adds to it must be read.
+TEST(Ap, TakesFilesOfOtherCommandsAndRefusesWhatNobodyReads) {
+  for (const char* file : {"configs/chips/rtm_ap.yaml",
+                           "configs/experiments/rtm_ap_resnet18_fefet.yaml",
+                           "configs/ap/vgg9.yaml"}) {
+    const Outcome got = run_program({"ap", kExample, "--chip", file});
+    EXPECT_EQ(got.status, 0) << file << ": " << got.err;
+  }
+  const std::string chip = "configs/experiments/rtm_ap_vgg9.yaml";
+  for (const char* set : {"foo=1",
+                          "execution.images=3",
+                          "chip.tile.pee.columns=3",
+                          "chip.tile.pes=-5",
+                          "chip.tile=3",
+                          "chip.io.widht=1",
+                          "chip.fabric.arity=1",
+                          "chip.tile.pe.kind=",
+                          "chip.tile_groups.a.tiles=1"}) {
+    const Outcome got = run_program({"ap", kExample, "--chip", chip, "--set", set});
+    EXPECT_EQ(got.status, 2) << set;
+    EXPECT_THAT(got.err, testing::StartsWith("--set:1:")) << set;
+  }
+  const Outcome other = run_program({"ap", kExample, "--chip", "configs/chips/isaac.yaml"});
+  EXPECT_THAT(other.err, HasSubstr("E-RTM-AP-SPEC"));
+  EXPECT_EQ(other.err.find("E-CFG"), std::string::npos) << other.err;
+}
+
+TEST(Ap, CountsAllErrorsAndShowsBothSorts) {
+  const TempFolder folder;
+  std::ofstream program(folder / "p.apasm");
+  program << "carry 255\nreed c0[0+4]u, 0\n";
+  for (int i = 0; i < 20'000; ++i) {
+    program << "relu c0[0+4]u\n";
+  }
+  program.close();
+  const Outcome got = run_program({"ap", folder / "p.apasm"});
+  EXPECT_EQ(got.status, 2);
+  EXPECT_THAT(got.err, HasSubstr("p.apasm:2:1: error[E-AP-SYNTAX]"));
+  EXPECT_THAT(got.err, HasSubstr("p.apasm:3:1: error[E-AP-PROGRAM]"));
+  EXPECT_THAT(got.err, HasSubstr("... and 19981 more errors"));
+}
+
 TEST(Ap, WrongCallsAreExplained) {
   const Outcome missing = run_program({"ap"});
   EXPECT_EQ(missing.status, 2);
@@ -126,6 +168,7 @@ TEST(Ap, WrongCallsAreExplained) {
   const Outcome no_file = run_program({"ap", "no_such.apasm"});
   EXPECT_EQ(no_file.status, 2);
   EXPECT_THAT(no_file.err, HasSubstr("E-CFG-FILE"));
+  EXPECT_EQ(run_program({"ap", ""}).status, 2);
   const Outcome rows = run_program({"ap", kExample, "--rows", "0"});
   EXPECT_EQ(rows.status, 2);
   EXPECT_THAT(rows.err, HasSubstr("E-CLI-ARGUMENT"));

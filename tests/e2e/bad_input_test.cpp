@@ -15,6 +15,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <set>
 #include <string>
 #include <vector>
@@ -144,6 +145,167 @@ TEST(BadInputs, AllAreReportedAtOnce) {
   for (const char* code : {"E-CLI-OPTION", "E-CFG-UNIT", "E-CFG-TYPE", "E-CFG-UNKNOWN-KEY"}) {
     EXPECT_THAT(got.err, testing::HasSubstr(code));
   }
+}
+
+/// Names of options that take a value, from the help of a command.
+std::vector<std::string> options_with_value(const std::string& command) {
+  std::vector<std::string> names;
+  std::istringstream in(run_program({command, "--help"}).out);
+  for (std::string line; std::getline(in, line);) {
+    if (line.rfind("  --", 0) == 0) {
+      const std::vector<std::string> head = words(line.substr(0, line.find("  ", 4)));
+      if (head.size() > 1) {
+        names.push_back(head.front());
+      }
+    }
+  }
+  return names;
+}
+
+constexpr std::array<const char*, 13> kCommands = {"run",
+                                                   "compare",
+                                                   "map",
+                                                   "validate",
+                                                   "train",
+                                                   "accuracy",
+                                                   "sensitivity",
+                                                   "import",
+                                                   "data",
+                                                   "ap",
+                                                   "compile",
+                                                   "explain",
+                                                   "list"};
+
+/// Also another option is no value, and the end of the line is none.
+TEST(BadInputs, EveryOptionSaysThatItsValueIsMissing) {
+  int options = 0;
+  for (const std::string command : kCommands) {
+    for (const std::string& name : options_with_value(command)) {
+      ++options;
+      for (const std::vector<std::string>& rest : std::vector<std::vector<std::string>>{
+               {name, ""}, {name + "="}, {name, "--json"}, {name}}) {
+        std::vector<std::string> arguments = {command, "no_such_file"};
+        arguments.insert(arguments.end(), rest.begin(), rest.end());
+        const Outcome got = run_program(arguments);
+        const std::string at =
+            "command line:1:" + std::to_string(23 + command.size()) + ": error[E-CLI-ARGUMENT]: ";
+        EXPECT_EQ(got.status, 2) << command << " " << name;
+        EXPECT_THAT(got.err, testing::HasSubstr(at + name + " has no value"))
+            << command << " " << testing::PrintToString(rest);
+      }
+    }
+  }
+  EXPECT_GT(options, 40);
+}
+
+TEST(BadInputs, WrongValuesOfOptionsAreReportedAtOnce) {
+  const Outcome got =
+      run_program({"ap", "no_such.apasm", "--rows", "65537", "--seed", "-1", "--chip", "no.yaml"});
+  EXPECT_EQ(got.status, 2);
+  EXPECT_THAT(got.err, testing::HasSubstr("1:26: error[E-CLI-ARGUMENT]: --rows: Value 65537"));
+  EXPECT_THAT(got.err, testing::HasSubstr("1:39: error[E-CLI-ARGUMENT]: --seed: Value -1"));
+  EXPECT_THAT(got.err, testing::HasSubstr("no.yaml: error[E-CFG-FILE]"));
+  EXPECT_THAT(got.err, testing::HasSubstr("the program 'no_such.apasm'"));
+  EXPECT_THAT(run_program({"ap", "no_such.apasm", "--seed", "99999999999999999999"}).err,
+              testing::HasSubstr("got:      '99999999999999999999'"));
+}
+
+TEST(BadInputs, FoldersThatCannotBeAreNamedByTheirOption) {
+  const TempFolder folder;
+  std::ofstream(folder / "file") << "x";
+  const std::string quickstart = "configs/experiments/quickstart.yaml";
+  const std::string tiny = "configs/ap/tiny_cnn.yaml";
+  for (const std::vector<std::string>& call : std::vector<std::vector<std::string>>{
+           {"run", quickstart, "--out"},
+           {"run", "configs/experiments/rtm_ap_vgg9.yaml", "--emit-ap"},
+           {"map", quickstart, "--export-lut"},
+           {"compile", tiny, "--layer", "fc", "--emit"}}) {
+    std::vector<std::string> arguments = call;
+    arguments.push_back(folder / "file/below");
+    const Outcome got = run_program(arguments);
+    EXPECT_EQ(got.status, 2) << got.out;
+    EXPECT_THAT(got.err, testing::HasSubstr("E-OUT-FOLDER"));
+    EXPECT_THAT(got.err, testing::HasSubstr("= path:     " + call.back() + "\n"));
+  }
+}
+
+TEST(BadInputs, ALayerThatFitsNoArrayIsNamedAndExplained) {
+  const Outcome got = run_program({"run",
+                                   "configs/experiments/rtm_ap_vgg9.yaml",
+                                   "--set",
+                                   "network.zoo=tiny_cnn",
+                                   "--set",
+                                   "chip.tile.pe.columns=4"});
+  EXPECT_EQ(got.status, 4);
+  EXPECT_THAT(got.err, testing::HasSubstr(": stem does not fit an array of 4 columns"));
+  EXPECT_THAT(got.err, testing::HasSubstr("= hint:     tessera explain rtm_ap tells"));
+}
+
+/// A trace and a waveform may lie in the folder of the results, and not in its place.
+TEST(BadInputs, FilesAreWrittenBesideResultsAndNotOverThem) {
+  const TempFolder folder;
+  const std::string out = folder / "out";
+  std::vector<std::string> call = {"run", "configs/experiments/quickstart.yaml", "--out", out};
+  call.insert(call.end(), {"--trace", out + "/t.json"});
+  const Outcome inside = run_program(call);
+  EXPECT_EQ(inside.status, 0) << inside.err;
+  EXPECT_TRUE(fs::exists(out + "/t.json"));
+  EXPECT_TRUE(fs::exists(out + "/result.json"));
+  fs::remove_all(out);
+  call.back() = out + "/";
+  const Outcome over = run_program(call);
+  EXPECT_EQ(over.status, 2);
+  EXPECT_THAT(over.err, testing::HasSubstr("--trace names the folder of other results"));
+  EXPECT_TRUE(fs::is_empty(folder.path()));
+}
+
+/// Clamped like other numbers of replicas that are more than positions, and one error for none.
+TEST(BadInputs, ManyReplicasAreAsManyAsThereArePositions) {
+  const TempFolder folder;
+  const auto with = [&](const std::string& replicas) {
+    return run_program({"run",
+                        "configs/experiments/quickstart.yaml",
+                        "--set",
+                        "mapping.default.replicas=" + replicas,
+                        "--out",
+                        folder / "out"});
+  };
+  EXPECT_EQ(with("1000000000000").err, with("1000000").err);
+  const Outcome huge = with("1000000000000000000000");
+  EXPECT_EQ(huge.status, 2);
+  EXPECT_THAT(huge.err, testing::HasSubstr("an integer up to 9223372036854775807"));
+  EXPECT_EQ(huge.err.find("E-MAP-REPLICAS"), std::string::npos) << huge.err;
+}
+
+TEST(BadInputs, OptionsThatDoNothingAreReported) {
+  const std::string quickstart = "configs/experiments/quickstart.yaml";
+  const Outcome layer = run_program({"run", quickstart, "--trace-layer", "fc1"});
+  EXPECT_EQ(layer.status, 2);
+  EXPECT_THAT(layer.err, testing::HasSubstr("none is written"));
+  const TempFolder folder;
+  const Outcome unknown = run_program({"run",
+                                       quickstart,
+                                       "--trace",
+                                       folder / "t.json",
+                                       "--trace-layer",
+                                       "fc11",
+                                       "--out",
+                                       folder / "out"});
+  EXPECT_EQ(unknown.status, 2);
+  EXPECT_THAT(unknown.err, testing::HasSubstr("has no layer 'fc11'"));
+  EXPECT_THAT(unknown.err, testing::HasSubstr("did you mean 'fc1'?"));
+  EXPECT_TRUE(fs::is_empty(folder.path()));
+  const Outcome table = run_program({"map",
+                                     quickstart,
+                                     "--export-lut",
+                                     folder / "t.csv",
+                                     "--emit-ap",
+                                     folder / "programs",
+                                     "--fresh"});
+  EXPECT_EQ(table.status, 2);
+  EXPECT_THAT(table.err, testing::HasSubstr("--emit-ap would do nothing"));
+  EXPECT_THAT(table.err, testing::HasSubstr("--fresh would do nothing"));
+  EXPECT_TRUE(fs::is_empty(folder.path()));
 }
 
 TEST(BadInputs, EveryCodeThatIsExplainedHasAFile) {

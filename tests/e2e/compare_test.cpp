@@ -161,6 +161,14 @@ TEST(Compare, ErrorsOfAllFilesComeAtOnce) {
   EXPECT_FALSE(fs::exists(folder / "out"));
 }
 
+TEST(Compare, AnErrorThatAllShareIsSaidOnce) {
+  const Outcome got = run_program({"compare", kSmall, kSmall, "--images", "0"});
+  EXPECT_EQ(got.status, 2);
+  const std::size_t at = got.err.find("error[E-CFG-RANGE]");
+  ASSERT_NE(at, std::string::npos) << got.err;
+  EXPECT_EQ(got.err.find("error[", at + 1), std::string::npos) << got.err;
+}
+
 TEST(Compare, AMappingThatDoesNotFitIsNoBadInput) {
   const TempFolder folder;
   const Outcome got =

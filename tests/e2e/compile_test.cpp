@@ -102,6 +102,35 @@ TEST(Compile, EmitsProgramsThatRun) {
   }
 }
 
+TEST(Compile, ErrorsHaveNoFollowers) {
+  const auto count = [](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"compile"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Outcome got = run_program(arguments);
+    EXPECT_EQ(got.status, 2);
+    int errors = 0;
+    for (std::size_t at = got.err.find("error["); at != std::string::npos;
+         at = got.err.find("error[", at + 1)) {
+      ++errors;
+    }
+    return errors;
+  };
+  EXPECT_EQ(count({"no_such_file.yaml"}), 1);
+  EXPECT_EQ(count({kTiny, "--set", "compile.weights=binary"}), 1);
+  EXPECT_EQ(count({kTiny, "--set", "chip.tile=3"}), 1);
+  EXPECT_EQ(count({kTiny, "--set", "chip.tile.pe.kind=crossbar"}), 1);
+  EXPECT_EQ(count({kTiny,
+                   "--set",
+                   "compile.w_bits=0",
+                   "--set",
+                   "chip.tile.pe.ports=0",
+                   "--set",
+                   "network.zoo=nope",
+                   "--set",
+                   "foo=1"}),
+            4);
+}
+
 TEST(Compile, SaysWhatCannotBe) {
   const TempFolder folder;
   const Outcome layer = run_program({"compile", kTiny, "--layer", "conv33"});

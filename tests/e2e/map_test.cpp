@@ -551,6 +551,27 @@ TEST(Map, Feedback) {
 }
 
 /// One image has a latency, and that is its interval.
+/// A candidate that cannot be simulated has dashes, and a line below says why. Here the reference
+/// of the ratios does not fit the chip.
+TEST(Map, WhatCannotBeSimulatedIsSaidBelowTheTable) {
+  const TempFolder folder;
+  const Outcome got =
+      map_alone(folder / "out", {"--set", "chip.tiles=4", "--set", "search.loss_of_bits=2"});
+  ASSERT_EQ(got.status, 0) << got.err;
+  EXPECT_EQ(got.out.find("error["), std::string::npos) << got.out;
+  EXPECT_EQ(got.out.find("0.00x"), std::string::npos) << got.out;
+  EXPECT_THAT(got.out, HasSubstr("\nnot simulated: uniform8: the mapping does not fit the chip: "));
+  std::istringstream lines(got.out);
+  bool seen = false;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.rfind("  uniform8 ", 0) == 0) {
+      seen = true;
+      EXPECT_THAT(line, testing::ContainsRegex("! +- +- +- +-$"));
+    }
+  }
+  EXPECT_TRUE(seen);
+}
+
 TEST(Map, OneImageHasNoInterval) {
   const TempFolder folder;
   const Outcome got =

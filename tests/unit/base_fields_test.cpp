@@ -318,6 +318,14 @@ TEST(Fields, OptionalTakesNull) {
   EXPECT_TRUE(d.ok());
 }
 
+/// The default stays, so that nobody judges a value that was not read.
+TEST(Fields, AnOptionalValueInErrorIsNotThere) {
+  Diagnostics diagnostics;
+  const Node node = parse("timeout: 3", "t", diagnostics);
+  EXPECT_FALSE(read<EverySpec>(node, diagnostics).timeout.has_value());
+  EXPECT_FALSE(diagnostics.ok());
+}
+
 TEST(Fields, Ranges) {
   EXPECT_EQ(error_of("count: 101"), "E-CFG-RANGE 1:8");
   EXPECT_EQ(first_error("count: 101").expected, "an integer in [0, 100]");
@@ -325,6 +333,11 @@ TEST(Fields, Ranges) {
   EXPECT_EQ(error_of("big: 9223372036854775808"), "E-CFG-RANGE 1:6");
   EXPECT_EQ(error_of("big: 99999999999999999999999999"), "E-CFG-RANGE 1:6");
   EXPECT_EQ(error_of("count: 2147483648"), "E-CFG-RANGE 1:8");
+  EXPECT_EQ(first_error("count: 99999999999999999999").expected, "an integer in [0, 100]");
+  EXPECT_EQ(first_error("big: 9223372036854775808").expected,
+            "an integer up to 9223372036854775807");
+  EXPECT_EQ(first_error("big: -9223372036854775809").expected,
+            "an integer from -9223372036854775808 on");
   EXPECT_EQ(error_of("seed: -1"), "E-CFG-RANGE 1:7");
   EXPECT_EQ(error_of("factor: 1.01"), "E-CFG-RANGE 1:9");
   EXPECT_EQ(error_of("factor: 1e999"), "E-CFG-RANGE 1:9");

@@ -67,7 +67,7 @@ TEST_F(Output, WritesEverythingAtCommit) {
   out.add("result.json", "{}\n");
   out.add("layers.csv", std::string(100'000, 'x'));
   out.add("result.json", "{ }\n");
-  EXPECT_TRUE(files(out.path()).empty());
+  EXPECT_FALSE(fs::exists(out.path()));
   out.commit();
   EXPECT_EQ(files(out.path()), (std::set<std::string>{"result.json", "layers.csv"}));
   EXPECT_EQ(read(out.path() / "result.json"), "{ }\n");
@@ -85,13 +85,61 @@ TEST_F(Output, ReplacesItsOwnFilesAndLeavesOthers) {
   EXPECT_EQ(files(folder_).size(), 2U);
 }
 
+/// Also while the work goes on, so that nothing is left when it is interrupted.
 TEST_F(Output, WithoutCommitNoTraceIsLeft) {
-  {
-    OutputFolder out((folder_ / "a" / "b").string());
-    out.add("result.json", "{}");
-    EXPECT_TRUE(fs::exists(folder_ / "a" / "b"));
+  fs::create_directory(folder_ / "mine");
+  OutputFolder out((folder_ / "a" / "b").string());
+  OutputFolder there((folder_ / "mine").string());
+  out.add("result.json", "{}");
+  EXPECT_EQ(files(folder_), std::set<std::string>{"mine"});
+}
+
+/// Runs side by side make and take away the same new folders.
+TEST_F(Output, RunsSideBySideDoNotDisturbEachOther) {
+  constexpr int kRuns = 4;
+  const std::string shared = (folder_ / "out" / "one").string();
+  std::vector<pid_t> children;
+  for (int run = 0; run < kRuns; ++run) {
+    children.push_back(::fork());
+    if (children.back() == 0) {
+      int failed = 0;
+      for (int i = 0; i < 200; ++i) {
+        try {
+          OutputFolder out(shared);
+          if (i % 2 == 1) {
+            OutputFolder own(shared + std::to_string(run));
+            own.add("result.json", "{}");
+            own.commit();
+            fs::remove_all(own.path());
+          }
+        } catch (const InputError&) {
+          failed = 1;
+        }
+      }
+      ::_exit(failed);
+    }
   }
+  for (const pid_t child : children) {
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+  }
+}
+
+TEST_F(Output, AFailingFileLeavesNoNewFolder) {
+  OutputFolder out((folder_ / "a" / "b").string());
+  out.add(std::string(300, 'x'), "longer than file names are");
+  EXPECT_EQ(code_of([&] { out.commit(); }), "E-OUT-WRITE");
   EXPECT_TRUE(files(folder_).empty());
+}
+
+TEST_F(Output, SaysWhichOptionNamedTheFolder) {
+  try {
+    const OutputFolder out("/proc/no_such_folder", "--emit-ap");
+    FAIL();
+  } catch (const InputError& error) {
+    EXPECT_EQ(error.diagnostics().errors().front().path, "--emit-ap");
+  }
 }
 
 TEST_F(Output, FolderThatCannotBe) {

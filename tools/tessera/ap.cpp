@@ -17,6 +17,7 @@
 #include "sim/trace/chrome_trace.hpp"
 #include "tools/tessera/ap_files.hpp"
 #include "tools/tessera/ap_hardware.hpp"
+#include "tools/tessera/experiment.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -37,19 +38,48 @@ namespace ap = arch::rtm_ap;
 
 constexpr double kSecondsPerYear = 365.25 * 24 * 3600;
 
+/// What is read of a chip file.
+struct ApFile {
+  config::Node chip;
+
+  static constexpr auto fields() {
+    return config::list<ApFile>(
+        config::field("chip", &ApFile::chip).doc("the array is chip.tile.pe"));
+  }
+};
+
+/// The sections beside the chip in a file that other commands read.
+void allow_other_sections(const config::Node& root) {
+  for (const config::FieldInfo& field : config::describe<ExperimentFile>()) {
+    if (field.key != "chip") {
+      root.get(field.key).mark_read();
+    }
+  }
+  root.get("compile").mark_read();
+}
+
 ApHardware read_hardware(const CommandLine& line, Diagnostics& diagnostics) {
-  config::Node root = line.chip.empty() ? config::Node() : config::load(line.chip, diagnostics);
+  Diagnostics found;
+  config::Node root = line.chip.empty() ? config::Node() : config::load(line.chip, found);
+  const bool complete = found.ok();
+  allow_other_sections(root);  // and not what --set adds to them: nobody would read it
   for (const std::string& assignment : line.sets) {
-    config::apply_set(root, assignment, diagnostics);
+    config::apply_set(root, assignment, found);
   }
+  const auto file = config::read<ApFile>(root, found);
   const config::Node pe = root.get("chip").get("tile").get("pe");
-  if (!line.chip.empty() && diagnostics.ok() && pe.get("kind").is_null()) {
-    diagnostics.error(config::diagnose(pe,
-                                       "E-RTM-AP-SPEC",
-                                       "the file describes no associative processor",
-                                       "chip.tile.pe.kind: rtm_ap"));
+  if (!line.chip.empty() && complete && !pe.has("kind") && !file.chip.has("tile_groups")) {
+    found.error(config::diagnose(pe,
+                                 "E-RTM-AP-SPEC",
+                                 "the file describes no associative processor",
+                                 "chip.tile.pe.kind: rtm_ap"));
   }
-  return read_ap_hardware(root.get("chip"), diagnostics);
+  const ApHardware hardware = read_ap_hardware(file.chip, found);
+  if (found.ok()) {  // else readers stopped half-way
+    config::report_unread(root, found);
+  }
+  diagnostics.add(found);
+  return hardware;
 }
 
 /// The program that is asked for, of a file that may hold several.
@@ -84,7 +114,8 @@ int rows_in_use(const CommandLine& line, const ap::Spec& spec, Diagnostics& diag
   }
   Diagnostic d;
   d.code = "E-CLI-ARGUMENT";
-  d.sentence = "more rows are used than the array has, or none";
+  d.sentence = "more rows are used than the array has";
+  d.at = place_of(line, "--rows");
   d.path = "command line";
   d.expected = fmt::format("--rows in [1, {}]", spec.rows);
   d.got = fmt::format("{}", rows);
@@ -401,17 +432,15 @@ int run_ap(const CommandLine& line, Diagnostics diagnostics) {
   const ApHardware hardware = read_hardware(line, diagnostics);
   const int rows = rows_in_use(line, hardware.spec, diagnostics);
   ap::Listing listing;
-  if (!name.empty()) {
+  if (!line.names.empty()) {
     if (const std::optional<std::string> text = read_program_file(name, diagnostics)) {
       Diagnostics reading;
       listing = chosen(ap::parse_all(*text, name, reading), line, reading);
+      ap::check(listing, ap::geometry(hardware.spec), reading);
       if (reading.ok()) {
-        ap::report(ap::verify(listing.program, ap::geometry(hardware.spec)), listing, reading);
         check_slots(listing, rows, reading);
       }
-      for (const Diagnostic& d : reading.errors()) {
-        diagnostics.error(d);
-      }
+      diagnostics.add(reading);
     }
   }
   diagnostics.throw_if_any();

@@ -88,7 +88,7 @@ bool is_one_file(const std::string& path) {
 }
 
 ProgramFiles::ProgramFiles(const std::string& path, std::string option)
-    : path_(path), folder_(checked(path, option)) {}
+    : path_(path), folder_(checked(path, option), option) {}
 
 std::vector<std::string> ProgramFiles::write(const std::vector<ProgramText>& programs) {
   if (is_one_file(path_)) {

@@ -42,6 +42,8 @@ class ProgramFiles {
   /// Makes the folder and finds out whether it can be written to.
   ProgramFiles(const std::string& path, std::string option);
 
+  [[nodiscard]] report::OutputFolder& folder() { return folder_; }
+
   /// Writes all of them or none; answers the names of files that are left of something else.
   std::vector<std::string> write(const std::vector<ProgramText>& programs);
 

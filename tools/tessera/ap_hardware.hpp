@@ -2,7 +2,10 @@
 // SPDX-FileCopyrightText: The Tessera authors
 /// The associative processor of a chip file: its clock and `chip.tile.pe`.
 ///
-/// Errors   diagnostics of configuration and E-RTM-AP-SPEC; other parts of the chip are left unread
+/// Errors   diagnostics of configuration and E-RTM-AP-SPEC; a chip with name and tiles is checked as
+/// `tessera
+///          run` checks it, one without is a part (a technology profile), in which keys may be
+///          missing
 #pragma once
 
 #include "arch/rtm_ap/spec.hpp"

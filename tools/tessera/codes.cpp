@@ -394,6 +394,10 @@ constexpr std::array kCodes{
     CodeInfo{"E-RTM-AP-SPEC",
              "Values of an associative processor contradict each other.",
              "domains: 64\nports: 65"},
+    CodeInfo{"E-RUN-TIME",
+             "A run takes more cycles than are counted: a fast clock, slow processing elements, or "
+             "images that come very late.",
+             "execution: {images: 1000000, image_interval: 1000000 s}"},
     CodeInfo{"E-SEARCH-ACCURACY",
              "An accuracy source lacks what it needs: a table its file, a command its command.",
              "accuracy: {source: command}"},

@@ -19,6 +19,9 @@
 namespace tessera::tools {
 namespace {
 
+constexpr std::int64_t kMostRows = 65536;                     ///< of an associative processor
+constexpr std::int64_t kLargestSeed = 9'000'000'000'000'000;  ///< as execution.seed
+
 /// The command line as a text with places.
 class Line {
  public:
@@ -41,6 +44,19 @@ class Line {
     for (std::size_t i = arguments_.size(); i > 0; --i) {
       if (arguments_[i - 1] == argument) {
         return {source_, 1, columns_[i - 1]};
+      }
+    }
+    return end();
+  }
+
+  /// Of the argument with that number.
+  [[nodiscard]] Position at(std::size_t argument) const { return {source_, 1, columns_[argument]}; }
+
+  /// Of the last --name or --name=value.
+  [[nodiscard]] Position of_option(const std::string& name) const {
+    for (std::size_t i = arguments_.size(); i > 0; --i) {
+      if (arguments_[i - 1].substr(0, arguments_[i - 1].find('=')) == name) {
+        return at(i - 1);
       }
     }
     return end();
@@ -159,7 +175,105 @@ void report_unknown(const Line& line,
   diagnostics.error(std::move(d));
 }
 
+/// "--rows N:INT in [1 - 65536]".
+std::string usage(const CLI::Option& option) {
+  return fmt::format("{} {}", option.get_name(), option.get_type_name());
+}
+
+/// Options without a value, or with another option in its place. Returns their names.
+std::vector<std::string> report_no_values(const Line& line,
+                                          const std::vector<std::string>& arguments,
+                                          const CLI::App& command,
+                                          Diagnostics& diagnostics) {
+  std::vector<std::string> found;
+  for (std::size_t i = 0; i < arguments.size() && arguments[i] != "--"; ++i) {
+    const std::size_t equals = arguments[i].find('=');
+    const std::string name = arguments[i].substr(0, equals);
+    const CLI::Option* option =
+        name.rfind("--", 0) == 0 ? command.get_option_no_throw(name) : nullptr;
+    if (option == nullptr || option->get_items_expected_max() == 0) {
+      continue;  // no option, or a flag
+    }
+    Diagnostic d;
+    d.at = line.at(i);
+    std::string value;
+    const bool last = equals == std::string::npos && i + 1 == arguments.size();
+    if (equals != std::string::npos) {
+      value = arguments[i].substr(equals + 1);
+    } else if (!last) {
+      value = arguments[++i];
+    }
+    const bool another = equals == std::string::npos && value.rfind("--", 0) == 0;
+    if (!value.empty() && !another) {
+      continue;
+    }
+    d.code = "E-CLI-ARGUMENT";
+    d.sentence = name + " has no value";
+    d.path = "command line";
+    d.expected = usage(*option);
+    d.got = another ? quote(value) : last ? "the end of the line" : "empty text";
+    d.hint = another ? fmt::format("if {} is meant as its value: {}={}", value, name, value)
+                     : fmt::format("leave {} out, or write its value", name);
+    diagnostics.error(std::move(d));
+    found.push_back(name);
+  }
+  return found;
+}
+
+/// Options that do nothing beside, or without, others.
+void report_idle(const CommandLine& given, const Line& line, Diagnostics& diagnostics) {
+  const auto report = [&](const std::string& name, std::string sentence, std::string expected) {
+    Diagnostic d;
+    d.code = "E-CLI-ARGUMENT";
+    d.sentence = std::move(sentence);
+    d.at = line.of_option(name);
+    d.path = "command line";
+    d.expected = std::move(expected);
+    d.got = name;
+    diagnostics.error(std::move(d));
+  };
+  if (!given.trace_layers.empty() && given.trace.empty()) {
+    report("--trace-layer",
+           "--trace-layer chooses layers of a trace, and none is written",
+           "--trace FILE beside it");
+  }
+  if (!given.export_lut.empty()) {
+    const auto beside = [&](const std::string& name, bool there) {
+      if (there) {
+        report(name,
+               fmt::format("--export-lut writes its table and leaves; {} would do nothing", name),
+               "one of the two");
+      }
+    };
+    beside("--emit-ap", !given.emit_ap.empty());
+    beside("--out", !given.out.empty());
+    beside("--json", given.json);
+    beside("--fresh", given.fresh);
+  }
+}
+
 }  // namespace
+
+Position place_of(const CommandLine& line, const std::string& option) {
+  return Line(line.arguments).of_option(option);
+}
+
+Diagnostic no_such_layer(const CommandLine& line,
+                         const std::string& option,
+                         const std::string& layer,
+                         const std::string& network,
+                         const std::vector<std::string>& names) {
+  const std::string nearest = did_you_mean(layer, names);
+  Diagnostic d;
+  d.code = "E-CLI-ARGUMENT";
+  d.sentence = fmt::format("{} has no layer {}", network, quote(layer));
+  d.at = place_of(line, option);
+  d.path = "command line";
+  d.expected = "one of: " + join_keys(names);
+  d.got = quote(layer);
+  d.hint = nearest.empty() ? "" : fmt::format("did you mean {}?", quote(nearest));
+  return d;
+}
 
 CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& diagnostics) {
   CommandLine result;
@@ -297,8 +411,12 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
   ap->add_option("--chip", result.chip, "file with chip.tile.pe; the kind's defaults without it")
       ->type_name("FILE");
   add_set_option(*ap, result);
-  ap->add_option("--rows", result.rows, "rows in use; all without it")->type_name("N");
-  ap->add_option("--seed", result.seed, "of the inputs")->type_name("N");
+  ap->add_option("--rows", result.rows, "rows in use; all without it")
+      ->check(CLI::Range(std::int64_t{1}, kMostRows))
+      ->type_name("N");
+  ap->add_option("--seed", result.seed, "of the inputs")
+      ->check(CLI::Range(std::int64_t{0}, kLargestSeed))
+      ->type_name("N");
   ap->add_option("--trace", result.trace, "write a Chrome/Perfetto trace; .json or .json.gz")
       ->type_name("FILE");
   ap->add_flag("--json", result.json, "print JSON");
@@ -336,21 +454,17 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
     command->allow_extras();
   }
 
-  const auto fail = [&](const CLI::ParseError& error) {
+  std::optional<CLI::ParseError> broken;
+  const auto fail = [&](const CLI::ParseError& error, const CLI::Option* option) {
     Diagnostic d;
     d.code = "E-CLI-ARGUMENT";
     d.sentence = error.what();
     std::replace(d.sentence.begin(), d.sentence.end(), '\n', ' ');
-    d.at = line.end();
-    for (const std::string& argument : result.arguments) {
-      if (argument.rfind("--", 0) == 0 &&
-          d.sentence.find(argument.substr(0, argument.find('='))) != std::string::npos) {
-        d.at = line.of(argument);
-      }
-    }
+    d.at = option == nullptr ? line.end() : line.of_option(option->get_name());
     d.path = "command line";
-    d.expected = "options as in tessera --help";
-    d.got = quote(fmt::format("{}", fmt::join(result.arguments, " ")));
+    d.expected = option == nullptr ? "options as in tessera --help" : usage(*option);
+    d.got = quote(fmt::format(
+        "{}", fmt::join(option == nullptr ? result.arguments : option->results(), " ")));
     diagnostics.error(std::move(d));
   };
   try {
@@ -369,7 +483,7 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
     result.text = version_text() + "\n";
     return result;
   } catch (const CLI::ParseError& error) {
-    fail(error);
+    broken = error;
   }
 
   CLI::App* chosen = nullptr;
@@ -391,6 +505,33 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
       chosen = command;
       result.command = which;
     }
+  }
+  if (chosen != nullptr) {
+    const std::vector<std::string> without_value =
+        report_no_values(line, result.arguments, *chosen, diagnostics);
+    // The parser stops at the first wrong value: the others are asked one by one.
+    bool found = !without_value.empty();
+    for (CLI::Option* option : broken ? chosen->get_options() : std::vector<CLI::Option*>()) {
+      const auto reported =
+          std::find(without_value.begin(), without_value.end(), option->get_name());
+      if (option->count() == 0 || reported != without_value.end()) {
+        continue;
+      }
+      try {
+        option->run_callback();
+      } catch (const CLI::ParseError& error) {
+        fail(error, option);
+        found = true;
+      }
+    }
+    if (broken && !found) {
+      fail(*broken, nullptr);
+    }
+    if (!broken && !found) {
+      report_idle(result, line, diagnostics);
+    }
+  } else if (broken) {
+    fail(*broken, nullptr);
   }
 
   std::vector<std::string> rest = app.remaining(true);

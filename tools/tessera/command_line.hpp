@@ -70,6 +70,17 @@ struct CommandLine {
   std::vector<std::string> arguments;  ///< as given, without the program
 };
 
+/// Of the last `--option`, for messages.
+Position place_of(const CommandLine& line, const std::string& option);
+
+/// E-CLI-ARGUMENT: `network`, whose layers have these names, has none called `layer`, the value of
+/// `option`.
+Diagnostic no_such_layer(const CommandLine& line,
+                         const std::string& option,
+                         const std::string& layer,
+                         const std::string& network,
+                         const std::vector<std::string>& names);
+
 CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& diagnostics);
 
 }  // namespace tessera::tools

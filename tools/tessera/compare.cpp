@@ -24,6 +24,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -51,6 +52,15 @@ std::string unique_label(const std::string& name, const std::vector<Entry>& entr
   return label;
 }
 
+/// Of a value that several experiments have from --set, or from a file that they include.
+bool same(const Diagnostic& a, const Diagnostic& b) {
+  const auto place = [](const Diagnostic& d) {
+    return std::tuple(d.at.source == nullptr ? "" : d.at.source->name, d.at.line, d.at.column);
+  };
+  return place(a) == place(b) && std::tie(a.code, a.sentence, a.path, a.expected, a.got) ==
+                                     std::tie(b.code, b.sentence, b.path, b.expected, b.got);
+}
+
 /// Reads all experiments and maps those that say how; throws all that is wrong with any of them.
 std::vector<Entry> load(const CommandLine& line, const Diagnostics& of_line) {
   Diagnostics all = of_line;
@@ -60,6 +70,9 @@ std::vector<Entry> load(const CommandLine& line, const Diagnostics& of_line) {
     Diagnostics diagnostics;
     Entry entry;
     entry.experiment = load_experiment(path, line.sets, diagnostics);
+    if (diagnostics.ok() && !entry.experiment.maps_first) {
+      check_sparsity(entry.experiment, diagnostics);
+    }
     int status = 2;
     if (diagnostics.ok() && of_line.ok()) {
       Experiment& experiment = entry.experiment;
@@ -76,7 +89,12 @@ std::vector<Entry> load(const CommandLine& line, const Diagnostics& of_line) {
     }
     infeasible = infeasible && (diagnostics.ok() || status == 4);
     for (const Diagnostic& d : diagnostics.errors()) {
-      all.error(d);
+      const bool known = std::any_of(all.errors().begin(),
+                                     all.errors().end(),
+                                     [&d](const Diagnostic& other) { return same(d, other); });
+      if (!known) {
+        all.error(d);
+      }
     }
     entries.push_back(std::move(entry));
   }

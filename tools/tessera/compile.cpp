@@ -111,31 +111,58 @@ struct Job {
   }
 };
 
+void check_weights(const Job& job, Diagnostics& diagnostics) {
+  const config::Node compile = job.root.get("compile");
+  const auto error = [&](const char* key, const char* code, const char* what, const char* right) {
+    Diagnostic d = config::diagnose(compile.get(key), code, what, right);
+    d.related.push_back(compile.get("weights").at());
+    diagnostics.error(std::move(d));
+  };
+  if (job.spec.weights == Weights::ternary && job.spec.w_bits != 2) {
+    error("w_bits",
+          "E-AP-WEIGHTS",
+          "ternary weights are -1, 0 and 1",
+          "w_bits: 2, or weights: integer");
+  }
+  if (job.spec.weights == Weights::integer && compile.has("sparsity")) {
+    error("sparsity",
+          "E-CFG-UNREAD-KEY",
+          "nothing reads key 'sparsity': the weights are not ternary",
+          "weights: ternary beside it, or no sparsity");
+  }
+}
+
 Job read_job(const CommandLine& line, Diagnostics& diagnostics) {
   Job job;
-  job.root = line.names.empty() ? config::Node() : config::load(line.names.front(), diagnostics);
-  for (const std::string& assignment : line.sets) {
-    config::apply_set(job.root, assignment, diagnostics);
+  if (line.names.empty()) {
+    diagnostics.throw_if_any();
   }
+  Diagnostics loading;
+  job.root = config::load(line.names.front(), loading);
+  const bool complete = loading.ok();
+  for (const std::string& assignment : line.sets) {
+    config::apply_set(job.root, assignment, loading);
+  }
+  diagnostics.add(loading);
+  if (!complete) {
+    diagnostics.throw_if_any();  // that keys are missing is no news
+  }
+  const std::size_t before = diagnostics.errors().size();
   const auto file = config::read<CompileFile>(job.root, diagnostics);
   job.spec = file.compile;
-  job.hardware = read_ap_hardware(file.chip, diagnostics);
-  const config::Node compile = job.root.get("compile");
-  if (job.spec.weights == Weights::ternary && job.spec.w_bits != 2) {
-    const config::Node bits = compile.get("w_bits");
-    Diagnostic d = config::diagnose(
-        bits, "E-AP-WEIGHTS", "ternary weights are -1, 0 and 1", "w_bits: 2, or weights: integer");
-    d.related = {compile.get("weights").at()};
-    diagnostics.error(std::move(d));
+  if (diagnostics.errors().size() == before) {
+    check_weights(job, diagnostics);
   }
+  job.hardware = read_ap_hardware(file.chip, diagnostics);
+  std::optional<Network> network;
   if (!file.network.is_null()) {
-    std::optional<Network> network = read_network(file.network, diagnostics);
-    config::report_unread(job.root, diagnostics);
-    diagnostics.throw_if_any();
-    job.network = std::move(*network);
-    quantize(job.network, {job.spec.w_bits, job.spec.a_bits});
+    network = read_network(file.network, diagnostics);
   }
   diagnostics.throw_if_any();
+  config::report_unread(job.root, diagnostics);
+  diagnostics.throw_if_any();
+  job.network = std::move(*network);
+  quantize(job.network, {job.spec.w_bits, job.spec.a_bits});
   return job;
 }
 
@@ -469,15 +496,7 @@ int compile_network(const CommandLine& line, Diagnostics diagnostics) {
     for (LayerId id = 1; id <= job.network.output(); ++id) {
       names.push_back(job.network.layer(id).name);
     }
-    const std::string nearest = did_you_mean(line.layer, names);
-    Diagnostic d;
-    d.code = "E-CLI-ARGUMENT";
-    d.sentence = fmt::format("{} has no layer {}", job.network.name, quote(line.layer));
-    d.path = "command line";
-    d.expected = "one of: " + join_keys(names);
-    d.got = quote(line.layer);
-    d.hint = nearest.empty() ? "" : fmt::format("did you mean {}?", quote(nearest));
-    diagnostics.error(std::move(d));
+    diagnostics.error(no_such_layer(line, "--layer", line.layer, job.network.name, names));
     diagnostics.throw_if_any();
   }
   if (!line.replay.empty()) {

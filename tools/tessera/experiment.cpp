@@ -9,6 +9,7 @@
 #include "workloads/onnx/convert.hpp"
 #include "workloads/quantization/choose.hpp"
 #include "workloads/quantize.hpp"
+#include "workloads/ternary.hpp"
 
 #include <fmt/format.h>
 
@@ -159,6 +160,18 @@ Cycles interval_of(const ExecutionSpec& execution,
     interval = Seconds(1 / execution.image_rate->value);
   } else if (execution.image_interval) {
     interval = *execution.image_interval;
+  }
+  const auto most = static_cast<double>(RunOptions{}.max_cycles);
+  if (interval.value * clock.frequency.value * static_cast<double>(execution.images) > most) {
+    Diagnostic d = config::diagnose(
+        node.get(execution.image_rate ? "image_rate" : "image_interval"),
+        "E-RUN-TIME",
+        "the images arrive over more cycles than are counted",
+        fmt::format("at most {} cycles of the chip's clock", RunOptions{}.max_cycles),
+        "fewer images, or images that come faster");
+    d.related.push_back(node.get("images").at());
+    diagnostics.error(std::move(d));
+    return Cycles(0);
   }
   return clock.ceil_cycles(interval);
 }
@@ -583,6 +596,23 @@ Experiment load_experiment(const std::string& path,
     config::report_unread(experiment.root, diagnostics);
   }
   return experiment;
+}
+
+void check_sparsity(const Experiment& experiment, Diagnostics& diagnostics) {
+  const std::vector<Layer>& layers = experiment.network.layers;
+  const bool ternary = std::any_of(layers.begin(), layers.end(), [](const Layer& layer) {
+    return layer.is_matrix() && layer.w_bits == kTernaryBits;
+  });
+  if (!experiment.execution.sparsity || (ternary && !experiment.model)) {
+    return;
+  }
+  diagnostics.error(config::diagnose(
+      experiment.root.get("execution").get("sparsity"),
+      "E-CFG-UNREAD-KEY",
+      experiment.model ? "nothing reads key 'sparsity': the weights are given"
+                       : "nothing reads key 'sparsity': no layer has ternary weights",
+      "synthetic weights of 2 bits, in one layer at least",
+      "remove it (--set execution.sparsity=null), or give layers w_bits: 2"));
 }
 
 std::optional<data::DataSet> load_experiment_data(const Experiment& experiment,

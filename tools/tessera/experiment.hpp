@@ -180,6 +180,9 @@ Experiment load_experiment(const std::string& path,
                            const std::vector<std::string>& sets,
                            Diagnostics& diagnostics);
 
+/// E-CFG-UNREAD-KEY for a sparsity of weights that the requested mapping does not have.
+void check_sparsity(const Experiment& experiment, Diagnostics& diagnostics);
+
 /// The images of the experiment's `data:`, which must be those of its network: the same shape, and
 /// as many classes as it has outputs. Nothing after an error.
 std::optional<data::DataSet> load_experiment_data(const Experiment& experiment,

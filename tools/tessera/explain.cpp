@@ -270,6 +270,15 @@ std::string list_files(const std::string& folder, const std::string& section) {
   return text;
 }
 
+/// Up to the first colon, semicolon or full stop that ends something.
+std::string first_clause(std::string_view text) {
+  std::size_t end = text.find_first_of(".:;");
+  while (end != std::string_view::npos && end + 1 < text.size() && text[end + 1] != ' ') {
+    end = text.find_first_of(".:;", end + 1);  // of a name, as in `kind:`
+  }
+  return std::string(text.substr(0, end));
+}
+
 }  // namespace
 
 std::string explain_overview() {
@@ -283,9 +292,7 @@ std::string explain_overview() {
   }
   text += "\nError codes\n";
   for (const CodeInfo& code : codes()) {
-    const std::string_view meaning = code.meaning;
-    text +=
-        fmt::format("  {:<22} {}\n", code.code, meaning.substr(0, meaning.find_first_of(".:;")));
+    text += fmt::format("  {:<22} {}\n", code.code, first_clause(code.meaning));
   }
   return text;
 }

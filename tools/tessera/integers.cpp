@@ -22,7 +22,6 @@ namespace {
 
 constexpr std::int64_t kSyntheticImages = 4;
 constexpr std::int64_t kSignalImages = 4;
-constexpr int kTernaryBits = 2;
 
 FloatImageSource images_of(const data::Images& split) {
   return [&split](std::int64_t image) {

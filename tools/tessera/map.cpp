@@ -32,6 +32,7 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -124,6 +125,9 @@ class Checkpoints {
     if (Steady::now() < next_ && !search.is_done()) {
       return;
     }
+    if (made_.empty()) {
+      make_folder();
+    }
     std::ofstream out(temporary(), std::ios::binary | std::ios::trunc);
     search.save(out);
     out.close();
@@ -139,9 +143,22 @@ class Checkpoints {
     std::filesystem::remove(temporary(), ignored);
     for (int round = 0; std::filesystem::remove(path(round), ignored); ++round) {
     }
+    for (auto one = made_.rbegin(); one != made_.rend(); ++one) {
+      std::filesystem::remove(*one, ignored);  // only when it is empty
+    }
   }
 
  private:
+  void make_folder() {
+    std::error_code ignored;
+    std::filesystem::path folder = std::filesystem::absolute(base_, ignored).parent_path();
+    for (std::filesystem::path p = folder; !p.empty() && !std::filesystem::exists(p, ignored);
+         p = p.parent_path()) {
+      made_.insert(made_.begin(), p);
+    }
+    std::filesystem::create_directories(folder, ignored);
+  }
+
   [[nodiscard]] std::string path(int round) const {
     return round == 0 ? base_ + ".checkpoint" : fmt::format("{}.checkpoint{}", base_, round);
   }
@@ -149,6 +166,7 @@ class Checkpoints {
   [[nodiscard]] std::string temporary() const { return base_ + ".checkpoint.partial"; }
 
   std::string base_;
+  std::vector<std::filesystem::path> made_;  ///< folders for them, outermost first
   Steady::time_point next_ = Steady::now();
 };
 
@@ -207,6 +225,24 @@ mapper::SearchSpec with_command(const Experiment& experiment,
   return spec;
 }
 
+/// What is wrong with it has a place.
+SearchSetup set_up(const Experiment& experiment,
+                   const CommandLine& line,
+                   const std::string& folder) {
+  try {
+    return mapper::make_search(experiment.network,
+                               experiment.chip,
+                               experiment.execution.granularity,
+                               with_command(experiment, line, folder),
+                               static_cast<std::uint64_t>(experiment.execution.seed),
+                               std::filesystem::path(experiment.path).parent_path().string(),
+                               experiment.root.get("search"),
+                               signal_source(experiment));
+  } catch (const InputError& error) {
+    throw InputError(with_places(error.diagnostics(), experiment), error.exit_status());
+  }
+}
+
 class Search {
  public:
   Search(Experiment& experiment, const CommandLine& line, bool baselines)
@@ -215,14 +251,7 @@ class Search {
         baselines_(baselines && experiment.search.baselines),
         status_(!line.quiet && report::is_terminal(stderr)),
         checkpoints_(folder(), line.fresh),
-        setup_(mapper::make_search(experiment.network,
-                                   experiment.chip,
-                                   experiment.execution.granularity,
-                                   with_command(experiment, line, folder()),
-                                   static_cast<std::uint64_t>(experiment.execution.seed),
-                                   std::filesystem::path(experiment.path).parent_path().string(),
-                                   experiment.root.get("search"),
-                                   signal_source(experiment))),
+        setup_(set_up(experiment, line, folder())),
         uncorrected_(setup_.problem),
         closed_form_(experiment.network, experiment.chip, experiment.execution.granularity) {
     setup_.failed_lp = folder() + ".failed.lp";
@@ -469,7 +498,7 @@ class Search {
         twins.emplace_back(i, first);
         continue;
       }
-      work.push_back([this, &one] { return simulation_of(one); });
+      work.push_back([this, &one] { return simulation_or_reason(one); });
       whose.push_back(i);
     }
     ChildOptions options;
@@ -495,6 +524,21 @@ class Search {
     }
     result_.seconds.emplace_back(step_name("simulation", round),
                                  std::chrono::duration<double>(Steady::now() - start).count());
+  }
+
+  /// Why there is none, when there is none, in one sentence.
+  [[nodiscard]] std::string simulation_or_reason(const MapCandidate& one) {
+    try {
+      return simulation_of(one);
+    } catch (const InputError& error) {
+      const std::vector<Diagnostic>& errors = error.diagnostics().errors();
+      if (errors.empty()) {
+        throw;
+      }
+      throw std::runtime_error(
+          errors.front().sentence +
+          (errors.size() > 1 ? fmt::format(" (and {} more)", errors.size() - 1) : ""));
+    }
   }
 
   /// result.json. Runs in a child process, whose experiment nobody else sees.
@@ -606,7 +650,8 @@ void export_lut(const Experiment& experiment, const std::string& path) {
                                                    experiment.search,
                                                    experiment.root.get("search"));
   const std::filesystem::path file(path);
-  report::OutputFolder folder(file.has_parent_path() ? file.parent_path().string() : ".");
+  report::OutputFolder folder(file.has_parent_path() ? file.parent_path().string() : ".",
+                              "--export-lut");
   folder.add(file.filename().string(), mapper::cost_table_csv(costs, experiment.chip.clock));
   folder.commit();
 }

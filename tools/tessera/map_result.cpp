@@ -39,7 +39,7 @@ std::pair<double, double> mean_bits(const Problem& problem, const Solution& solu
 }
 
 std::string times(double before, double after) {
-  return after > 0 ? fmt::format("{:.2f}x", before / after) : "-";
+  return before > 0 && after > 0 ? fmt::format("{:.2f}x", before / after) : "-";
 }
 
 std::string percent_off(double model, double truth) {
@@ -330,7 +330,7 @@ std::string map_text(const MapResult& result) {
                        "loss",
                        lrmp ? "model: latency" : "closed form: latency",
                        "throughput",
-                       "simulated: latency",
+                       "simulated: image 1",
                        "",
                        "images/s",
                        "",
@@ -365,11 +365,11 @@ std::string map_text(const MapResult& result) {
               : times(static_cast<double>(base.latency.value), latency),
          lrmp ? times(base.evaluation.interval, one.evaluation.interval)
               : times(static_cast<double>(base.interval.value), interval),
-         sim ? seconds(one.simulated->first) : one.note.substr(0, 40),
+         sim ? seconds(one.simulated->first) : "-",
          both ? times(base.simulated->first, one.simulated->first) : "",
          sim ? fmt::format("{:.4g}",
                            1 / (one.simulated->interval * result.clock.seconds(Cycles(1)).value))
-             : "",
+             : "-",
          both ? times(base.simulated->interval, one.simulated->interval) : "",
          sim ? percent_off(latency, one.simulated->first) : "",
          one.solver && !one.solver->solver.empty()
@@ -381,14 +381,18 @@ std::string map_text(const MapResult& result) {
              : ""});
   }
   out += table.text();
+  for (const MapCandidate& one : result.candidates) {
+    if (!one.simulated && !one.note.empty()) {
+      out += fmt::format("not simulated: {}: {}\n", one.label(), one.note);
+    }
+  }
   for (const std::string& note : result.notes) {
     out += "no answer: " + note + "\n";
   }
   out += fmt::format(
       "\n*  the answer: best of {} by simulation     !  beyond a budget\n"
-      "{}; simulated: pipelined, with contention; model off: closed form against simulated "
-      "latency; "
-      "gap: proven by the solver\n",
+      "{}; simulated: pipelined, with contention; image 1: latency of the first image, tessera run "
+      "has the mean; model off: closed form against it; gap: proven by the solver\n",
       name_of(setup.spec.method),
       lrmp ? "model: sum or maximum over layers as in LRMP, against 8 bit without copies"
            : "closed form: against 8 bit without copies");

@@ -33,6 +33,7 @@
 #include <system_error>
 #include <thread>
 #include <utility>
+#include <vector>
 
 namespace tessera::tools {
 namespace {
@@ -104,6 +105,49 @@ std::string manifest_json(const CommandLine& line,
   return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
+void check_trace_layers(const CommandLine& line, const Network& network, Diagnostics& diagnostics) {
+  std::vector<std::string> names;
+  for (const Layer& layer : network.layers) {
+    names.push_back(layer.name);
+  }
+  for (const std::string& layer : line.trace_layers) {
+    if (!names.empty() && std::find(names.begin(), names.end(), layer) == names.end()) {
+      diagnostics.error(no_such_layer(line, "--trace-layer", layer, network.name, names));
+    }
+  }
+}
+
+/// The folders of results, and what else is written: a trace and a waveform may lie in them, and
+/// not in their place.
+void make_room(const CommandLine& line, const std::vector<report::OutputFolder*>& folders) {
+  namespace fs = std::filesystem;
+  const auto whole = [](const fs::path& path) {
+    const fs::path normal = fs::absolute(path).lexically_normal();
+    return normal.has_filename() ? normal : normal.parent_path();
+  };
+  Diagnostics diagnostics;
+  for (const auto& [option, file] : {std::pair("--trace", line.trace), {"--vcd", line.vcd}}) {
+    for (report::OutputFolder* folder : folders) {
+      if (file.empty() || folder == nullptr) {
+        continue;
+      }
+      if (whole(file) == whole(folder->path())) {
+        Diagnostic d;
+        d.code = "E-CLI-ARGUMENT";
+        d.sentence = fmt::format("{} names the folder of other results", option);
+        d.at = place_of(line, option);
+        d.path = "command line";
+        d.expected = "a file of its own";
+        d.got = file;
+        diagnostics.error(std::move(d));
+      } else if (whole(file).parent_path() == whole(folder->path())) {
+        folder->make();
+      }
+    }
+  }
+  diagnostics.throw_if_any();
+}
+
 void print(const std::string& text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
   std::fflush(stdout);
@@ -173,6 +217,10 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
   Experiment experiment;
   if (!line.names.empty()) {
     experiment = load_experiment(line.names.front(), line.sets, diagnostics);
+    check_trace_layers(line, experiment.network, diagnostics);
+    if (diagnostics.ok() && !experiment.maps_first) {
+      check_sparsity(experiment, diagnostics);
+    }
   }
   diagnostics.throw_if_any();
 
@@ -189,11 +237,9 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
     folder = std::make_unique<report::OutputFolder>(line.out.empty() ? "out/" + experiment.info.name
                                                                      : line.out);
   }
+  make_room(line, {programs == nullptr ? nullptr : &programs->folder(), folder.get()});
   const Prepared prepared = prepare(experiment, line);
   const Mapping& mapping = prepared.mapping;
-  if (programs != nullptr) {
-    emit_programs(experiment, mapping, prepared.program, line, *programs);
-  }
   if (experiment.model && !experiment.images && execution.functional != Functional::off &&
       !line.quiet) {
     std::fputs("note: no images are given: ranges are calibrated on synthetic ones\n", stderr);
@@ -208,6 +254,9 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
     trace = std::make_unique<trace::ChromeTrace>(line.trace, experiment.chip.clock, options);
   }
   VcdFile vcd(line.vcd);
+  if (programs != nullptr) {
+    emit_programs(experiment, mapping, prepared.program, line, *programs);
+  }
 
   RunOptions options = run_options(experiment);
   options.trace = trace.get();

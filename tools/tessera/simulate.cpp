@@ -10,35 +10,63 @@
 #include "tools/tessera/integers.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cstddef>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <utility>
 
 namespace tessera::tools {
 namespace {
 
-/// The mapper knows paths and not places: an error without a place gets that of the deepest key of
-/// its path that somebody wrote.
-Diagnostics with_places(const Diagnostics& diagnostics, const config::Node& root) {
-  Diagnostics out;
-  for (Diagnostic d : diagnostics.errors()) {
-    if (d.at.source == nullptr) {
-      config::Node at = root;
-      d.at = root.at();
-      for (std::size_t begin = 0; begin < d.path.size();) {
-        const std::size_t end = std::min(d.path.find('.', begin), d.path.size());
-        const std::string key = d.path.substr(begin, end - begin);
-        if (!at.has(key)) {
-          break;
+/// The deepest value of a path that somebody wrote. Keys may have dots in them: the longest that
+/// fits is taken.
+config::Node deepest(config::Node at, std::string_view path) {
+  while (!path.empty()) {
+    std::size_t step = 0;
+    config::Node below;
+    if (path.front() == '[') {
+      std::size_t index = 0;
+      const auto [end, error] = std::from_chars(path.data() + 1, path.data() + path.size(), index);
+      if (error != std::errc{} || index >= at.items().size()) {
+        break;
+      }
+      step = static_cast<std::size_t>(end - path.data()) + 1;  // and the bracket
+      below = at.items()[index];
+    } else {
+      for (const auto& [key, place] : at.keys()) {
+        const bool fits =
+            path.substr(0, key.size()) == key &&
+            (path.size() == key.size() || path[key.size()] == '.' || path[key.size()] == '[');
+        if (fits && key.size() > step) {
+          step = key.size();
+          below = at.get(key);
         }
-        at = at.get(key);
-        d.at = at.at();
-        begin = end + 1;
+      }
+      if (step == 0) {
+        break;
       }
     }
-    out.error(std::move(d));
+    at = below;
+    path.remove_prefix(std::min(step, path.size()));
+    path.remove_prefix(!path.empty() && path.front() == '.' ? 1 : 0);
   }
-  return out;
+  return at;
+}
+
+RunStats simulate(const Experiment& experiment, const Program& program, const RunOptions& options) {
+  try {
+    if (experiment.model && options.functional != Functional::off) {
+      const IntegerModel model = integer_model(experiment);
+      return engine::simulate(
+          program, model.network, experiment.chip, options, network_data(experiment, model));
+    }
+    return engine::simulate(
+        program, experiment.network, experiment.chip, options, synthetic_data(experiment));
+  } catch (const InputError& error) {
+    throw InputError(with_places(error.diagnostics(), experiment), error.exit_status());
+  }
 }
 
 /// Layers of the closed form as stages of the program; input, output and memory have none.
@@ -61,12 +89,27 @@ report::Analysis closed_form(const mapper::Analysis& analysis, const Program& pr
 
 }  // namespace
 
+Diagnostics with_places(const Diagnostics& diagnostics, const Experiment& experiment) {
+  constexpr std::string_view kMapping = "mapping.";
+  const config::Node& file = experiment.request.file;
+  Diagnostics out;
+  for (Diagnostic d : diagnostics.errors()) {
+    if (d.at.source == nullptr) {
+      const bool in_file = !file.is_null() && d.path.rfind(kMapping, 0) == 0;
+      d.at = in_file ? deepest(file, std::string_view(d.path).substr(kMapping.size())).at()
+                     : deepest(experiment.root, d.path).at();
+    }
+    out.error(std::move(d));
+  }
+  return out;
+}
+
 void throw_mapping_errors(const Diagnostics& diagnostics, const Experiment& experiment) {
   const bool infeasible = std::all_of(
       diagnostics.errors().begin(), diagnostics.errors().end(), [](const Diagnostic& d) {
         return mapper::is_infeasible(d.code);
       });
-  with_places(diagnostics, experiment.root).throw_if_any(infeasible ? 4 : 2);
+  with_places(diagnostics, experiment).throw_if_any(infeasible ? 4 : 2);
 }
 
 Program lower_mapping(const Experiment& experiment, const Mapping& mapping) {
@@ -109,15 +152,7 @@ void simulate_program(const Experiment& experiment,
                       const Program& program,
                       const RunOptions& options,
                       const std::function<void(const report::Report&)>& use) {
-  RunStats stats;
-  if (experiment.model && options.functional != Functional::off) {
-    const IntegerModel model = integer_model(experiment);
-    stats = engine::simulate(
-        program, model.network, experiment.chip, options, network_data(experiment, model));
-  } else {
-    stats = engine::simulate(
-        program, experiment.network, experiment.chip, options, synthetic_data(experiment));
-  }
+  const RunStats stats = simulate(experiment, program, options);
   const report::PriceList prices = arch::chip::prices(experiment.chip);
   use(report::make_report(
       {experiment.chip.spec.name,

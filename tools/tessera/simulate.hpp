@@ -16,8 +16,11 @@
 
 namespace tessera::tools {
 
-/// Throws when there are errors of the mapper in `diagnostics`; those that know no place get that
-/// of the deepest key of their path that somebody wrote.
+/// The mapper knows paths and not places: an error without a place gets that of the deepest key of
+/// its path that somebody wrote, in the experiment or in the mapping file that it names.
+Diagnostics with_places(const Diagnostics& diagnostics, const Experiment& experiment);
+
+/// Throws when there are errors of the mapper in `diagnostics`, with places.
 void throw_mapping_errors(const Diagnostics& diagnostics, const Experiment& experiment);
 
 /// The program of `mapping` for as many images as the experiment has.

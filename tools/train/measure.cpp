@@ -95,7 +95,7 @@ class Evaluator {
       }
     }
     if (!cache_.empty()) {
-      folder_ = std::make_unique<report::OutputFolder>(cache_);
+      folder_ = std::make_unique<report::OutputFolder>(cache_, "--cache");
     }
   }
 
@@ -144,10 +144,11 @@ class Evaluator {
   /// Several processes may write the same file: all write the same bytes.
   static void keep(const fs::path& file, const std::string& text) {
     const fs::path temporary = partial_name(file);
+    std::error_code error;
+    fs::create_directories(file.parent_path(), error);
     std::ofstream out(temporary, std::ios::binary | std::ios::trunc);
     out << text;
     out.close();
-    std::error_code error;
     if (!out.fail()) {
       fs::rename(temporary, file, error);
     }
@@ -160,7 +161,7 @@ class Evaluator {
   std::string cache_;
   std::string key_;
   std::unique_ptr<report::OutputFolder>
-      folder_;  ///< makes it, and finds out that it can be written
+      folder_;  ///< finds out that it can be written
 };
 
 std::string joined(const std::vector<std::string>& parts) {
