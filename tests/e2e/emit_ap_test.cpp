@@ -119,7 +119,9 @@ TEST(EmitAp, ProgramsHaveTheWidthsOfTheMapping) {
   const TempFolder folder;
   const auto emit = [&](const std::string& name, const std::string& set, int in_bits) {
     std::vector<std::string> words = {"run", kExperiment, "--emit-ap", folder / name};
-    words.insert(words.end(), {"--out", folder / "out", "--set", set});
+    // Without ternary weights (wide), nothing would read the sparsity.
+    words.insert(words.end(),
+                 {"--out", folder / "out", "--set", "execution.sparsity=null", "--set", set});
     const Outcome got = run_program(small(words, 1));
     EXPECT_EQ(got.status, 0) << got.err;
     return verified(folder.path() / name, in_bits);
