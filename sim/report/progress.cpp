@@ -75,19 +75,15 @@ std::string progress_line(const Progress& progress, const Clock& clock, double e
   return out;
 }
 
-ProgressBar::ProgressBar(std::FILE* file, bool enabled, const Clock& clock, Time start)
-    : file_(file), enabled_(enabled), clock_(clock), start_(start), next_(start + kQuiet) {}
+StatusLine::StatusLine(std::FILE* file, bool enabled, Time start)
+    : file_(file), enabled_(enabled), owner_(::getpid()), start_(start), next_(start + kQuiet) {}
 
-ProgressBar::~ProgressBar() {
+StatusLine::~StatusLine() {
   clear();
 }
 
-void ProgressBar::update(const Progress& progress, Time now) {
-  show([&](double elapsed) { return progress_line(progress, clock_, elapsed); }, now);
-}
-
-void ProgressBar::show(const std::function<std::string(double)>& line, Time now) {
-  if (!enabled_ || now < next_) {
+void StatusLine::show(const std::function<std::string(double)>& line, Time now) {
+  if (!enabled_ || now < next_ || ::getpid() != owner_) {
     return;
   }
   next_ = now + kBetween;
@@ -98,8 +94,12 @@ void ProgressBar::show(const std::function<std::string(double)>& line, Time now)
   std::fflush(file_);
 }
 
-void ProgressBar::clear() {
-  if (drawn_) {
+void StatusLine::show(const std::string& line, Time now) {
+  show([&](double /*elapsed*/) { return line; }, now);
+}
+
+void StatusLine::clear() {
+  if (drawn_ && ::getpid() == owner_) {
     std::fwrite(kStartOfLine.data(), 1, kStartOfLine.size(), file_);
     std::fflush(file_);
     drawn_ = false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The Tessera authors
-/// A progress bar on standard error, for people: nothing when it is not a terminal, nothing for
-/// runs shorter than half a second, at most ten lines drawn per second.
+/// A line on standard error that tells people how far work is: nothing when it is not a terminal,
+/// nothing in the first half second, drawn at most ten times per second.
 ///
 ///   [=========>          ]  45 %  image 3/8  1.2 ms simulated  8.1 Mcycles/s  0:12 left
 #pragma once
@@ -29,33 +29,29 @@ std::string time_left(double fraction, double elapsed_seconds);
 /// it.
 std::string progress_line(const Progress& progress, const Clock& clock, double elapsed_seconds);
 
-class ProgressBar {
+class StatusLine {
  public:
   using Time = std::chrono::steady_clock::time_point;
 
   /// Draws on `file` when `enabled`.
-  ProgressBar(std::FILE* file,
-              bool enabled,
-              const Clock& clock,
-              Time start = std::chrono::steady_clock::now());
-  ~ProgressBar();
-  ProgressBar(const ProgressBar&) = delete;
-  ProgressBar& operator=(const ProgressBar&) = delete;
-  ProgressBar(ProgressBar&&) = delete;
-  ProgressBar& operator=(ProgressBar&&) = delete;
+  StatusLine(std::FILE* file, bool enabled, Time start = std::chrono::steady_clock::now());
+  ~StatusLine();
+  StatusLine(const StatusLine&) = delete;
+  StatusLine& operator=(const StatusLine&) = delete;
+  StatusLine(StatusLine&&) = delete;
+  StatusLine& operator=(StatusLine&&) = delete;
 
-  void update(const Progress& progress, Time now = std::chrono::steady_clock::now());
-  /// Any other line in its place, under the same rules. `line` is given the seconds since the
-  /// start.
+  /// `line` is given the seconds since the start.
   void show(const std::function<std::string(double)>& line,
             Time now = std::chrono::steady_clock::now());
-  /// Takes the bar away, so that what is printed next starts on a clean line.
+  void show(const std::string& line, Time now = std::chrono::steady_clock::now());
+  /// Takes the line away, so that what is printed next starts on a clean one.
   void clear();
 
  private:
   std::FILE* file_;
   bool enabled_;
-  Clock clock_;
+  int owner_;  ///< the process that may draw: children that inherit it do not
   Time start_;
   Time next_;
   bool drawn_ = false;

@@ -239,7 +239,7 @@ TEST(ProgressLine, ShowsWorkRateAndTimeLeft) {
   EXPECT_EQ(progress_line(p, Clock{}, 1.0).find("left"), std::string::npos);
 }
 
-class Bar : public testing::Test {
+class OneLine : public testing::Test {
  protected:
   void SetUp() override { file_ = std::tmpfile(); }
 
@@ -253,32 +253,46 @@ class Bar : public testing::Test {
   std::FILE* file_ = nullptr;
 };
 
-TEST_F(Bar, SaysNothingWhenPiped) {
+TEST_F(OneLine, SaysNothingWhenPiped) {
   EXPECT_FALSE(is_terminal(file_));
-  const ProgressBar::Time start{};
-  ProgressBar bar(file_, is_terminal(file_), Clock{}, start);
-  bar.update({}, start + std::chrono::hours(1));
-  bar.clear();
+  const StatusLine::Time start{};
+  StatusLine line(file_, is_terminal(file_), start);
+  line.show("half", start + std::chrono::hours(1));
+  line.clear();
   EXPECT_EQ(size(), 0);
 }
 
-TEST_F(Bar, WaitsHalfASecondAndThinsOut) {
-  const ProgressBar::Time start{};
-  ProgressBar bar(file_, true, Clock{}, start);
-  bar.update({}, start + std::chrono::milliseconds(499));
+TEST_F(OneLine, WaitsHalfASecondAndThinsOut) {
+  const StatusLine::Time start{};
+  StatusLine line(file_, true, start);
+  line.show("half", start + std::chrono::milliseconds(499));
   EXPECT_EQ(size(), 0);
-  bar.update({}, start + std::chrono::milliseconds(500));
+  line.show("half", start + std::chrono::milliseconds(500));
   const long once = size();
   EXPECT_GT(once, 0);
-  bar.update({}, start + std::chrono::milliseconds(599));
+  line.show("half", start + std::chrono::milliseconds(599));
   EXPECT_EQ(size(), once);
-  bar.update({}, start + std::chrono::milliseconds(600));
+  line.show("half", start + std::chrono::milliseconds(600));
   EXPECT_GT(size(), once);
   const long twice = size();
-  bar.clear();
+  line.clear();
   EXPECT_EQ(size(), twice + 4);
-  bar.clear();
+  line.clear();
   EXPECT_EQ(size(), twice + 4);
+}
+
+TEST_F(OneLine, IsDrawnByOneProcess) {
+  StatusLine line(file_, true, {});
+  const pid_t child = ::fork();
+  if (child == 0) {
+    line.show("in the child");
+    ::_exit(0);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(size(), 0);
+  line.show("in the parent");
+  EXPECT_GT(size(), 0);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "sim/base/config.hpp"
 #include "sim/base/rng.hpp"
 #include "sim/base/text.hpp"
+#include "sim/report/progress.hpp"
 #include "sim/report/table.hpp"
 #include "tools/tessera/ap_files.hpp"
 #include "tools/tessera/ap_hardware.hpp"
@@ -486,11 +487,14 @@ std::vector<config::FieldInfo> compile_fields() {
 int compile_network(const CommandLine& line, Diagnostics diagnostics) {
   const Job job = read_job(line, diagnostics);
   std::vector<Row> rows;
+  report::StatusLine status(stderr, report::is_terminal(stderr));
   for (LayerId id = 1; id <= job.network.output(); ++id) {
     if (line.layer.empty() || job.network.layer(id).name == line.layer) {
+      status.show(fmt::format("compiling {}", job.network.layer(id).name));
       rows.push_back(compile_row(job, id));
     }
   }
+  status.clear();
   if (rows.empty()) {
     std::vector<std::string> names;
     for (LayerId id = 1; id <= job.network.output(); ++id) {

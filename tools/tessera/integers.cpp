@@ -6,6 +6,8 @@
 #include "workloads/quantization/compose.hpp"
 #include "workloads/ternary.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -90,7 +92,9 @@ ProgramNetwork seeded_network(const Experiment& experiment, Network quantized) {
 }
 
 /// `source` is asked when there are PEs that take programs.
-void give_programs(Experiment& experiment, const std::function<ProgramSource()>& source) {
+void give_programs(Experiment& experiment,
+                   const std::shared_ptr<report::StatusLine>& status,
+                   const std::function<ProgramSource()>& source) {
   std::optional<ProgramSource> made;
   for (arch::chip::TileGroup& group : experiment.chip.groups) {
     if (group.pe->programmed({}) == nullptr) {
@@ -99,6 +103,17 @@ void give_programs(Experiment& experiment, const std::function<ProgramSource()>&
     if (!made) {
       made = source();
       made->matrices = mapper::program_matrices(experiment.network);
+      // Whoever makes programs later than `status` lives does so in silence.
+      made->layer = [of = made->layer,
+                     network = made->network,
+                     watch = std::weak_ptr<report::StatusLine>(status)](
+                        int layer, int w_bits, int a_bits) {
+        if (const auto line = watch.lock()) {
+          line->show(fmt::format(
+              "compiling {} with {}/{} bits", network->layer(layer).name, w_bits, a_bits));
+        }
+        return of(layer, w_bits, a_bits);
+      };
     }
     group.pe = group.pe->programmed(*made);
   }
@@ -166,8 +181,8 @@ NetworkData synthetic_data(const Experiment& experiment) {
   return data;
 }
 
-void program_pes(Experiment& experiment) {
-  give_programs(experiment, [&] {
+void program_pes(Experiment& experiment, const std::shared_ptr<report::StatusLine>& status) {
+  give_programs(experiment, status, [&] {
     const ProgramNetwork own = experiment.model ? given_network(integer_model(experiment))
                                                 : seeded_network(experiment, experiment.network);
     ProgramSource source;
@@ -179,8 +194,9 @@ void program_pes(Experiment& experiment) {
   });
 }
 
-void program_pes_for_search(Experiment& experiment) {
-  give_programs(experiment, [&] {
+void program_pes_for_search(Experiment& experiment,
+                            const std::shared_ptr<report::StatusLine>& status) {
+  give_programs(experiment, status, [&] {
     std::function<ProgramNetwork(LayerBits)> with_widths;
     if (experiment.model) {
       const auto integers = std::make_shared<const IntegerSource>(experiment);

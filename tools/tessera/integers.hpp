@@ -10,11 +10,13 @@
 #pragma once
 
 #include "mapper/search/search.hpp"
+#include "sim/report/progress.hpp"
 #include "tools/tessera/experiment.hpp"
 #include "workloads/parameters.hpp"
 #include "workloads/quantization/integer_model.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace tessera::tools {
@@ -49,13 +51,16 @@ NetworkData network_data(const Experiment& experiment, const IntegerModel& model
 NetworkData synthetic_data(const Experiment& experiment);
 
 /// Gives PEs whose programs hold the weights (Model::programmed) those of the experiment's network,
-/// as it is quantized now. Does nothing on other chips. Before anything is mapped.
-void program_pes(Experiment& experiment);
+/// as it is quantized now. Does nothing on other chips. Before anything is mapped. As long as
+/// `status` lives, it says which layer's programs are being made.
+void program_pes(Experiment& experiment,
+                 const std::shared_ptr<report::StatusLine>& status = nullptr);
 
 /// The same before a search, which asks for a layer in many widths: its programs are those that it
 /// has in the network with its widths everywhere, whatever comes before it and after. An estimate:
 /// sums end with the width that the next layer reads. `experiment` must outlive the programs.
-void program_pes_for_search(Experiment& experiment);
+void program_pes_for_search(Experiment& experiment,
+                            const std::shared_ptr<report::StatusLine>& status = nullptr);
 
 /// What the layers hold, computed in real numbers on four images; null without given weights.
 /// `experiment` must outlive the result.

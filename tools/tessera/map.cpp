@@ -54,41 +54,6 @@ std::string folder_of(const Experiment& experiment, const CommandLine& line) {
   return line.out.empty() ? "out/" + experiment.info.name + "_map" : line.out;
 }
 
-/// One line on the terminal that says what goes on.
-class StatusLine {
- public:
-  explicit StatusLine(bool enabled) : enabled_(enabled) {}
-
-  ~StatusLine() { clear(); }
-
-  StatusLine(const StatusLine&) = delete;
-  StatusLine& operator=(const StatusLine&) = delete;
-  StatusLine(StatusLine&&) = delete;
-  StatusLine& operator=(StatusLine&&) = delete;
-
-  void show(const std::string& text) {
-    const Steady::time_point now = Steady::now();
-    if (enabled_ && now >= next_) {
-      std::fprintf(stderr, "\r\x1b[K%s", text.c_str());
-      std::fflush(stderr);
-      next_ = now + std::chrono::milliseconds(100);
-      drawn_ = true;
-    }
-  }
-
-  void clear() {
-    if (drawn_) {
-      std::fputs("\r\x1b[K", stderr);
-      drawn_ = false;
-    }
-  }
-
- private:
-  bool enabled_;
-  bool drawn_ = false;
-  Steady::time_point next_ = Steady::now() + std::chrono::milliseconds(300);
-};
-
 /// Checkpoints of reinforcement learning, one per round of feedback.
 class Checkpoints {
  public:
@@ -245,11 +210,14 @@ SearchSetup set_up(const Experiment& experiment,
 
 class Search {
  public:
-  Search(Experiment& experiment, const CommandLine& line, bool baselines)
+  Search(Experiment& experiment,
+         const CommandLine& line,
+         std::shared_ptr<report::StatusLine> status,
+         bool baselines)
       : experiment_(experiment),
         line_(line),
         baselines_(baselines && experiment.search.baselines),
-        status_(!line.quiet && report::is_terminal(stderr)),
+        status_(std::move(status)),
         checkpoints_(folder(), line.fresh),
         setup_(set_up(experiment, line, folder())),
         uncorrected_(setup_.problem),
@@ -287,7 +255,7 @@ class Search {
         result_.seen.push_back(std::move(solution));
       }
     }
-    status_.clear();
+    status_->clear();
     return result_;
   }
 
@@ -348,7 +316,7 @@ class Search {
       checkpoints_.save(round, search);
       show_episode(search);
     };
-    status_.show(fmt::format("searching: {}", name_of(method)));
+    status_->show(fmt::format("searching: {}", name_of(method)));
     mapper::MethodRun run = mapper::run_method(setup_, method, hooks);
     if (!run.episodes.episodes.empty()) {
       result_.episodes = std::move(run.episodes);
@@ -409,7 +377,7 @@ class Search {
   }
 
   void refine(const MapCandidate& start, int round) {
-    status_.show("refining on the whole closed form");
+    status_->show("refining on the whole closed form");
     MapCandidate one;
     one.method = experiment_.search.method;
     one.origin = "refined";
@@ -505,7 +473,7 @@ class Search {
     options.jobs = experiment_.search.simulate.jobs;
     options.seconds = experiment_.search.simulate.timeout.value;
     options.progress = [&](std::size_t done) {
-      status_.show(fmt::format("simulating: {} of {}", done, work.size()));
+      status_->show(fmt::format("simulating: {} of {}", done, work.size()));
     };
     const std::vector<ChildAnswer> answers = run_in_children(work, options);
     for (std::size_t i = 0; i < answers.size(); ++i) {
@@ -577,7 +545,7 @@ class Search {
     if (!best.simulated || best.spans.size() != setup_.problem.layers.size()) {
       return;
     }
-    status_.show(fmt::format("feedback: round {}", round));
+    status_->show(fmt::format("feedback: round {}", round));
     setup_.problem = uncorrected_;
     for (std::size_t l = 0; l < best.spans.size(); ++l) {
       const double ratio = best.spans[l] > 0 && best.simulated->spans[l] > 0
@@ -597,16 +565,16 @@ class Search {
     const double best = outcome.candidates.empty()
                             ? 0
                             : reference / outcome.outcome(outcome.candidates.front()).value;
-    status_.show(fmt::format("learning: episode {} of {}, best so far {:.2f}x",
-                             outcome.episodes.size(),
-                             experiment_.search.rl.episodes,
-                             best));
+    status_->show(fmt::format("learning: episode {} of {}, best so far {:.2f}x",
+                              outcome.episodes.size(),
+                              experiment_.search.rl.episodes,
+                              best));
   }
 
   Experiment& experiment_;
   const CommandLine& line_;
   bool baselines_;
-  StatusLine status_;
+  std::shared_ptr<report::StatusLine> status_;
   Checkpoints checkpoints_;
   SearchSetup setup_;
   const mapper::Problem uncorrected_;  ///< what answers of all rounds are compared by
@@ -681,7 +649,9 @@ int replay_answer(Experiment& experiment, const CommandLine& line) {
 
 int map_experiment(const CommandLine& line, Diagnostics diagnostics) {
   Experiment experiment = load(line, std::move(diagnostics));
-  program_pes_for_search(experiment);
+  const auto status =
+      std::make_shared<report::StatusLine>(stderr, !line.quiet && report::is_terminal(stderr));
+  program_pes_for_search(experiment, status);
   if (!line.export_lut.empty()) {
     export_lut(experiment, line.export_lut);
     return 0;
@@ -689,13 +659,14 @@ int map_experiment(const CommandLine& line, Diagnostics diagnostics) {
   if (!line.replay_ap.empty()) {
     return replay_answer(experiment, line);
   }
-  Search search(experiment, line, true);
+  Search search(experiment, line, status, true);
   const auto programs = program_files(experiment, line);
   report::OutputFolder folder(search.folder());
   const MapResult& result = search.run();
   require_answer(search, experiment);
   set_bits(experiment, search.answer_bits());
-  const Mapping mapping = renew_programs(experiment, search.answer().mapping);
+  const Mapping mapping = renew_programs(experiment, search.answer().mapping, status);
+  status->clear();
   folder.add("mapping.yaml", mapper::write_mapping(mapping));
   folder.add("search.csv", search_csv(result));
   folder.add("candidates.csv", candidates_csv(result));
@@ -720,8 +691,10 @@ int map_experiment(const CommandLine& line, Diagnostics diagnostics) {
 }
 
 FoundMapping search_mapping(Experiment& experiment, const CommandLine& line) {
-  program_pes_for_search(experiment);
-  Search search(experiment, line, false);
+  const auto status =
+      std::make_shared<report::StatusLine>(stderr, !line.quiet && report::is_terminal(stderr));
+  program_pes_for_search(experiment, status);
+  Search search(experiment, line, status, false);
   const MapResult& result = search.run();
   require_answer(search, experiment);
   search.forget_checkpoints();

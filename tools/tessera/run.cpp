@@ -178,8 +178,10 @@ Prepared prepare(Experiment& experiment, const CommandLine& line) {
     std::fputs(fmt::format("note: {}\n", chosen).c_str(), stderr);
   }
   Prepared out;
+  const auto status =
+      std::make_shared<report::StatusLine>(stderr, !line.quiet && report::is_terminal(stderr));
   if (!experiment.maps_first) {
-    program_pes(experiment);
+    program_pes(experiment, status);
   } else {
     out.found = search_mapping(experiment, line);
     experiment.request.mapping = out.found.mapping;
@@ -194,13 +196,15 @@ Prepared prepare(Experiment& experiment, const CommandLine& line) {
                                      experiment.execution.granularity,
                                      diagnostics);
   throw_mapping_errors(diagnostics, experiment);
+  status->clear();
   const bool tunes = !experiment.weights_file.empty();
   if (tunes) {
     tune_weights(experiment, line, out.mapping);
   }
   if (tunes || experiment.maps_first) {
     const std::string before = mapper::write_mapping(out.mapping);
-    out.mapping = renew_programs(experiment, out.mapping);
+    out.mapping = renew_programs(experiment, out.mapping, status);
+    status->clear();
     if (!line.quiet && mapper::write_mapping(out.mapping) != before) {
       std::fputs(
           fmt::format("note: programs of the {} take other arrays: layers are placed again\n",
@@ -261,13 +265,16 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
   RunOptions options = run_options(experiment);
   options.trace = trace.get();
   options.vcd_path = vcd.base();
-  report::ProgressBar bar(
-      stderr, !line.quiet && report::is_terminal(stderr), experiment.chip.clock);
-  options.progress = [&bar](const Progress& progress) { bar.update(progress); };
+  report::StatusLine status_line(stderr, !line.quiet && report::is_terminal(stderr));
+  options.progress = [&](const Progress& progress) {
+    status_line.show([&](double elapsed) {
+      return report::progress_line(progress, experiment.chip.clock, elapsed);
+    });
+  };
   int status = 0;
   simulate_program(
       experiment, mapping, prepared.program, options, [&](const report::Report& report) {
-        bar.clear();
+        status_line.clear();
         std::optional<Accuracy> accuracy;
         if (experiment.images && execution.accuracy_images > 0) {
           AccuracyOptions how;

@@ -164,14 +164,14 @@ int sensitivity_of_experiment(const CommandLine& line, Diagnostics diagnostics) 
     mapper::CommandAccuracy command(experiment.network, widths, options);
     unit = command.unit();
     const std::vector<LayerBits> widest(widths.size(), {bits.w_max, bits.a_max});
-    report::ProgressBar bar(stderr, !line.quiet && report::is_terminal(stderr), Clock{});
+    report::StatusLine status_line(stderr, !line.quiet && report::is_terminal(stderr));
     const auto all = static_cast<double>(widths.size()) *
                      (bits.w_max - bits.w_min + bits.a_max - bits.a_min + 2);
     double done = 0;
     losses = losses_of(experiment.network, bits, [&](std::size_t layer, LayerBits of) {
       std::vector<LayerBits> one = widest;
       one[layer] = of;
-      bar.show([&](double elapsed) {
+      status_line.show([&](double elapsed) {
         return fmt::format("{}  {}{}",
                            report::progress_bar(done / all),
                            experiment.network.layer(matrix_layers(experiment.network)[layer]).name,
@@ -180,7 +180,7 @@ int sensitivity_of_experiment(const CommandLine& line, Diagnostics diagnostics) 
       done += 1;
       return command.loss(one);
     });
-    bar.clear();
+    status_line.clear();
   }
   folder.add(kFile, table_of(losses, bits));
   folder.commit();

@@ -123,8 +123,10 @@ Program lower_mapping(const Experiment& experiment, const Mapping& mapping) {
   return program;
 }
 
-Mapping renew_programs(Experiment& experiment, const Mapping& mapping) {
-  program_pes(experiment);
+Mapping renew_programs(Experiment& experiment,
+                       const Mapping& mapping,
+                       const std::shared_ptr<report::StatusLine>& status) {
+  program_pes(experiment, status);
   Diagnostics diagnostics;
   Mapping renewed = mapper::renew_mapping(mapping,
                                           experiment.network,

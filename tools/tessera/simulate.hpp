@@ -9,10 +9,12 @@
 #include "sim/api/program.hpp"
 #include "sim/api/run.hpp"
 #include "sim/base/diagnostics.hpp"
+#include "sim/report/progress.hpp"
 #include "sim/report/result.hpp"
 #include "tools/tessera/experiment.hpp"
 
 #include <functional>
+#include <memory>
 
 namespace tessera::tools {
 
@@ -27,8 +29,10 @@ void throw_mapping_errors(const Diagnostics& diagnostics, const Experiment& expe
 Program lower_mapping(const Experiment& experiment, const Mapping& mapping);
 
 /// Makes the PEs' programs for the weights and widths that the experiment has by now. The mapping,
-/// with its layers placed again where these take other arrays.
-Mapping renew_programs(Experiment& experiment, const Mapping& mapping);
+/// with its layers placed again where these take other arrays. `status`: as for program_pes().
+Mapping renew_programs(Experiment& experiment,
+                       const Mapping& mapping,
+                       const std::shared_ptr<report::StatusLine>& status = nullptr);
 
 /// What the experiment says of its execution; no trace, no waveform, no progress.
 RunOptions run_options(const Experiment& experiment);

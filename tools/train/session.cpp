@@ -151,8 +151,8 @@ class Training {
   }
 
   int run() {
-    report::ProgressBar bar(stderr, !line_.quiet && report::is_terminal(stderr), Clock{});
-    bar_ = &bar;
+    report::StatusLine status(stderr, !line_.quiet && report::is_terminal(stderr));
+    status_ = &status;
     const train::TrainSpec& spec = session_.train();
     if (finished_.empty() && spec.epochs > 0) {
       real_stage();
@@ -181,7 +181,7 @@ class Training {
       }
       integer_stage(stage);
     }
-    bar.clear();
+    status.clear();
     finish();
     return 0;
   }
@@ -260,7 +260,7 @@ class Training {
           last == nullptr ? std::string()
                           : fmt::format("  validation {} %", percent(last->validation_accuracy));
       trainer.epoch(session_.data, [&](double share) {
-        bar_->show([&](double elapsed) {
+        status_->show([&](double elapsed) {
           const double done =
               (static_cast<double>(epoch - 1) + share) / static_cast<double>(options.all_epochs());
           return fmt::format("{}  {}{}{}  epoch {}/{}{}{}",
@@ -450,7 +450,7 @@ class Training {
   std::optional<data::Arrays> resumed_;  ///< state of the stage that was interrupted
   ModelFile content_;                    ///< after the last stage
   double real_accuracy_ = 0;             ///< in real numbers on the validation images, a share
-  report::ProgressBar* bar_ = nullptr;
+  report::StatusLine* status_ = nullptr;
 };
 
 }  // namespace

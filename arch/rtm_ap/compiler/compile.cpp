@@ -298,17 +298,20 @@ class Compiler {
     constexpr int kSample = 16;
     Tile sample = range;
     sample.outputs = std::min(range.outputs, kSample);
+    std::vector<Block> few = blocks;
+    for (Block& block : few) {
+      block.sums.erase(std::remove_if(block.sums.begin(),
+                                      block.sums.end(),
+                                      [&](const Sum& sum) {
+                                        return sum.output >= range.first_output + sample.outputs;
+                                      }),
+                       block.sums.end());
+    }
     std::vector<std::pair<double, std::size_t>> costs;
     for (std::size_t c = 0; c < list.size(); ++c) {
-      std::vector<Statement> statements = order_statements(blocks, range.first_output, {}, list[c]);
-      statements.erase(std::remove_if(statements.begin(),
-                                      statements.end(),
-                                      [&](const Statement& s) {
-                                        return s.kind == Statement::Kind::accumulate &&
-                                               s.output >= range.first_output + sample.outputs;
-                                      }),
-                       statements.end());
-      const Selection s = select(layer_, sample, blocks, statements, {}, false, options_);
+      const std::vector<Statement> statements =
+          order_statements(few, range.first_output, {}, list[c]);
+      const Selection s = select(layer_, sample, few, statements, {}, false, options_);
       costs.emplace_back(Estimate(options_)(s.code, geometry_.domains), c);
     }
     std::sort(costs.begin(), costs.end());
@@ -430,7 +433,16 @@ std::int64_t CompiledLayer::operations() const {
 CompiledLayer compile(const LayerTask& layer,
                       const Geometry& geometry,
                       const CompileOptions& options) {
-  return Compiler(layer, geometry, options).run();
+  if (!options.passes.fold) {
+    return Compiler(layer, geometry, options).run();
+  }
+  LayerTask folded = layer;
+  for (std::vector<Weight>& list : folded.weights) {
+    list.erase(
+        std::remove_if(list.begin(), list.end(), [](const Weight& w) { return w.value == 0; }),
+        list.end());
+  }
+  return Compiler(folded, geometry, options).run();
 }
 
 CompiledLayer compile_max_pool(const Network& network,

@@ -189,6 +189,19 @@ class Selector {
     }
   }
 
+  /// Bits of any sum of this layer.
+  [[nodiscard]] int widest_sum() const {
+    std::int64_t most = 0;  // what no sum's magnitude reaches
+    for (const std::vector<Weight>& list : layer_.weights) {
+      std::int64_t sum = 0;
+      for (const Weight& w : list) {
+        sum += std::int64_t{w.value < 0 ? -w.value : w.value} << (layer_.format(w.input).bits + 1);
+      }
+      most = std::max(most, sum);
+    }
+    return bits_for(-most - 1, most);
+  }
+
   /// Width of a result.
   [[nodiscard]] int width(std::int64_t lo, std::int64_t hi) const {
     return options_.passes.infer_widths ? bits_for(lo, hi) : full_bits_;
@@ -207,16 +220,9 @@ class Selector {
   }
 
   void load_inputs() {
-    std::int64_t most = 0;  // what no sum's magnitude reaches
-    for (const std::vector<Weight>& list : layer_.weights) {
-      std::int64_t sum = 0;
-      for (const Weight& w : list) {
-        sum += std::int64_t{w.value < 0 ? -w.value : w.value} << (layer_.format(w.input).bits + 1);
-      }
-      most = std::max(most, sum);
+    if (!options_.passes.infer_widths) {
+      full_bits_ = widest_sum() + 1;
     }
-    full_bits_ = bits_for(-most - 1, most) + 1;
-
     const int first = tile_.first_channel * layer_.taps;
     const int last = first + tile_.channels * layer_.taps;
     for (int input = first; input < last; ++input) {
@@ -542,7 +548,7 @@ class Selector {
   const Tile& tile_;
   const std::vector<Block>& blocks_;
   const CompileOptions& options_;
-  int full_bits_ = 0;
+  int full_bits_ = 0;  ///< of every sum, where widths are not inferred
   Code code_;
   std::vector<Node> inputs_;
   Node zero_;
