@@ -11,6 +11,8 @@
 #include "arch/fabric/topology.hpp"
 #include "sim/base/text.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -77,7 +79,14 @@ void report_vector_pes(const config::Node& tile, const Kind& kind, Diagnostics& 
                                   "E-CHIP-VECTOR-PES",
                                   quote(kind.name) + " runs no programs in place of a vector unit",
                                   "0");
-  d.hint = "use lanes, or processing elements of a kind that has programs (rtm_ap)";
+  std::vector<std::string> able;
+  for (const Kind& other : registry()) {
+    if (other.random_model(1)->programmed({}) != nullptr) {
+      able.push_back(other.name);
+    }
+  }
+  d.hint = fmt::format("use lanes, or processing elements of a kind that has programs ({})",
+                       fmt::join(able, ", "));
   d.related = {tile.get("pe").get("kind").at()};
   diagnostics.error(std::move(d));
 }

@@ -388,7 +388,11 @@ std::string validate_text(const Report& report) {
   std::string out = title(report);
   out +=
       "Cycles per image. Gap = simulated - analytical, split by what the layer's busiest part "
-      "waited for.\n\n";
+      "waited for.\n";
+  out += in.options.images > 1 ? "The closed form is that of one image alone; of several, one "
+                                 "waits where another is at\n"
+                                 "work (rest; input in the layers behind).\n\n"
+                               : "\n";
   out += table.text() + "\n" + chip.text() + "\n";
   if (too_few) {
     out += line("note",

@@ -51,6 +51,8 @@ TEST(Text, Validate) {
             R"(toy on toy_chip: 3 images, granularity pixel, detail firing
 
 Cycles per image. Gap = simulated - analytical, split by what the layer's busiest part waited for.
+The closed form is that of one image alone; of several, one waits where another is at
+work (rest; input in the layers behind).
 
 layer   analytical  simulated  error %  gap  input  link  rest
 image          160        160     +0.0    .      .     .     .

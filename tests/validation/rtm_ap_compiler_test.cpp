@@ -5,14 +5,13 @@
 #include "arch/rtm_ap/compiler/compile.hpp"
 #include "arch/rtm_ap/compiler/cse.hpp"
 #include "arch/rtm_ap/compiler/replay.hpp"
-#include "sim/base/math.hpp"
-#include "sim/base/rng.hpp"
+#include "sim/base/enum_name.hpp"
 #include "workloads/golden.hpp"
 #include "workloads/quantize.hpp"
-#include "workloads/scalar_ops.hpp"
 #include "workloads/ternary.hpp"
 #include "workloads/zoo.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -77,11 +76,17 @@ TEST(RtmApWorkload, UnrolledOperationsAreTheWeightsThatAreNotZero) {
 
 // ---- common pairs
 
-/// Per cent of the operations saved in one channel of a 3x3 kernel, mean of 3 seeds.
-double saved(int outputs, double sparsity, int channels) {
+/// Per cent of the operations saved in random blocks of a 3x3 kernel.
+struct Saved {
+  double mean = 0;
+  double deviation = 0;  ///< of one block
+};
+
+Saved saved(int outputs, double sparsity, int channels, std::uint64_t seeds = 3) {
   constexpr int kTaps = 9;
   double sum = 0;
-  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+  double squares = 0;
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     const int inputs = kTaps * channels;
     const std::vector<std::int32_t> w =
         ternary_weights(std::int64_t{outputs} * inputs, sparsity, seed, "cse");
@@ -101,12 +106,17 @@ double saved(int outputs, double sparsity, int channels) {
     std::vector<Block> blocks = make_blocks(task, {0, outputs, 0, channels}, options);
     const auto before = static_cast<double>(num_operations(blocks));
     blocks[0] = eliminate_common_pairs(blocks[0]);
-    sum += 100.0 * (1.0 - static_cast<double>(num_operations(blocks)) / before);
+    const double percent = 100.0 * (1.0 - static_cast<double>(num_operations(blocks)) / before);
+    sum += percent;
+    squares += percent * percent;
   }
-  return sum / 3;
+  const double mean = sum / static_cast<double>(seeds);
+  return {mean, std::sqrt(squares / static_cast<double>(seeds) - mean * mean)};
 }
 
-TEST(RtmApCseTable, WithinFivePointsOfTheFacts) {
+/// Each cell within 5 points, and nowhere below by more than what the table's means of three draws,
+/// in whole per cent, leave open; not below on the whole.
+TEST(RtmApCseTable, IsThatOfTheFacts) {
   constexpr std::array<int, 4> kOutputs = {64, 128, 256, 512};
 
   struct Row {
@@ -119,18 +129,23 @@ TEST(RtmApCseTable, WithinFivePointsOfTheFacts) {
                                           {0.80, {16, 18, 24, 31}},
                                           {0.85, {8, 12, 19, 25}},
                                           {0.90, {4, 6, 11, 15}}}};
+  double above = 0;
   for (const Row& row : kTable) {
     for (std::size_t c = 0; c < kOutputs.size(); ++c) {
-      EXPECT_NEAR(saved(kOutputs[c], row.sparsity, 1), row.percent[c], 5.0)
-          << row.sparsity << ", " << kOutputs[c] << " outputs";
+      SCOPED_TRACE(testing::Message() << row.sparsity << ", " << kOutputs[c] << " outputs");
+      EXPECT_NEAR(saved(kOutputs[c], row.sparsity, 1).mean, row.percent[c], 5.0);
+      const Saved many = saved(kOutputs[c], row.sparsity, 1, 60);
+      EXPECT_GT(many.mean, row.percent[c] - 0.5 - 2 * many.deviation / std::sqrt(3.0));
+      above += many.mean - row.percent[c];
     }
   }
+  EXPECT_GT(above, 0);
 }
 
 /// Expression lists of several channels share more; the compiler takes them where that costs less.
 TEST(RtmApCseTable, SeveralChannelsShareMore) {
   for (const int outputs : {64, 256}) {
-    EXPECT_GT(saved(outputs, 0.8, 4), saved(outputs, 0.8, 1) + 4.0) << outputs;
+    EXPECT_GT(saved(outputs, 0.8, 4).mean, saved(outputs, 0.8, 1).mean + 4.0) << outputs;
   }
 }
 
@@ -218,59 +233,34 @@ TEST(RtmApNetwork, Resnet20WithFourBitWeightsIsRightToTheBit) {
   }
 }
 
-/// Every distinct layer of ResNet-18 on one full row group, inputs drawn: the golden run of the
-/// whole network would take longer than all arrays.
+/// Every distinct layer of ResNet-18, pooling and residual additions included, on one full row
+/// group.
 TEST(RtmApNetwork, EveryLayerShapeOfResnet18IsRightToTheBit) {
   Network network = zoo("resnet18");
   quantize(network, {2, 4});
-  std::set<std::string> seen;
-  for (const LayerId id : matrix_layers(network)) {
+  const auto parameters = [&](LayerId id) { return ternary_parameters(network, id, 1, 0.8); };
+  Golden golden(network, parameters);
+  golden.run(synthetic_input(network, 1, 0));
+  std::set<std::string> matrices;
+  std::set<std::string> others;
+  for (LayerId id = 1; id <= network.output(); ++id) {
     const Layer& layer = network.layer(id);
-    const MatrixShape m = matrix_shape(network, id);
-    const std::string shape = std::to_string(m.rows) + "x" + std::to_string(m.cols) + "x" +
-                              std::to_string(layer.window.kernel_h) + "x" +
-                              std::to_string(static_cast<int>(layer.activation));
-    if (!seen.insert(shape).second) {
+    const Shape& in = network.layer(layer.inputs[0]).out;
+    const std::string shape = fmt::format("{} {}x{} {} to {}x{}, activation {}",
+                                          name_of(layer.kind),
+                                          in.channels,
+                                          in.positions(),
+                                          layer.window.kernel_h,
+                                          layer.out.channels,
+                                          layer.out.positions(),
+                                          name_of(layer.activation));
+    if (!(layer.is_matrix() ? matrices : others).insert(shape).second) {
       continue;
     }
-    const LayerTask task = layer_task(network, id, ternary_parameters(network, id, 1, 0.8));
-    const Geometry geometry;
-    const CompiledLayer compiled = compile(task, geometry);
-    EXPECT_EQ(compiled.row_groups(geometry), (layer.out.positions() + 255) / 256);
-    ASSERT_TRUE(compiled.has_epilogue);
-    const std::int64_t rows = std::min<std::int64_t>(256, layer.out.positions());
-    std::vector<std::vector<std::int32_t>> x;
-    Rng rng(1, "inputs/" + layer.name);
-    for (std::int64_t p = 0; p < rows; ++p) {
-      std::vector<std::int32_t>& values = x.emplace_back();
-      for (int i = 0; i < task.inputs(); ++i) {
-        const InputFormat& f = task.format(i);
-        values.push_back(static_cast<std::int32_t>(
-            rng.uniform(min_value(f.bits, f.is_signed), max_value(f.bits, f.is_signed))));
-      }
-    }
-    const Replay got = replay(
-        compiled,
-        geometry,
-        {},
-        [&](std::int64_t p) { return x[static_cast<std::size_t>(p)]; },
-        0,
-        rows);
-    std::vector<std::int64_t> sums(task.bias.size());
-    std::vector<std::int32_t> y(sums.size());
-    for (std::size_t p = 0; p < x.size(); ++p) {
-      for (std::size_t o = 0; o < sums.size(); ++o) {
-        sums[o] = task.bias[o];
-        for (const Weight& w : task.weights[o]) {
-          sums[o] += w.value * x[p][static_cast<std::size_t>(w.input)];
-        }
-      }
-      rescale_activate(layer, sums, task.multiplier, y);
-      ASSERT_TRUE(std::equal(y.begin(), y.end(), got.values[p].begin()))
-          << layer.name << ", position " << p;
-    }
+    expect_equal(network, golden, id, layer.is_matrix() ? parameters(id) : LayerParameters{}, 256);
   }
-  EXPECT_EQ(seen.size(), 16U);
+  EXPECT_EQ(matrices.size(), 16U);
+  EXPECT_EQ(others.size(), 6U) << "max pool, additions of four stages, average pool";
 }
 
 }  // namespace

@@ -182,9 +182,18 @@ struct Row {
 
 [[noreturn]] void fail_to_fit(const Job& job, const ap::CompileError& error) {
   const config::Node pe = job.root.get("chip").get("tile").get("pe");
+  // Whichever of them the chip says; the rest is the default.
+  std::vector<config::Node> limits;
+  for (const char* key : {"columns", "domains"}) {
+    if (const config::Node limit = pe.get(key); !limit.is_null()) {
+      limits.push_back(limit);
+    }
+  }
   Diagnostics diagnostics;
   Diagnostic d = config::diagnose(
-      pe.is_null() ? job.root.get("network") : pe,
+      !limits.empty() ? limits.front()
+      : pe.is_null()  ? job.root.get("network")
+                      : pe,
       "E-AP-FIT",
       error.what(),
       "columns and domains for the inputs of a block, the sums of one output channel and some "
@@ -192,6 +201,9 @@ struct Row {
       "more domains or columns, narrower activations, or compile.epilogue: false");
   d.got =
       fmt::format("{} columns of {} domains", job.hardware.spec.columns, job.hardware.spec.domains);
+  if (limits.size() > 1) {
+    d.related = {limits.back().at()};
+  }
   diagnostics.error(std::move(d));
   throw InputError(std::move(diagnostics), 4);
 }
