@@ -322,6 +322,17 @@ void report_missing(const Node& map,
                      .related = {}});
 }
 
+void add_explained(const Node& node,
+                   const Diagnostics& found,
+                   std::string_view doc,
+                   Diagnostics& diagnostics) {
+  diagnostics.add(found, [&, path = shown_path(node)](Diagnostic& d) {
+    if (d.hint.empty() && d.path == path) {
+      d.hint = doc;
+    }
+  });
+}
+
 bool read_bool(const Node& node, Diagnostics& diagnostics, bool fallback) {
   if (is_plain(node) && (node.scalar() == "true" || node.scalar() == "false")) {
     return node.scalar() == "true";

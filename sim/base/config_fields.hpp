@@ -236,6 +236,12 @@ void read_into(const Node& node, const Bounds& bounds, Diagnostics& diagnostics,
 template <class T>
 void describe_into(FieldInfo& info, const T& value, const Bounds& bounds);
 
+/// What was found wrong in a value; its meaning is the hint where there is no better one.
+void add_explained(const Node& node,
+                   const Diagnostics& found,
+                   std::string_view doc,
+                   Diagnostics& diagnostics);
+
 template <class S, class T>
 void read_field(const Node& map, const Field<S, T>& field, Diagnostics& diagnostics, S& out) {
   const Node value = map.get(field.key);
@@ -245,7 +251,11 @@ void read_field(const Node& map, const Field<S, T>& field, Diagnostics& diagnost
     report_missing(map, field.key, info, diagnostics);
     return;
   }
-  read_into(value, {field.low, field.high}, diagnostics, out.*field.member);
+  Diagnostics found;
+  read_into(value, {field.low, field.high}, found, out.*field.member);
+  if (!found.ok()) {
+    add_explained(value, found, field.doc_text, diagnostics);
+  }
 }
 
 template <HasFields S>

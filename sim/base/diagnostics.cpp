@@ -181,9 +181,12 @@ void Diagnostics::error(Diagnostic d) {
   }
 }
 
-void Diagnostics::add(const Diagnostics& other) {
-  for (const Diagnostic& d : other.errors_) {
-    error(d);
+void Diagnostics::add(const Diagnostics& other, const std::function<void(Diagnostic&)>& edit) {
+  for (Diagnostic d : other.errors_) {
+    if (edit) {
+      edit(d);
+    }
+    error(std::move(d));
   }
   num_uncollected_ += other.num_uncollected_;
 }

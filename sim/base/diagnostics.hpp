@@ -17,6 +17,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -56,8 +57,8 @@ struct Diagnostic {
 class Diagnostics {
  public:
   void error(Diagnostic d);
-  /// All errors of `other`, also those that it only counted.
-  void add(const Diagnostics& other);
+  /// All errors of `other`, also those that it only counted; `edit` may be empty.
+  void add(const Diagnostics& other, const std::function<void(Diagnostic&)>& edit = {});
 
   [[nodiscard]] bool ok() const { return errors_.empty(); }
 

@@ -67,10 +67,10 @@ struct EverySpec {
 
   static constexpr auto fields() {
     return list<EverySpec>(field("on", &EverySpec::on),
-                           field("count", &EverySpec::count).range(0, 100),
+                           field("count", &EverySpec::count).range(0, 100).doc("how many"),
                            field("big", &EverySpec::big),
                            field("seed", &EverySpec::seed),
-                           field("factor", &EverySpec::factor).range(0, 1),
+                           field("factor", &EverySpec::factor).range(0, 1).doc("how much"),
                            field("name", &EverySpec::name),
                            field("time", &EverySpec::time).range(0, 1e-3),
                            field("energy", &EverySpec::energy).range(0, 1e300),
@@ -326,6 +326,14 @@ TEST(Fields, AnOptionalValueInErrorIsNotThere) {
   EXPECT_FALSE(diagnostics.ok());
 }
 
+TEST(Fields, TheMeaningIsTheHintWhereThereIsNoBetterOne) {
+  EXPECT_EQ(first_error("count: 101").hint, "how many");
+  EXPECT_EQ(first_error("count: [1]").hint, "how many");
+  EXPECT_EQ(first_error("factor: 2").hint, "how much");
+  EXPECT_EQ(first_error("factor: .nan").hint, "the value must be finite");
+  EXPECT_EQ(first_error("big: x").hint, "");
+}
+
 TEST(Fields, Ranges) {
   EXPECT_EQ(error_of("count: 101"), "E-CFG-RANGE 1:8");
   EXPECT_EQ(first_error("count: 101").expected, "an integer in [0, 100]");
@@ -439,7 +447,8 @@ TEST(Fields, OverriddenValuesShowBothPlaces) {
             "      |        ^\n"
             "      = path:     count\n"
             "      = expected: an integer in [0, 100]\n"
-            "      = got:      '500'\n");
+            "      = got:      '500'\n"
+            "      = hint:     how many\n");
 }
 
 TEST(Fields, RawNodesLeaveTheirKeysToOthers) {
