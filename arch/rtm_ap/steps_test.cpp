@@ -142,7 +142,7 @@ TEST(RtmApSteps, ShiftsOfABitSerialAddition) {
   twice.instructions.push_back(twice.instructions[0]);
   const Totals again = totals(spec, kClock, twice, 10);
   EXPECT_EQ(again.did[kShift], 10 * 3 * (11 + 3)) << "there, back, and there again";
-  EXPECT_EQ(again.shift, 3 * 2 * Cycles(11));
+  EXPECT_EQ(again.shift, Cycles(11) * 2 * 3);
 }
 
 /// In-place addition, per row and bit, in the three technologies of the facts: 12 searched cells,

@@ -123,7 +123,7 @@ TEST(Statistics, StageLineIsThatOfTheBusiestPart) {
   EXPECT_EQ(s.links.busiest, "router[0].east");
   EXPECT_DOUBLE_EQ(s.links.highest, 0.3);
   EXPECT_DOUBLE_EQ(s.links.mean, 0.225);
-  EXPECT_EQ(s.largest_buffer, Bits(2 * 8 * 48));
+  EXPECT_EQ(s.largest_buffer, Bits(2) * 8 * 48);
 }
 
 TEST(Gap, IsSplitInProportionWhenWaitsAreMore) {
