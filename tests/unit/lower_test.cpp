@@ -79,7 +79,7 @@ class ToyModel : public Model {
   }
 
   std::vector<Step> steps(const Op& op) const override {
-    const Cycles time(slowness_ * (op.code == OpCode::write ? 7 : op.rows));
+    const Cycles time(std::int64_t{slowness_} * (op.code == OpCode::write ? 7 : op.rows));
     return {Step{.on = 0, .occupancy = time, .latency = time}};
   }
 
