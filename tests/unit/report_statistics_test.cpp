@@ -69,6 +69,7 @@ TEST(Throughput, CoversTheMeanOfNoisyDeparturesAboutAsOftenAsItSays) {
   for (int run = 0; run < kRuns; ++run) {
     Rng rng(static_cast<std::uint64_t>(run), "coverage");
     std::vector<std::int64_t> gaps;
+    gaps.reserve(200);
     for (int i = 0; i < 200; ++i) {
       gaps.push_back(rng.uniform(500, 1500));
     }
