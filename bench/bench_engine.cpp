@@ -125,7 +125,7 @@ void simulation(benchmark::State& state, const Run& run) {
   double ratio = 0;
   for (auto _ : state) {
     last = in_child<Measured>([&] { return measure(run); });
-    const double empty = in_child<double>([&] {
+    const auto empty = in_child<double>([&] {
       return engine::empty_activation_seconds(static_cast<int>(last.processes),
                                               static_cast<std::int64_t>(last.activations));
     });

@@ -10,6 +10,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,7 @@ void BM_Update(benchmark::State& state, const std::string& algorithm) {
   options.layers = kResNet18Layers;
   const auto agent = make_agent(algorithm, options);
   Rng rng(1, "bench");
-  std::vector<Step> steps(2 * kResNet18Layers);
+  std::vector<Step> steps(std::size_t{2} * kResNet18Layers);
   for (int episode = 0; episode <= options.exploration.warmup; ++episode) {
     agent->begin_episode(episode);
     for (Step& step : steps) {

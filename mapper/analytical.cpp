@@ -1464,7 +1464,7 @@ struct Analyzer::Impl {
         const arch::chip::TileGroup& tiles = *hw.tiles;
         const bool writes =
             fragments[work.group] > tiles.pes() || network.layer(stage.layer).has_dynamic_weights();
-        const std::int64_t pieces = static_cast<std::int64_t>(table.pieces.size());
+        const auto pieces = static_cast<std::int64_t>(table.pieces.size());
         const auto tile_of_piece = [&](std::int64_t i) {
           return hw.first_tile +
                  static_cast<EndpointId>((next_pe[work.group] + i) % tiles.pes() / tiles.tile.pes);

@@ -109,7 +109,7 @@ class Checker {
         const std::string& name = network_.layer(id).name;
         report("E-MAP-MISSING-LAYER",
                fmt::format("layer {} is not mapped", quote(name)),
-               "mapping." + section + "." + name,
+               fmt::format("mapping.{}.{}", section, name),
                fmt::format("an entry for {}", quote(name)),
                "none");
       }

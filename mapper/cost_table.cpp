@@ -477,14 +477,19 @@ double capacity_of(const arch::chip::Chip& chip, Limit limit) {
     const auto tiles = static_cast<double>(group.tiles);
     switch (limit) {
       case Limit::buffer:
-        sum += tile.buffer.unbounded ? kUnbounded
-                                     : tiles * static_cast<double>(tile.buffer.capacity.value);
+        if (tile.buffer.unbounded) {
+          return kUnbounded;
+        }
+        sum += tiles * static_cast<double>(tile.buffer.capacity.value);
         break;
       case Limit::vector_unit: {
         // Programs take all of a unit, also of one that needs no lane.
         const std::int64_t lanes =
             std::max<std::int64_t>(tile.vector_unit.lanes, tile.vector_unit.pes > 0 ? 1 : 0);
-        sum += lanes == 0 ? kUnbounded : tiles * static_cast<double>(lanes);
+        if (lanes == 0) {
+          return kUnbounded;
+        }
+        sum += tiles * static_cast<double>(lanes);
         break;
       }
     }

@@ -511,7 +511,7 @@ class Lowering {
     const int first_tile = chip_.first_tile(m.group);
     std::int64_t& next = next_serial_pe_[m.group];
     program_.pes_used -= std::min(next, group.pes());
-    const std::int64_t fragments = static_cast<std::int64_t>(m.layout.fragments.size());
+    const auto fragments = static_cast<std::int64_t>(m.layout.fragments.size());
     for (std::int64_t fragment = 0; fragment < fragments; ++fragment) {
       const std::int64_t pe = next++ % group.pes();
       add_matrix_part(stage,

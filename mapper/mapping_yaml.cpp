@@ -185,6 +185,7 @@ bool check_group(const std::string& group,
 
 std::vector<std::string> names_of(const Network& network, const std::vector<LayerId>& ids) {
   std::vector<std::string> names;
+  names.reserve(ids.size());
   for (const LayerId id : ids) {
     names.push_back(network.layer(id).name);
   }

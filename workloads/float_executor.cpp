@@ -40,7 +40,7 @@ void multiply(const float* x,
   std::array<std::array<Lanes, C>, P> sum{};
   const std::size_t even = rows - rows % kLanes;
   for (std::size_t r = 0; r < even; r += kLanes) {
-    std::array<Lanes, C> column;
+    std::array<Lanes, C> column{};
     for (std::size_t c = 0; c < C; ++c) {
       column[c] = load(w + c * rows + r);
     }
@@ -68,7 +68,7 @@ void multiply(const float* x,
 
 template <std::size_t P, std::size_t C>
 void store_product(const float* x, const float* w, std::size_t rows, float* y, std::size_t stride) {
-  std::array<std::array<float, C>, P> out;
+  std::array<std::array<float, C>, P> out{};
   multiply<P, C>(x, w, rows, out);
   for (std::size_t p = 0; p < P; ++p) {
     for (std::size_t c = 0; c < C; ++c) {
@@ -330,9 +330,13 @@ void FloatExecutor::pool(LayerId id, std::vector<float>& y) const {
   const double taps = w.kernel_h * w.kernel_w;
   const auto channels = static_cast<std::size_t>(in.channels);
   std::vector<double> best(channels);
+  double start = 0.0;
+  if (is_max) {
+    start = -HUGE_VAL;
+  }
   for (int oy = 0; oy < l.out.height; ++oy) {
     for (int ox = 0; ox < l.out.width; ++ox) {
-      std::fill(best.begin(), best.end(), is_max ? -HUGE_VAL : 0.0);
+      std::fill(best.begin(), best.end(), start);
       for (int ky = 0; ky < w.kernel_h; ++ky) {
         for (int kx = 0; kx < w.kernel_w; ++kx) {
           const int iy = oy * w.stride_h + ky * w.dilation_h - w.pad_top;

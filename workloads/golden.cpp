@@ -103,8 +103,8 @@ void Golden::conv(LayerId id, std::vector<std::int32_t>& y) {
             if (!inside && l.pad_value == 0) {
               continue;
             }
-            const std::int64_t pixel =
-                (std::int64_t{iy} * in.width + ix) * in.channels + group * in_per_group;
+            const std::int64_t pixel = (std::int64_t{iy} * in.width + ix) * in.channels +
+                                       std::int64_t{group} * in_per_group;
             const std::int64_t row = (std::int64_t{ky} * w.kernel_w + kx) * in_per_group;
             for (int ic = 0; ic < in_per_group; ++ic) {
               const std::int64_t value = inside ? element(x, pixel + ic) : l.pad_value;
@@ -156,10 +156,11 @@ void Golden::matmul(LayerId id, std::vector<std::int32_t>& y) {
         const std::int64_t channel = std::int64_t{head} * cols + j;
         std::int64_t sum = p.bias[static_cast<std::size_t>(channel)];
         for (int r = 0; r < inner; ++r) {
-          const std::int64_t at_a = i * a.out.channels + head * inner + r;
+          const std::int64_t row = std::int64_t{head} * inner + r;
+          const std::int64_t at_a = i * a.out.channels + row;
           const std::int64_t at_b =
-              l.transpose_b ? std::int64_t{j} * b.out.channels + head * inner + r  // b[j][head][r]
-                            : std::int64_t{r} * b.out.channels + head * cols + j;  // b[r][head][j]
+              l.transpose_b ? std::int64_t{j} * b.out.channels + row       // b[j][head][r]
+                            : std::int64_t{r} * b.out.channels + channel;  // b[r][head][j]
           sum += narrow(element(operand(id, 0), at_a), a.out_bits, l.a_bits, l.in_signed) *
                  narrow_weight(element(operand(id, 1), at_b), b.out_bits, b.out_signed, l.w_bits);
         }

@@ -26,14 +26,12 @@ struct LayerWeights {
   ProductWeights product;      ///< none for a matmul
 };
 
-LayerWeights layer_weights(const Network& network,
-                           LayerId layer,
-                           const LayerParameters& parameters);
+LayerWeights layer_weights(const Network& network, LayerId id, const LayerParameters& parameters);
 
 /// One layer of one image, from the tensors before it. Tensors that it is the last to read are
 /// emptied.
 void compute_layer(const Network& network,
-                   LayerId layer,
+                   LayerId id,
                    const LayerWeights* weights,
                    Tensors& tensors);
 

@@ -23,11 +23,11 @@ using OperandSource =
     std::function<std::span<const std::int32_t>(int operand, std::int64_t position)>;
 
 /// Narrows input vectors from the width of the layer's input tensor to a_bits.
-void narrow_input(const Network& network, LayerId layer, std::span<std::int32_t> x);
+void narrow_input(const Network& network, LayerId id, std::span<std::int32_t> x);
 
 /// Operand b of a matmul, one row per position, as weights [heads][cols][rows] of w_bits.
 std::vector<std::int32_t> dynamic_weights(const Network& network,
-                                          LayerId layer,
+                                          LayerId id,
                                           const OperandSource& operand);
 
 /// Bias, rescale, activation of a complete sum; `sum` is overwritten.
@@ -39,7 +39,7 @@ void finish(const Layer& layer,
 /// Output position p of a layer that the vector unit executes (pooling, add, softmax, ...).
 /// `parameters` are looked at where the layer has an embedding.
 void vector_layer(const Network& network,
-                  LayerId layer,
+                  LayerId id,
                   const LayerParameters& parameters,
                   std::int64_t p,
                   const OperandSource& operand,
@@ -49,7 +49,7 @@ void vector_layer(const Network& network,
 /// by row, with the smallest integer of the format (max_pool) or 0 outside; of other layers the
 /// operands' channel. All operands have the same channels.
 std::vector<std::int32_t> vector_inputs(const Network& network,
-                                        LayerId layer,
+                                        LayerId id,
                                         std::int64_t p,
                                         const OperandSource& operand);
 

@@ -85,7 +85,7 @@ class Reader {
         if (const auto value = number(array)) {
           file_.meta[name.substr(kMeta.size())] = *value;
         }
-      } else if (known_.count(name) == 0) {
+      } else if (!known_.contains(name)) {
         others_.push_back(fmt::format("'{}' ({}) has no counterpart", name, text(array.shape)));
       }
     }

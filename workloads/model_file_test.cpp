@@ -51,7 +51,7 @@ ModelFile content() {
 
 class Files : public testing::Test {
  protected:
-  ~Files() override { std::filesystem::remove(path_); }
+  void TearDown() override { std::filesystem::remove(path_); }
 
   std::optional<ModelFile> read(const ModelFile& file, const Network& as) {
     std::ofstream(path_, std::ios::binary) << model_file_bytes(network(), file);

@@ -25,6 +25,7 @@ namespace {
 const Kind* find_kind(const config::Node& pe, Diagnostics& diagnostics) {
   const std::vector<Kind>& kinds = registry();
   std::vector<std::string> names;
+  names.reserve(kinds.size());
   for (const Kind& kind : kinds) {
     names.push_back(kind.name);
   }

@@ -233,8 +233,8 @@ TEST(CrossbarDevices, ExpectedErrorGrowsWithEveryEffect) {
     f.spec.nonideal = nonideal;
     double sum = 0;
     for (std::uint64_t pe = 0; pe < 400; ++pe) {
-      sum +=
-          std::abs(static_cast<double>(fire(f, pe, {0, static_cast<std::int64_t>(pe)}) - 32 * 77));
+      sum += std::abs(static_cast<double>(fire(f, pe, {0, static_cast<std::int64_t>(pe)}) -
+                                          std::int64_t{32} * 77));
     }
     return sum;
   };
@@ -328,7 +328,7 @@ std::vector<std::int64_t> plain(const Fired& f, const ArrayName& name, const Sta
           for (int r = first; r < last; ++r) {
             stored += cell(r).positive;
           }
-          const bool flip = spec.weight_flip && 2 * stored > top * (last - first);
+          const bool flip = spec.weight_flip && 2 * stored > std::int64_t{top} * (last - first);
           const std::int64_t column = (col * slices + k) * (columns_2 ? 2 : 1);
           const auto convert = [&](std::int64_t current, std::int64_t at) {
             const std::uint64_t key =

@@ -30,6 +30,7 @@ std::vector<Strand> strands(const Spec& spec, const MatrixOp& matrix) {
     return {{0, slices, matrix.cols * slices * per_digit, offset}};
   }
   std::vector<Strand> all;
+  all.reserve(static_cast<std::size_t>(slices));
   for (int s = 0; s < slices; ++s) {
     all.push_back({s, 1, matrix.cols * per_digit, s == 0 ? offset : 0});
   }

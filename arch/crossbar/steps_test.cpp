@@ -50,7 +50,7 @@ TEST(CrossbarSteps, SampleAndHoldOverlapsConversionWithTheNextRead) {
   // Front 2 + 10 + 1 = 13; 32 columns / 4 ADCs x 3 = 24 per pass; 5 passes.
   const Schedule s = make_schedule(steps(plain(), kClock, op(64, 32, 5)));
   EXPECT_EQ(s.latency, Cycles(13 + 24 + 4 * 24));
-  EXPECT_EQ(s.interval, Cycles(5 * 24));
+  EXPECT_EQ(s.interval, 5 * Cycles(24));
   EXPECT_EQ(hold(s, kAdc)->first, Cycles(13));
   EXPECT_EQ(hold(s, kArray)->first, Cycles(2));
 }
@@ -62,7 +62,7 @@ TEST(CrossbarSteps, WithoutSampleAndHoldTheArrayWaits) {
   const Schedule s = make_schedule(steps(spec, kClock, op(64, 32, 5)));
   // The DAC drives the rows for 2 + 10 + 24 cycles.
   EXPECT_EQ(s.latency, Cycles(12 + 24 + 4 * 36));
-  EXPECT_EQ(s.interval, Cycles(5 * 36));
+  EXPECT_EQ(s.interval, 5 * Cycles(36));
   EXPECT_EQ(hold(s, kSampleHold), nullptr);
   EXPECT_EQ(s.did[kSampled], 0);
 }
@@ -143,7 +143,7 @@ TEST(CrossbarSteps, WritingByArrayAndByRow) {
   EXPECT_EQ(s.did[kCellWrite], 20 * 32 * 3);
   spec.write_granularity = WriteGranularity::row;
   s = make_schedule(steps(spec, kClock, o));
-  EXPECT_EQ(s.latency, Cycles(20 * 50));
+  EXPECT_EQ(s.latency, 20 * Cycles(50));
   EXPECT_EQ(s.did[kCellWrite], 20 * 32 * 3);
   ASSERT_NE(hold(s, kArray), nullptr);  // no read while writing
 }
@@ -173,7 +173,7 @@ TEST(CrossbarSteps, IntegratorsCountWhileTheArrayIsRead) {
   const Schedule s = make_schedule(steps(integrating(), kClock, op(64, 32, 5)));
   // Five spikes of 2 + 10, then the counters once.
   EXPECT_EQ(s.latency, Cycles(5 * 12 + 4 + 3));
-  EXPECT_EQ(s.interval, Cycles(5 * 12));
+  EXPECT_EQ(s.interval, 5 * Cycles(12));
   EXPECT_EQ(hold(s, kAdc)->first, hold(s, kArray)->first);
   EXPECT_EQ(hold(s, kAdc)->end, hold(s, kArray)->end);
   EXPECT_EQ(s.did[kAdcConvert], 5 * 32);

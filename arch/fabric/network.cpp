@@ -1515,7 +1515,8 @@ FabricTotals Network::totals() const {
   FabricTotals t;
   t.flits_injected = injected_;
   const std::vector<std::int64_t> flits = link_flits();
-  t.flit_hops = std::accumulate(flits.begin() + 2 * graph_.endpoints, flits.end(), std::int64_t{0});
+  t.flit_hops = std::accumulate(
+      flits.begin() + std::ptrdiff_t{2} * graph_.endpoints, flits.end(), std::int64_t{0});
   for (const Output& out : outputs_) {
     t.flits_ejected += out.endpoint < 0 ? 0 : out.flits;
   }

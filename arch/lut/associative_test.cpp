@@ -70,7 +70,7 @@ TEST(RescaleRows, AnswerAsRescaling) {
     layer.activation = rng.chance(0.5) ? Activation::relu : Activation::none;
     layer.out_signed = layer.activation == Activation::none;
     layer.shift = static_cast<int>(rng.uniform(0, 12));
-    const std::int32_t multiplier = static_cast<std::int32_t>(rng.uniform(1, 300));
+    const auto multiplier = static_cast<std::int32_t>(rng.uniform(1, 300));
     const std::int64_t high = layer.out_signed ? (std::int64_t{1} << (layer.out_bits - 1)) - 1
                                                : (std::int64_t{1} << layer.out_bits) - 1;
     const std::int64_t low = layer.out_signed ? -high - 1 : 0;

@@ -44,7 +44,7 @@ TEST(LutSteps, EveryCircuitInTurn) {
   EXPECT_EQ(adder[0].offset, Cycles(2));
   EXPECT_EQ(adder[0].occupancy, Cycles(13));
   EXPECT_EQ(adder[4].offset, Cycles(2 + 4 * 13));
-  EXPECT_EQ(adder[4].occupancy, Cycles(13 * 8));
+  EXPECT_EQ(adder[4].occupancy, 8 * Cycles(13));
   EXPECT_EQ(plays_on(s, kActivation)[0].offset, Cycles(158));
   EXPECT_EQ(plays_on(s, kEncoder)[0].offset, Cycles(159));
   EXPECT_EQ(s.latency, Cycles(160));

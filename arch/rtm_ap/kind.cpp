@@ -29,8 +29,8 @@ constexpr const char* kName = "rtm_ap";
 /// of searching and writing.
 class ApUnit final : public Unit {
  public:
-  ApUnit(const Spec& spec, const Clock& clock, std::shared_ptr<const Programs> programs)
-      : spec_(spec), clock_(clock), programs_(std::move(programs)) {}
+  ApUnit(Spec spec, const Clock& clock, std::shared_ptr<const Programs> programs)
+      : spec_(std::move(spec)), clock_(clock), programs_(std::move(programs)) {}
 
   void load(const Op& op,
             const Fragment& /*fragment*/,

@@ -373,7 +373,9 @@ TEST(RtmApKind, SaysWhyNot) {
 
 TEST(RtmApKind, InstructionsThatAreNotKeptAreMadeAgain) {
   const ProgramMatrix layer = convolution(3, 8);
-  const auto weights = [](int, int, int) { return ProgramLayer{{}, {ternary(27 * 8), {}, {}}}; };
+  const auto weights = [](int, int, int) {
+    return ProgramLayer{{}, {ternary(std::int64_t{27} * 8), {}, {}}};
+  };
   const Programs all(Spec{}, kClock, {{layer}, weights, nullptr});
   const Programs none(Spec{}, kClock, {{layer}, weights, nullptr}, 0);
   ASSERT_TRUE(all.of(layer.matrix).listed);
@@ -394,7 +396,7 @@ TEST(RtmApKind, RefusesOtherWeightsThanItsPrograms) {
   const auto model = with_program(Spec{}, layer);
   const Fragment f = model->layout(layer.matrix).fragments.front();
   const Op op = model->op(OpCode::mvm, layer.matrix, f);
-  std::vector<std::int32_t> weights = ternary(27 * 8);
+  std::vector<std::int32_t> weights = ternary(std::int64_t{27} * 8);
   const auto unit = model->make_unit(0);
   unit->load(op, f, weights, 0);
   weights[5] = weights[5] == 1 ? 0 : 1;

@@ -622,7 +622,7 @@ std::vector<Listing> parse_all(std::string_view text,
     if (std::find(of_head.begin(), of_head.end(), word) != of_head.end()) {
       const std::string rest = reader.rest();
       if (read_head_line(reader, word, listing.head)) {
-        listing.head_lines.push_back({rest.empty() ? word : word + " " + rest, at});
+        listing.head_lines.push_back({rest.empty() ? word : fmt::format("{} {}", word, rest), at});
       }
       continue;
     }

@@ -59,7 +59,7 @@ LayerTask task_of(
     for (int channel = 0; channel < in_group; ++channel) {
       for (int tap = 0; tap < task.taps; ++tap) {
         list.push_back({(output / columns * in_group + channel) * task.taps + tap,
-                        column[static_cast<std::size_t>(tap * in_group + channel)]});
+                        column[static_cast<std::size_t>(std::int64_t{tap} * in_group + channel)]});
       }
     }
   }
@@ -211,7 +211,7 @@ FragmentProgram fragment_program(const ProgramMatrix& layer,
     if (layer.taps == 1) {
       f.row = part.range.first_channel;
       f.rows = part.range.channels;
-    } else if (part.range.channels * layer.taps < matrix.rows) {
+    } else if (std::int64_t{part.range.channels} * layer.taps < matrix.rows) {
       f.channel = part.range.first_channel;
       f.reads = part.range.channels * layer.taps;
     }
@@ -336,8 +336,8 @@ int widest_read(const Program& program) {
 
 }  // namespace
 
-Programs::Programs(const Spec& spec, const Clock& clock, ProgramSource source, std::size_t keep)
-    : spec_(spec), clock_(clock), source_(std::move(source)), keep_(keep) {
+Programs::Programs(Spec spec, const Clock& clock, ProgramSource source, std::size_t keep)
+    : spec_(std::move(spec)), clock_(clock), source_(std::move(source)), keep_(keep) {
   for (const ProgramMatrix& layer : source_.matrices) {
     layers_[layer.matrix.layer] = layer;
   }

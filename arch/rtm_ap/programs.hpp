@@ -85,7 +85,7 @@ struct LayerPrograms {
 
 class Programs {
  public:
-  Programs(const Spec& spec,
+  Programs(Spec spec,
            const Clock& clock,
            ProgramSource source,
            std::size_t keep = std::size_t{1} << 23);

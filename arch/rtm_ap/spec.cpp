@@ -63,7 +63,7 @@ Spec read_spec(const config::Node& pe, Diagnostics& diagnostics) {
     pe.mark_read();  // its keys are those of another kind
     return {};
   }
-  const Spec spec = config::read<Spec>(pe, diagnostics);
+  Spec spec = config::read<Spec>(pe, diagnostics);
   report_problems(pe, "E-RTM-AP-SPEC", problems(spec), diagnostics);
   return spec;
 }

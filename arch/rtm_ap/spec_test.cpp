@@ -32,7 +32,7 @@ std::string text_of(const std::string& name) {
 
 Spec read(const std::string& yaml, Diagnostics& diagnostics) {
   const config::Node node = config::parse(yaml, "pe.yaml", diagnostics);
-  const Spec spec = read_spec(node, diagnostics);
+  Spec spec = read_spec(node, diagnostics);
   config::report_unread(node, diagnostics);
   return spec;
 }
@@ -77,7 +77,7 @@ Spec profile(const std::string& name) {
   const config::Node file = config::load(kFolder + "profiles/" + name + ".yaml", diagnostics);
   const config::Node chip = file.get("chip");
   EXPECT_EQ(chip.get("clock").scalar(), "1 GHz") << name;
-  const Spec spec = read_spec(chip.get("tile").get("pe"), diagnostics);
+  Spec spec = read_spec(chip.get("tile").get("pe"), diagnostics);
   config::report_unread(file, diagnostics);
   EXPECT_TRUE(diagnostics.ok()) << diagnostics.render();
   EXPECT_FALSE(spec.source.empty()) << name;

@@ -137,12 +137,12 @@ TEST(RtmApSteps, ShiftsOfABitSerialAddition) {
   spec.t_shift = Seconds(2e-9);
   const Totals t = totals(spec, kClock, one(add_in_place({0, 0, 12, true}, {1, 0, 4, false})), 10);
   EXPECT_EQ(t.did[kShift], 10 * (11 + 3));
-  EXPECT_EQ(t.shift, Cycles(2 * 11));
+  EXPECT_EQ(t.shift, 2 * Cycles(11));
   Program twice = one(add_in_place({0, 0, 12, true}, {1, 0, 4, false}));
   twice.instructions.push_back(twice.instructions[0]);
   const Totals again = totals(spec, kClock, twice, 10);
   EXPECT_EQ(again.did[kShift], 10 * 3 * (11 + 3)) << "there, back, and there again";
-  EXPECT_EQ(again.shift, Cycles(2 * 3 * 11));
+  EXPECT_EQ(again.shift, Cycles(11) * 2 * 3);
 }
 
 /// In-place addition, per row and bit, in the three technologies of the facts: 12 searched cells,

@@ -35,7 +35,7 @@ struct BusSpec {
 };
 
 struct BufferSpec {
-  Bits capacity{64 * 1024 * 8};
+  Bits capacity{std::int64_t{64} * 1024 * 8};
   bool unbounded = false;
   std::int64_t banks = 1;
   std::int64_t bank_width = 256;

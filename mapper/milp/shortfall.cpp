@@ -137,7 +137,9 @@ std::optional<Solution> one_replica_each(const Problem& problem,
     }
   }
   Budget open = budget;
-  open.loss = fixed.empty() ? budget.loss : kInf;
+  if (!fixed.empty()) {
+    open.loss = kInf;
+  }
   const OneHot form = one_hot(problem, open, Objective::latency, {0, 0}, 0, 1, std::move(options));
   const SolveResult result = solve(form.model, {});
   if (result.status == Status::infeasible) {
@@ -248,7 +250,7 @@ std::optional<Shortfall> find_shortfall(const Problem& problem,
   }
   if (!area && !accuracy) {
     if (out.pes_at_loss && *out.pes_at_loss <= budget.pes) {
-      return limit_shortfall(open, counts, budget, std::move(out));
+      return limit_shortfall(open, counts, budget, out);
     }
     out.constraint = Constraint::both;
   } else {

@@ -121,7 +121,7 @@ TEST(DenseNet, OneRowGivesTheBitsItGivesInABatch) {
   Rng rng(3, "rows");
   DenseNet<float> net({{10}, {300, 300, 1}, OutputKind::sigmoid}, 64);
   net.initialize(rng);
-  std::vector<float> batch(64 * 10);
+  std::vector<float> batch(std::size_t{64} * 10);
   for (float& value : batch) {
     value = static_cast<float>(rng.uniform01());
   }

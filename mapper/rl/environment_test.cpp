@@ -14,7 +14,8 @@ namespace tessera::mapper::rl {
 namespace {
 
 std::vector<std::int64_t> no_replicas(const std::vector<int>& choice) {
-  return std::vector<std::int64_t>(choice.size(), 1);
+  std::vector<std::int64_t> ones(choice.size(), 1);
+  return ones;
 }
 
 EnvironmentOptions options_for(const Problem& problem, const WidthOptions& widths) {
@@ -161,7 +162,7 @@ TEST(Lrmp, LowersWidthsUntilReplicasMeetTheTarget) {
 
 TEST(Lrmp, LowersWeightsUntilOneReplicaFits) {
   Problem problem = toy_problem();
-  problem.pes = 26 * 5;  // 26 blocks, so 5 bits on average
+  problem.pes = std::int64_t{26} * 5;  // 26 blocks, so 5 bits on average
   TableSource source(problem);
   LrmpOptions lrmp;
   lrmp.first_target = lrmp.last_target = 1;

@@ -35,7 +35,7 @@ struct Setting {
         problem, toy_features(problem), *environment, *agent, RlOptions{episodes, 3});
   }
 
-  void run(int episodes) {
+  void run(int episodes) const {
     for (int i = 0; i < episodes; ++i) {
       search->run_episode();
     }

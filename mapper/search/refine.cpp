@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstddef>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 namespace tessera::mapper {
@@ -42,10 +43,14 @@ class Climb {
  public:
   Climb(const Problem& problem,
         const Budget& budget,
-        const Solution& start,
+        Solution start,
         const std::function<double(const Solution&)>& value,
         std::int64_t evaluations)
-      : problem_(problem), budget_(budget), value_(value), left_(evaluations), best_(start) {
+      : problem_(problem),
+        budget_(budget),
+        value_(value),
+        left_(evaluations),
+        best_(std::move(start)) {
     best_value_ = measure(best_);
     best_sum_ = evaluate(problem_, best_).latency;
   }

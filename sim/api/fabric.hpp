@@ -24,8 +24,8 @@ using MessageId = std::uint32_t;
 /// `link_wait` and `credit_wait`: cycles beyond the zero-load latency of this message to this
 /// endpoint, by cause (lost arbitration or queued behind another packet; no credit downstream).
 struct Delivery {
-  MessageId id;
-  EndpointId to;
+  MessageId id = 0;
+  EndpointId to = 0;
   Cycles at;
   Cycles link_wait;
   Cycles credit_wait;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -56,8 +57,8 @@ void write_all(int file, std::string_view text) {
 }
 
 Child start(std::size_t index, const std::function<std::string()>& work, double seconds) {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) {
+  std::array<int, 2> ends{};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) {
     throw InternalError("children", -1, "cannot make a pipe");
   }
   std::fflush(nullptr);
@@ -123,10 +124,10 @@ std::vector<ChildAnswer> run_in_children(const std::vector<std::function<std::st
       if ((files[i].revents & (POLLIN | POLLHUP | POLLERR)) == 0 && !late) {
         continue;
       }
-      char buffer[1 << 16];
-      const ssize_t got = late ? 0 : read(child.pipe, buffer, sizeof buffer);
+      std::array<char, 1 << 16> buffer{};
+      const ssize_t got = late ? 0 : read(child.pipe, buffer.data(), buffer.size());
       if (got > 0) {
-        child.text.append(buffer, static_cast<std::size_t>(got));
+        child.text.append(buffer.data(), static_cast<std::size_t>(got));
         continue;
       }
       if (got < 0 && errno == EINTR) {

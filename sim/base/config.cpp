@@ -722,7 +722,7 @@ Node parse_part(std::string_view text,
                 Budget& budget,
                 const Limits& limits,
                 Diagnostics& diagnostics) {
-  const Node nothing = absent_at(source, column_offset + 1, root);
+  Node nothing = absent_at(source, column_offset + 1, root);
   const auto too_much = [&](std::string_view what, std::size_t limit, std::string_view unit) {
     diagnostics.error(diagnostic("E-CFG-LIMIT",
                                  fmt::format("configuration {}", what),

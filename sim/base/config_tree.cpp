@@ -286,10 +286,7 @@ std::optional<std::string> inline_text(const NodeData& data) {
 /// of the same width.
 void dump_block(std::string& out, const NodeData& data, std::string lead) {
   const std::size_t indent = lead.size();
-  const auto next_lead = [&] {
-    const std::string now = std::exchange(lead, std::string(indent, ' '));
-    return now;
-  };
+  const auto next_lead = [&] { return std::exchange(lead, std::string(indent, ' ')); };
   for (const Node& item : data.items) {
     const NodeData& value = NodeAccess::data(item);
     const std::string start = next_lead() + "-";
@@ -331,14 +328,15 @@ std::string path_text(const Path& path) {
   for (const PathStep* at = path.get(); at != nullptr; at = at->parent.get()) {
     steps.push_back(at);
   }
+  std::reverse(steps.begin(), steps.end());
   std::string out;
-  for (auto it = steps.rbegin(); it != steps.rend(); ++it) {
-    if ((*it)->index >= 0) {
-      out += fmt::format("[{}]", (*it)->index);
+  for (const PathStep* at : steps) {
+    if (at->index >= 0) {
+      out += fmt::format("[{}]", at->index);
       continue;
     }
     out += out.empty() ? "" : ".";
-    out += is_path_word((*it)->key) ? (*it)->key : "\"" + (*it)->key + "\"";
+    out += is_path_word(at->key) ? at->key : "\"" + at->key + "\"";
   }
   return out;
 }

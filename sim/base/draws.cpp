@@ -40,7 +40,7 @@ Table make_table() {
     for (int s = 0; s < kSteps; ++s) {
       const double p = std::ldexp(1.0 - 0.5 * s / kSteps, -(k + 1));
       z = upper_quantile(p, z);
-      table[static_cast<std::size_t>(k * kSteps + s)] =
+      table[static_cast<std::size_t>(std::int64_t{k} * kSteps + s)] =
           static_cast<std::int32_t>(std::lround(std::ldexp(z, kNormalFraction)));
     }
   }

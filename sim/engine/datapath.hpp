@@ -71,7 +71,7 @@ class DataPath {
 
   /// What the PEs of the vector unit of an endpoint did with the data so far; nothing when no data
   /// went through them.
-  [[nodiscard]] const ActionCounts* vector_did(EndpointId at) const;
+  [[nodiscard]] const ActionCounts* vector_did(EndpointId endpoint) const;
 
  private:
   struct Impl;

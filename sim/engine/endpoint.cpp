@@ -383,7 +383,7 @@ void EndpointModule::draw_work(int part, std::int64_t start, std::int64_t end, s
 }
 
 /// From the vector unit that finished the last operand to the firing that waited for it.
-void EndpointModule::draw_arrow(const PartState& state, TrackId track, std::int64_t used) {
+void EndpointModule::draw_arrow(const PartState& state, TrackId track, std::int64_t used) const {
   if (state.input_track >= 0 && state.input_sent.value >= 0) {
     state_.trace->flow(state.input_track, state.input_sent, track, Cycles(used));
   }
@@ -914,7 +914,9 @@ void EndpointModule::try_send(int stage, int replica) {
 
 /// Whether every line buffer that needs the position has room for it. If not, notes how many of
 /// them have not even announced it, and when the producer sees what the others have.
-bool EndpointModule::has_room(ReplicaState& state, std::int64_t position, std::int64_t index) {
+bool EndpointModule::has_room(ReplicaState& state,
+                              std::int64_t position,
+                              std::int64_t index) const {
   bool room = true;
   state.full = 0;
   state.room_at = now_;
@@ -948,7 +950,7 @@ bool EndpointModule::has_room(ReplicaState& state, std::int64_t position, std::i
 void EndpointModule::position_left(int stage,
                                    std::int64_t ordinal,
                                    std::int64_t image,
-                                   Position32 value) {
+                                   const Position32& value) {
   const ProgramStage& program = state_.program.stages[at(stage)];
   StageState& state = state_.stages[at(stage)];
   ++state.stats.positions_out;

@@ -44,11 +44,11 @@ class EndpointModule : public sc_core::sc_module {
   void deliver(const Delivery& delivery, Message& message);
   /// Step mode: one PE of a part has finished a firing; called in the resources' phase.
   void pe_finished(int part, std::int64_t ordinal, Cycles done);
-  /// A consumer released what the replica's blocked head waits for; seen here in cycle `at`. The
+  /// A consumer released what the replica's blocked head waits for; seen here in cycle `when`. The
   /// last of several such releases lets the head leave.
-  void room(int stage, int replica, std::int64_t at);
-  /// Serial: it is this part's turn from cycle `at` on.
-  void wake_part(int part, std::int64_t at);
+  void room(int stage, int replica, std::int64_t when);
+  /// Serial: it is this part's turn from cycle `when` on.
+  void wake_part(int part, std::int64_t when);
 
   [[nodiscard]] Message& message(std::uint32_t slot) { return messages_[slot]; }
 
@@ -119,43 +119,46 @@ class EndpointModule : public sc_core::sc_module {
 
   void run();
   void schedule(Event event);
-  void request(std::int64_t at);
+  void request(std::int64_t when);
   void handle(const Event& event);
   void settle();
   void mark(int part);
 
   [[nodiscard]] bool inputs_ready(const PartState& state) const;
   [[nodiscard]] bool may_issue(const PartState& state, const ProgramPart& part) const;
-  void note_inputs(int part, const PortState& port, std::int64_t at);
+  void note_inputs(int part, const PortState& port, std::int64_t when);
   bool can_fire(int part);
   void fire(int part);
-  std::int64_t write_matrix(int part, std::int64_t at);
-  void release_inputs(int part, std::int64_t at);
-  void start_pes(
-      int part, std::int64_t ordinal, std::int64_t at, bool write, std::vector<Schedule> took = {});
+  std::int64_t write_matrix(int part, std::int64_t when);
+  void release_inputs(int part, std::int64_t when);
+  void start_pes(int part,
+                 std::int64_t ordinal,
+                 std::int64_t when,
+                 bool write,
+                 std::vector<Schedule> took = {});
   void await_result(const Done& done);
   void take_result(const Done& done);
   [[nodiscard]] std::int64_t earliest_taken(const Done& done) const;
   void result_taken(int part);
-  void contribute(int part, PartState::Flight flight, bool in_fabric_phase, std::int64_t at);
+  void contribute(int part, PartState::Flight flight, bool in_fabric_phase, std::int64_t when);
   Position32 finished(int stage, int replica, std::int64_t ordinal);
   void do_vector_work(const VectorJob& job, std::int64_t start, int part);
   void combine(int stage, int replica, std::int64_t ordinal);
   void position_done(
       int stage, int replica, std::int64_t ordinal, std::int64_t shown, Position32 value);
   void try_send(int stage, int replica);
-  bool has_room(ReplicaState& state, std::int64_t position, std::int64_t index);
-  void position_left(int stage, std::int64_t ordinal, std::int64_t image, Position32 value);
-  void land(const Arrival& arrival, std::int64_t index, Position32 data, std::int64_t at);
+  bool has_room(ReplicaState& state, std::int64_t position, std::int64_t index) const;
+  void position_left(int stage, std::int64_t ordinal, std::int64_t image, const Position32& value);
+  void land(const Arrival& arrival, std::int64_t index, Position32 data, std::int64_t when);
   void show(const Landing& landing);
   void await_landed(int part);
   void send(Message message, const std::vector<EndpointId>& to);
   void inject(std::uint32_t slot, const std::vector<EndpointId>& to, Bits bits);
   [[nodiscard]] std::int64_t bus_cycles(std::int64_t bits) const;
-  std::int64_t take_bus(std::int64_t bits, std::int64_t at, int part);
-  std::int64_t take_vector_unit(Cycles cycles, std::int64_t at, int part, std::int64_t index);
+  std::int64_t take_bus(std::int64_t bits, std::int64_t when, int part);
+  std::int64_t take_vector_unit(Cycles cycles, std::int64_t when, int part, std::int64_t index);
   void draw_work(int part, std::int64_t start, std::int64_t end, std::int64_t index);
-  void draw_arrow(const PartState& state, TrackId track, std::int64_t used);
+  void draw_arrow(const PartState& state, TrackId track, std::int64_t used) const;
   void advance_turn();
   Operand operand_reader(int part, std::int64_t image);
 

@@ -39,7 +39,7 @@ void FabricModule::poke(std::int64_t at) {
   }
 }
 
-void FabricModule::trace_signals(sc_core::sc_trace_file* file) {
+void FabricModule::trace_signals(sc_core::sc_trace_file* file) const {
   sc_core::sc_trace(file, delivered_, "chip.fabric.delivered");
 }
 

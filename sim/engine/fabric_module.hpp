@@ -19,7 +19,7 @@ class FabricModule : public sc_core::sc_module {
 
   /// Something was injected in cycle `at`.
   void poke(std::int64_t at);
-  void trace_signals(sc_core::sc_trace_file* file);
+  void trace_signals(sc_core::sc_trace_file* file) const;
 
  private:
   void activate() {

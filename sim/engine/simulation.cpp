@@ -285,6 +285,7 @@ double empty_activation_seconds(int processes, std::int64_t activations) {
   set_up_kernel();
   std::int64_t left = activations;
   std::vector<std::unique_ptr<Empty>> modules;
+  modules.reserve(static_cast<std::size_t>(processes));
   for (int i = 0; i < processes; ++i) {
     modules.push_back(std::make_unique<Empty>(fmt::format("empty{}", i).c_str(), 1000 + i, left));
   }

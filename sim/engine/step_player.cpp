@@ -87,7 +87,7 @@ class ResourceModule : public sc_core::sc_module {
     }
   }
 
-  void finish(std::int64_t end) {
+  void finish(std::int64_t end) const {
     if (state_.trace != nullptr && drawn_ < end) {
       state_.trace->wait(track_, Cycles(drawn_), Cycles(end), Wait::none);
     }
@@ -336,7 +336,8 @@ StepPlayer::StepPlayer(State& state, EndpointId endpoint, const std::string& pat
     const ProgramStage& stage = state.program.stages[static_cast<std::size_t>(p.stage)];
     for (const LockstepGroup& group : p.groups) {
       for (int i = 0; i < group.pes; ++i) {
-        const int pe = state.program.residents[static_cast<std::size_t>(group.resident + i)].pe;
+        const int pe =
+            state.program.residents[static_cast<std::size_t>(std::int64_t{group.resident} + i)].pe;
         if (static_cast<std::size_t>(pe) >= pes_.size()) {
           pes_.resize(static_cast<std::size_t>(pe) + 1);
         }

@@ -67,7 +67,7 @@ class Arrays {
 
   /// What the vector unit of an endpoint does by programs: y += their answers, for every stamp. x
   /// [stamps][inputs of the work], y [stamps][outputs]. Answers what they did with these data.
-  ActionCounts run(EndpointId at,
+  ActionCounts run(EndpointId endpoint,
                    std::span<const Op> programs,
                    std::span<const Stamp> stamps,
                    std::span<const std::int32_t> x,

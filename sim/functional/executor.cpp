@@ -248,6 +248,7 @@ Executor::Executor(const Program& program,
                    Fidelity fidelity,
                    NetworkData data,
                    std::uint64_t seed) {
+  // NOLINTNEXTLINE(modernize-make-unique): an aggregate that cannot move, for its mutex
   shared_ = std::unique_ptr<Shared>(new Shared{program,
                                                network,
                                                chip,

@@ -416,7 +416,7 @@ class ChromeTrace::Impl {
   }
 
   void write_head() {
-    put("{{\"displayTimeUnit\":\"ns\",\"traceEvents\":[");
+    put(R"({{"displayTimeUnit":"ns","traceEvents":[)");
     std::array<bool, kKinds> used{};
     for (std::size_t r = 0; r < rows_.size(); ++r) {
       if (!rows_[r].selected) {

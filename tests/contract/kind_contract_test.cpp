@@ -262,7 +262,7 @@ TEST_P(KindContract, FragmentsAddUpToTheProduct) {
       for (int g = 0; g < f.groups; ++g) {
         for (int c = 0; c < f.cols; ++c) {
           y[static_cast<std::size_t>((f.group + g) * matrix.cols + f.col + c)] +=
-              part_y[static_cast<std::size_t>(g * f.cols + c)];
+              part_y[static_cast<std::size_t>(std::int64_t{g} * f.cols + c)];
         }
       }
     }

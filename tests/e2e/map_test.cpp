@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdlib>
 #include <functional>
@@ -174,7 +175,8 @@ TEST(Map, ParetoFrontIsOne) {
   ASSERT_EQ(map(folder / "out").status, 0);
   const auto front = rows_of(folder / "out/pareto.csv");
   ASSERT_GE(front.size(), 10U);
-  const char* const columns[] = {"loss", "latency_cycles", "interval_cycles", "energy_j"};
+  constexpr std::array<const char*, 4> columns = {
+      "loss", "latency_cycles", "interval_cycles", "energy_j"};
   const auto numbers = [&](const std::map<std::string, std::string>& row) {
     std::vector<double> out;
     for (const char* column : columns) {
@@ -440,7 +442,7 @@ TEST(Map, AgentsAndEnvironments) {
   std::set<std::string> searches;
   for (const auto& [algorithm, environment] : std::vector<std::pair<std::string, std::string>>{
            {"ddpg", "lrmp"}, {"td3", "lrmp"}, {"ddpg", "haq"}, {"ddpg", "cim_aq"}}) {
-    const std::string name = algorithm + "_" + environment;
+    const std::string name = fmt::format("{}_{}", algorithm, environment);
     const Arguments more = {"--search",
                             "rl",
                             "--episodes",

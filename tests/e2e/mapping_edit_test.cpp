@@ -88,7 +88,7 @@ TEST(MappingEdits, SlipsHaveNames) {
 }
 
 /// Lines lost, doubled and swapped, digits and characters replaced, the rest cut off.
-std::string edit(std::string text, Rng& rng) {
+std::string edit(const std::string& text, Rng& rng) {
   std::vector<std::string> lines;
   std::istringstream in(text);
   for (std::string line; std::getline(in, line);) {

@@ -119,13 +119,13 @@ TEST(Replay, ProgramsOfARunAreRight) {
 /// Integers of given weights, and a layer's name that is no file name.
 TEST(Replay, ProgramsOfGivenWeightsAreRight) {
   const TempFolder folder;
-  const std::vector<std::string> words = {"run",
-                                          "configs/chips/rtm_ap.yaml",
-                                          "--set",
-                                          "network={onnx: " TESSERA_SOURCE_DIR
-                                          "/tests/data/onnx/tiny_resnet.onnx}",
-                                          "--set",
-                                          "mapping.default={w_bits: 3, a_bits: 4}"};
+  const std::vector<std::string> words = {
+      "run",
+      "configs/chips/rtm_ap.yaml",
+      "--set",
+      ("network={onnx: " TESSERA_SOURCE_DIR "/tests/data/onnx/tiny_resnet.onnx}"),
+      "--set",
+      "mapping.default={w_bits: 3, a_bits: 4}"};
   ASSERT_EQ(run_program(with(words, {"--emit-ap", folder / "all", "--out", folder / "out"})).status,
             0);
   EXPECT_EQ(
@@ -247,8 +247,8 @@ TEST(Replay, EverythingThatIsWrongIsSaidAtOnce) {
        {"E-AP-MISSING]: 1 of 9 programs are not in",
         "fc of fc",
         "conv2.apasm:1:1: error[E-AP-HEAD]: this is not the head of program conv2, layer conv2",
-        "E-AP-PROGRAM]: this order of add_in_place breaks: pass 001->B1 makes 011, which the later "
-        "pass 011->C1B0 matches",
+        ("E-AP-PROGRAM]: this order of add_in_place breaks: pass 001->B1 makes 011, which the "
+         "later pass 011->C1B0 matches"),
         "expected: 'array 256 256 64'",
         "E-AP-SYNTAX",
         "E-AP-PROGRAM]: the head says nothing of this slot of read",

@@ -265,7 +265,7 @@ TEST(Compose, ChipsOfLookUpBlocksComputeTheTableNetwork) {
         RunOptions options;
         options.functional = functional;
         options.images = 1;
-        const std::vector<std::int32_t> x = c.integers.input(image(c.declared, 5));
+        std::vector<std::int32_t> x = c.integers.input(image(c.declared, 5));
         const RunStats stats =
             engine::simulate(laid.program,
                              c.integers.network,
@@ -313,7 +313,7 @@ TEST(Compose, ChipsReadSampledActivations) {
       RunOptions options;
       options.functional = Functional::bit_accurate;
       options.images = 1;
-      const std::vector<std::int32_t> x = c.integers.input(image(network, 3));
+      std::vector<std::int32_t> x = c.integers.input(image(network, 3));
       const RunStats stats =
           engine::simulate(laid.program,
                            c.integers.network,

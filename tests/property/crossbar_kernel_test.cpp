@@ -105,7 +105,7 @@ std::vector<std::int64_t> by_arrays(const Case& c, Converters converters) {
     for (int g = 0; g < f.groups; ++g) {
       for (int col = 0; col < f.cols; ++col) {
         y[static_cast<std::size_t>((f.group + g) * m.cols + f.col + col)] +=
-            part[static_cast<std::size_t>(g * f.cols + col)];
+            part[static_cast<std::size_t>(std::int64_t{g} * f.cols + col)];
       }
     }
   }
@@ -161,7 +161,7 @@ class Plain {
     const bool biased = spec_.weight_mapping == WeightMapping::offset_column ||
                         spec_.weight_mapping == WeightMapping::biased_unit_column;
     const bool planes = spec_.weight_mapping == WeightMapping::twos_complement_planes;
-    std::size_t at_once =
+    auto at_once =
         static_cast<std::size_t>(spec_.active_rows == 0 ? spec_.rows : spec_.active_rows);
     at_once = row_pairs ? at_once / 2 : at_once;
     // An integrator collects what comes until the inputs' signs do.

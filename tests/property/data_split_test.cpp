@@ -44,8 +44,8 @@ TEST(DataSplitProperty, EveryImageOnceAndEveryPrefixInProportion) {
     std::iota(all.begin(), all.end(), 0);
     ASSERT_EQ(sorted, all);
 
-    const double images = static_cast<double>(labels.size());
-    const double classes = static_cast<double>(sizes.size());
+    const auto images = static_cast<double>(labels.size());
+    const auto classes = static_cast<double>(sizes.size());
     std::map<std::int32_t, double> seen;
     for (std::size_t length = 1; length <= order.size(); ++length) {
       seen[labels[static_cast<std::size_t>(order[length - 1])]] += 1;

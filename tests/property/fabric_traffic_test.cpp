@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstdlib>
 #include <map>
 #include <set>
@@ -23,7 +24,8 @@ std::uint64_t seed() {
   return text != nullptr ? std::strtoull(text, nullptr, 10) : 1;
 }
 
-constexpr Topology kRouted[] = {Topology::mesh, Topology::torus, Topology::cmesh, Topology::tree};
+constexpr std::array<Topology, 4> kRouted = {
+    Topology::mesh, Topology::torus, Topology::cmesh, Topology::tree};
 
 /// Empty when every destination receives exactly once and the fabric ends up idle.
 std::string complaint(const Case& c, const std::vector<Send>& sends) {
@@ -78,7 +80,7 @@ void expect_drains(const Case& c, std::vector<Send> sends, std::uint64_t with_se
 TEST(FabricTraffic, HeavyMixedMulticastDrains) {
   for (std::uint64_t trial = 0; trial < 40; ++trial) {
     Rng rng(seed() + trial, "heavy");
-    Case c = testing::random_case(kRouted[trial % 4], rng, 36);
+    Case c = testing::random_case(kRouted[trial % kRouted.size()], rng, 36);
     const auto sends = testing::random_traffic(c, rng, 600, 100, 24, 0.4);
     expect_drains(c, sends, seed() + trial);
   }
@@ -134,7 +136,7 @@ TEST(FabricTraffic, AllToAllBroadcastDrains) {
 TEST(FabricTraffic, StallsLoseNothing) {
   for (std::uint64_t trial = 0; trial < 20; ++trial) {
     Rng rng(seed() + trial, "stalls");
-    const Case c = testing::random_case(kRouted[trial % 4], rng, 20);
+    const Case c = testing::random_case(kRouted[trial % kRouted.size()], rng, 20);
     auto sends = testing::random_traffic(c, rng, 300, 400, 12, 0.2);
     const auto flits = [&] {
       const auto fabric = make_fabric(c.spec, c.layout);
@@ -165,7 +167,7 @@ TEST(FabricTraffic, StallsLoseNothing) {
 TEST(FabricTraffic, MulticastUsesATree) {
   for (std::uint64_t trial = 0; trial < 60; ++trial) {
     Rng rng(seed() + trial, "tree");
-    Case c = testing::random_case(kRouted[trial % 4], rng, 30);
+    Case c = testing::random_case(kRouted[trial % kRouted.size()], rng, 30);
     c.spec.max_packet_flits = std::min(c.spec.max_packet_flits, c.spec.vc_buffer);
     const Bits bits(rng.uniform(1, 6 * c.spec.flit_bits.value));
     const auto sends = testing::random_traffic(c, rng, 1, 0, 6, 1.0);
@@ -215,7 +217,7 @@ TEST(FabricTraffic, RecorderSeesEveryLink) {
 
   for (std::uint64_t trial = 0; trial < 12; ++trial) {
     Rng rng(seed() + trial, "recorder");
-    const Case c = testing::random_case(kRouted[trial % 4], rng, 20);
+    const Case c = testing::random_case(kRouted[trial % kRouted.size()], rng, 20);
     const auto sends = testing::random_traffic(c, rng, 200, 300, 8, 0.2);
     Counter counter;
     const auto seen = make_fabric(c.spec, c.layout, &counter);
@@ -248,7 +250,7 @@ TEST(FabricCheck, NamesTheKey) {
   torus.num_vcs = 1;
   EXPECT_EQ(first_path(torus, {4, {}}), "fabric.num_vcs");
   FabricSpec header;
-  header.header_bits = Bits(8 * 32);
+  header.header_bits = 8 * Bits(32);
   EXPECT_EQ(first_path(header, {4, {}}), "fabric.header_bits");
   FabricSpec grid;
   grid.width = grid.height = 2;

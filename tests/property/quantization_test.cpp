@@ -56,7 +56,8 @@ Quantized quantized(const Network& network,
 }
 
 std::vector<LayerBits> same_bits(const Network& network, LayerBits bits) {
-  return std::vector<LayerBits>(matrix_layers(network).size(), bits);
+  std::vector<LayerBits> all(matrix_layers(network).size(), bits);
+  return all;
 }
 
 /// Error of the output relative to its spread, over two images that calibration saw.

@@ -88,8 +88,10 @@ std::set<std::int64_t> brute_force(const Network& network, std::int64_t p) {
   std::set<std::int64_t> found;
   for (int i = 0; i < w.kernel_h; ++i) {
     for (int j = 0; j < w.kernel_w; ++j) {
-      const std::int64_t y = p / l.out.width * w.stride_h - w.pad_top + i * w.dilation_h;
-      const std::int64_t x = p % l.out.width * w.stride_w - w.pad_left + j * w.dilation_w;
+      const std::int64_t y =
+          p / l.out.width * w.stride_h - w.pad_top + std::int64_t{i} * w.dilation_h;
+      const std::int64_t x =
+          p % l.out.width * w.stride_w - w.pad_left + std::int64_t{j} * w.dilation_w;
       if (y >= 0 && y < in.height && x >= 0 && x < in.width) {
         found.insert(y * in.width + x);
       }
@@ -154,10 +156,13 @@ TEST(ReceptiveProperty, GatherOfAConvolutionMatchesBruteForce) {
         for (int i = 0; i < w.kernel_h; ++i) {
           for (int j = 0; j < w.kernel_w; ++j) {
             for (int c = 0; c < per_group; ++c) {
-              const std::int64_t y = p / l.out.width * w.stride_h - w.pad_top + i * w.dilation_h;
-              const std::int64_t z = p % l.out.width * w.stride_w - w.pad_left + j * w.dilation_w;
+              const std::int64_t y =
+                  p / l.out.width * w.stride_h - w.pad_top + std::int64_t{i} * w.dilation_h;
+              const std::int64_t z =
+                  p % l.out.width * w.stride_w - w.pad_left + std::int64_t{j} * w.dilation_w;
               const bool inside = y >= 0 && y < in.height && z >= 0 && z < in.width;
-              const std::int64_t at = (y * in.width + z) * in.channels + group * per_group + c;
+              const std::int64_t at =
+                  (y * in.width + z) * in.channels + std::int64_t{group} * per_group + c;
               expected.push_back(inside ? tensor[static_cast<std::size_t>(at)] : 0);
             }
           }

@@ -8,6 +8,7 @@
 #include "tests/repo/cpp_text.hpp"
 #include "tests/repo/tree.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -68,12 +69,12 @@ std::vector<Finding> check_documented(const std::map<std::string, Finding>& repo
                                       const std::map<std::string, Finding>& documented) {
   std::vector<Finding> out;
   for (const auto& [code, where] : reported) {
-    if (documented.count(code) == 0) {
+    if (!documented.contains(code)) {
       out.push_back({where.file, where.line, code + " is not documented in " + kTable});
     }
   }
   for (const auto& [code, where] : documented) {
-    if (reported.count(code) == 0) {
+    if (!reported.contains(code)) {
       out.push_back({where.file, where.line, code + " is documented but nothing reports it"});
     }
   }
@@ -116,13 +117,13 @@ std::vector<Finding> check_bad_files(const std::map<std::string, Finding>& repor
     const std::optional<std::string> expected = expected_in(text);
     if (!expected) {
       out.push_back({file, 1, "its first comment is not of the form '# expect: CODE line:col'"});
-    } else if (reported.count(*expected) == 0) {
+    } else if (!reported.contains(*expected)) {
       out.push_back({file, 1, "expects " + *expected + ", which nothing reports"});
     }
   }
   for (const auto& [code, where] : reported) {
     const auto shown = bad_files.find(file_of_code(code));
-    const bool excepted = without.count(code) > 0;
+    const bool excepted = without.contains(code);
     if (shown == bad_files.end() && !excepted) {
       out.push_back({where.file, where.line, code + " has no " + file_of_code(code)});
     } else if (shown != bad_files.end()) {
@@ -136,9 +137,10 @@ std::vector<Finding> check_bad_files(const std::map<std::string, Finding>& repor
     }
   }
   for (const auto& [code, reason] : without) {
-    if (reported.count(code) == 0) {
-      out.push_back(
-          {"tests/repo/configs_test.cpp", 0, code + " is listed (" + reason + ") but gone"});
+    if (!reported.contains(code)) {
+      out.push_back({"tests/repo/configs_test.cpp",
+                     0,
+                     fmt::format("{} is listed ({}) but gone", code, reason)});
     }
   }
   return out;
@@ -187,14 +189,16 @@ std::vector<Finding> check_price_file(const std::string& file,
       const config::Node entry = list.get(name);
       for (const std::string& key : keys) {
         if (entry.get(key).scalar().empty()) {
-          out.push_back({file, entry.at().line, section + "." + name + " has no " + key});
+          out.push_back(
+              {file, entry.at().line, fmt::format("{}.{} has no {}", section, name, key)});
         }
       }
     }
     for (const auto& [key, where] : list.keys()) {
       if (std::find(names.begin(), names.end(), key) == names.end()) {
-        out.push_back(
-            {file, where.line, section + "." + key + ": the kind has nothing of that name"});
+        out.push_back({file,
+                       where.line,
+                       fmt::format("{}.{}: the kind has nothing of that name", section, key)});
       }
     }
   };

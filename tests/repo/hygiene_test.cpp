@@ -184,7 +184,7 @@ TEST(Hygiene, FilesAreSmallAndText) {
     if (size > kLargest) {
       found.push_back({file, 0, std::to_string(size) + " bytes; 1 MiB is the limit"});
     }
-    if (!is_text(read(file)) && !is_binary_data(file) && allowed_binaries().count(file) == 0) {
+    if (!is_text(read(file)) && !is_binary_data(file) && !allowed_binaries().contains(file)) {
       found.push_back({file, 0, "no text, and not listed in allowed_binaries()"});
     }
   }

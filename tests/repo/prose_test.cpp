@@ -4,6 +4,7 @@
 /// changelog has its form, and there is one version.
 #include "tests/repo/tree.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <map>
@@ -71,7 +72,7 @@ std::vector<Command> commands_of(const std::string& markdown) {
     ++number;
     if (starts_with(line, "```")) {
       fenced = !fenced;
-      shell = fenced && kShells.count(line.substr(3)) > 0;
+      shell = fenced && kShells.contains(line.substr(3));
       continued = false;
       continue;
     }
@@ -116,11 +117,12 @@ void check_tessera(const std::string& file,
     }
     if (starts_with(word, "-")) {
       const std::string name = word.substr(0, word.find('='));
-      if (options.at(subcommand).count(name) == 0) {
-        out.push_back({file, command.line, "tessera " + subcommand + " has no option " + name});
+      if (!options.at(subcommand).contains(name)) {
+        out.push_back(
+            {file, command.line, fmt::format("tessera {} has no option {}", subcommand, name)});
       }
     } else if (subcommand.empty()) {
-      if (options.count(word) == 0) {
+      if (!options.contains(word)) {
         out.push_back({file, command.line, "tessera has no command '" + word + "'"});
         return;
       }
@@ -202,9 +204,10 @@ std::vector<Finding> check_paths(const std::string& file,
       const std::string target = (*at)[1];
       const std::string folder = folder_of(file);
       if (target.find("://") == std::string::npos && !starts_with(target, "mailto:") &&
-          !there(std::filesystem::path((folder.empty() ? "" : folder + "/") + target)
-                     .lexically_normal()
-                     .generic_string())) {
+          !there(
+              std::filesystem::path(folder.empty() ? target : fmt::format("{}/{}", folder, target))
+                  .lexically_normal()
+                  .generic_string())) {
         out.push_back({file, number, "the link to '" + target + "' leads nowhere"});
       }
     }
@@ -248,7 +251,7 @@ std::vector<Finding> check_changelog(const std::string& text) {
       }
     } else if (starts_with(line, "### ")) {
       const std::string heading = line.substr(4);
-      if (kHeadings.count(heading) == 0) {
+      if (!kHeadings.contains(heading)) {
         find(number, "'" + heading + "' is no heading of a changelog");
       }
       if (!in_version) {

@@ -33,6 +33,7 @@ struct Pipe {
 /// Reads both ends until both are closed.
 void drain(const std::vector<std::pair<int, std::string*>>& sources) {
   std::vector<pollfd> polls;
+  polls.reserve(sources.size());
   for (const auto& [fd, text] : sources) {
     polls.push_back({fd, POLLIN, 0});
   }
@@ -111,6 +112,7 @@ Outcome run_program(const std::vector<std::string>& command) {
     close(out.read_end);
     close(err.read_end);
     std::vector<char*> arguments;
+    arguments.reserve(command.size() + 1);
     for (const std::string& word : command) {
       arguments.push_back(const_cast<char*>(word.c_str()));
     }

@@ -23,7 +23,7 @@ using Json = nlohmann::json;
 
 /// A network that is trained in a moment; its weights where `parameters` says.
 std::string experiment_in(const TempFolder& folder, const std::string& parameters = "") {
-  const std::string path = folder / (parameters.empty() ? "small.yaml" : "given.yaml");
+  std::string path = folder / (parameters.empty() ? "small.yaml" : "given.yaml");
   std::ofstream(path) << "include: " << TESSERA_SOURCE_DIR << R"(/configs/chips/small.yaml
 experiment: {name: small}
 network:

@@ -102,6 +102,7 @@ TEST_F(TrainNet, RoundsTiesAwayFromZero) {
                                 3.2F,
                                 -3.7F};
   std::vector<float> expected;
+  expected.reserve(x.size());
   for (const float v : x) {
     expected.push_back(std::round(v));  // of the C library: ties away from zero
   }
@@ -202,7 +203,7 @@ TEST_F(TrainNet, HasTheGradientsOfFiniteDifferences) {
   const auto gradients = torch::autograd::grad({(net.forward(x) * direction).sum()}, tensors);
   for (std::size_t k = 0; k < tensors.size(); ++k) {
     const at::Tensor v = normal_like(tensors[k], 11 + k);
-    const double expected = (gradients[k] * v).sum().item<double>();
+    const auto expected = (gradients[k] * v).sum().item<double>();
     constexpr double kStep = 2e-3;
     const at::NoGradGuard no_gradient;
     tensors[k].add_(v, kStep);
@@ -254,7 +255,7 @@ TEST_F(TrainNet, LearnsRangesWithTheGradientOfLsq) {
                                            : std::vector<float>{0.1F, 0.3F, 0.62F, 0.7F};
     const at::Tensor x = image_tensor(one.model.network.layers[0].out, 1, input.data());
     const at::Tensor range = net.ranges()[0].tensor;
-    const double got = torch::autograd::grad({net.forward(x).sum()}, {range})[0].item<double>();
+    const auto got = torch::autograd::grad({net.forward(x).sum()}, {range})[0].item<double>();
     double formula = 0;
     for (std::size_t k = 0; k < weights.size(); ++k) {
       const double w = std::round(static_cast<double>(weights[k]) / 0.01) * 0.01;
@@ -266,9 +267,9 @@ TEST_F(TrainNet, LearnsRangesWithTheGradientOfLsq) {
       const at::NoGradGuard no_gradient;
       constexpr double kStep = 1e-2;
       range.add_(kStep);
-      const double above = net.forward(x).item<double>();
+      const auto above = net.forward(x).item<double>();
       range.add_(-2 * kStep);
-      const double below = net.forward(x).item<double>();
+      const auto below = net.forward(x).item<double>();
       EXPECT_NEAR(got, (above - below) / (2 * kStep), 1e-3);
     }
   }
@@ -348,8 +349,8 @@ TEST_F(TrainNet, ClipsAsConvertersDo) {
   constexpr int kBits = 4;
   constexpr std::int64_t kRows = 19;
   for (const bool is_signed : {false, true}) {
-    std::vector<float> x(3 * 2 * kRows);
-    std::vector<float> w(2 * 5 * kRows);
+    std::vector<float> x(kRows * 3 * 2);
+    std::vector<float> w(kRows * 2 * 5);
     for (float& v : x) {
       v = static_cast<float>(rng.uniform(min_value(kBits, is_signed), max_value(kBits, is_signed)));
     }

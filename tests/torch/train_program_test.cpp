@@ -41,7 +41,7 @@ mapping: {default: {w_bits: 4, a_bits: 4}}
 std::string experiment_in(const TempFolder& folder) {
   std::string text = kExperiment;
   text.replace(text.find("INCLUDE"), 7, TESSERA_SOURCE_DIR);
-  const std::string path = folder / "line.yaml";
+  std::string path = folder / "line.yaml";
   std::ofstream(path) << text;
   return path;
 }
@@ -156,7 +156,7 @@ TEST(TrainProgram, AnswersRequestsForAccuracy) {
   const std::vector<std::string> common = {
       "evaluate", experiment, "--model", folder / "out/real.npz", "--cache", folder / "cache"};
   std::vector<std::string> serve = common;
-  serve.push_back("--serve");
+  serve.emplace_back("--serve");
   const Outcome got = train_program(serve, requests);
   ASSERT_EQ(got.status, 0) << got.err;
   std::vector<Json> answers;

@@ -3,6 +3,7 @@
 #include "sim/base/config.hpp"
 #include "sim/base/rng.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -501,7 +502,7 @@ TEST(ConfigDump, ReadsBackAsTheSameTree) {
 std::string random_flow(Rng& rng, int depth) {
   static const std::vector<std::string> kScalars{"1",     "-2.5",    "100 ns",  "true",
                                                  "null",  "~",       "\"010\"", "'it''s'",
-                                                 "text",  "a-b",     "x.y",     "\"two\\nlines\"",
+                                                 "text",  "a-b",     "x.y",     R"("two\nlines")",
                                                  "\"#\"", "\"\"",    "\": \"",  "a b",
                                                  ".inf",  "\"- x\"", "\"? y\"", "\"\xc3\xa9\""};
   const std::int64_t kind = depth == 0 ? 0 : rng.uniform(0, 3);
@@ -561,7 +562,7 @@ class ConfigLoad : public ::testing::Test {
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
   std::string write(const std::string& name, std::string_view text) const {
-    const std::string path = (folder_ / name).string();
+    std::string path = (folder_ / name).string();
     std::ofstream(path) << text;
     return path;
   }
@@ -633,8 +634,8 @@ TEST_F(ConfigLoad, MissingFiles) {
 TEST_F(ConfigLoad, IncludeBombsAreBounded) {
   write("f0.yaml", "a: 1\n");
   for (int i = 1; i < 40; ++i) {
-    const std::string last = "f" + std::to_string(i - 1) + ".yaml";
-    write("f" + std::to_string(i) + ".yaml", "include: [" + last + ", " + last + "]\n");
+    const std::string last = fmt::format("f{}.yaml", i - 1);
+    write(fmt::format("f{}.yaml", i), fmt::format("include: [{0}, {0}]\n", last));
   }
   Diagnostics d;
   (void)load((folder_ / "f39.yaml").string(), d);

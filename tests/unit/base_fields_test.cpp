@@ -207,7 +207,7 @@ TEST(Fields, AbsentKeysKeepTheDefaults) {
   EverySpec other;
   other.count = 42;
   other.bus.width = 7;
-  const EverySpec s = read<EverySpec>(parse("on: true\nbus: {}\n", "t.yaml", d), d, other);
+  const auto s = read<EverySpec>(parse("on: true\nbus: {}\n", "t.yaml", d), d, other);
   EXPECT_EQ(s.count, 42);
   EXPECT_EQ(s.bus.width, 7);
   EXPECT_TRUE(s.on);
@@ -454,7 +454,7 @@ TEST(Fields, OverriddenValuesShowBothPlaces) {
 TEST(Fields, RawNodesLeaveTheirKeysToOthers) {
   Diagnostics d;
   const Node n = parse("rest: {kind: lut, rows: 4}\n", "t.yaml", d);
-  const EverySpec s = read<EverySpec>(n, d);
+  const auto s = read<EverySpec>(n, d);
   EXPECT_EQ(s.rest.get("kind").scalar(), "lut");
   report_unread(n, d);
   EXPECT_EQ(only(d), "E-CFG-UNREAD-KEY 1:19");

@@ -57,7 +57,7 @@ TEST(Rng, UniformCoversItsRangeEvenly) {
     ++hits.at(static_cast<std::size_t>(v + 3));
   }
   for (const int hit : hits) {
-    EXPECT_NEAR(hit, kDraws / 7, 500);  // 5 standard deviations
+    EXPECT_NEAR(hit, kDraws / 7.0, 500);  // 5 standard deviations
   }
 }
 

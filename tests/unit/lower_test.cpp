@@ -79,7 +79,7 @@ class ToyModel : public Model {
   }
 
   std::vector<Step> steps(const Op& op) const override {
-    const Cycles time(slowness_ * (op.code == OpCode::write ? 7 : op.rows));
+    const Cycles time(std::int64_t{slowness_} * (op.code == OpCode::write ? 7 : op.rows));
     return {Step{.on = 0, .occupancy = time, .latency = time}};
   }
 
@@ -480,14 +480,14 @@ TEST(MatrixStage, BitsAndWorkOfOnePart) {
   ASSERT_EQ(conv.replicas.size(), 1U);
   ASSERT_EQ(conv.replicas[0].parts.size(), 1U);
   const ProgramPart& p = part(program, conv.replicas[0]);
-  EXPECT_EQ(p.in_bits, Bits(8 * 5));  // each row once, however many column blocks
+  EXPECT_EQ(p.in_bits, 8 * Bits(5));  // each row once, however many column blocks
   EXPECT_EQ(p.elements, 2 * 3);       // two row blocks
   EXPECT_EQ(p.out_bits, Bits(2 * 3 * kOutBits));
   EXPECT_EQ(p.vector.ops, 6 + 3 * 2);  // accumulate; bias and requantize
   EXPECT_EQ(p.vector.cycles, Cycles(12));
   EXPECT_EQ(p.vector.latency, Cycles(3));
   EXPECT_EQ(conv.combine.ops, 0);
-  EXPECT_EQ(conv.out_bits, Bits(3 * 8));
+  EXPECT_EQ(conv.out_bits, 3 * Bits(8));
   // Two columns wide and one column wide: two lockstep groups of two row blocks each.
   ASSERT_EQ(p.groups.size(), 2U);
   EXPECT_EQ(p.groups[0].pes, 2);
@@ -504,7 +504,7 @@ TEST(MatrixStage, BitsAndWorkOfOnePart) {
   EXPECT_EQ(program.residents[ix(p.groups[1].resident)].pe, 1);
   EXPECT_EQ(program.pes_used, 4);
   EXPECT_EQ(program.weight_writes, 4);
-  EXPECT_EQ(program.load_cycles, Cycles(4 * 7));
+  EXPECT_EQ(program.load_cycles, 4 * Cycles(7));
 }
 
 TEST(MatrixStage, PartsOnSeveralTilesCombineAtHome) {
@@ -522,7 +522,7 @@ TEST(MatrixStage, PartsOnSeveralTilesCombineAtHome) {
   EXPECT_EQ(part(program, conv.replicas[0], 1).at, 1);
   for (std::size_t k = 0; k < 2; ++k) {
     const ProgramPart& p = part(program, conv.replicas[0], k);
-    EXPECT_EQ(p.in_bits, Bits(4 * 8));
+    EXPECT_EQ(p.in_bits, 4 * Bits(8));
     EXPECT_EQ(p.elements, 3);
     EXPECT_EQ(p.vector.ops, 3);
   }
@@ -530,7 +530,7 @@ TEST(MatrixStage, PartsOnSeveralTilesCombineAtHome) {
   EXPECT_EQ(conv.combine.ops, 3 + 3 * 2);
   EXPECT_EQ(conv.combine.cycles, Cycles(9));
   EXPECT_EQ(conv.combine.latency, Cycles(3));
-  EXPECT_EQ(program.load_cycles, Cycles(2 * 7));  // tiles in parallel
+  EXPECT_EQ(program.load_cycles, 2 * Cycles(7));  // tiles in parallel
   expect_consistent(program);
 }
 
@@ -547,7 +547,7 @@ TEST(MatrixStage, RunsOfOneTileAreOnePart) {
   ASSERT_EQ(home.groups.size(), 1U);
   EXPECT_EQ(home.groups[0].pes, 2);
   EXPECT_EQ(program.residents[ix(home.groups[0].resident + 1)].pe, 7);
-  EXPECT_EQ(home.in_bits, Bits(8 * 8));  // both row blocks are here
+  EXPECT_EQ(home.in_bits, 8 * Bits(8));  // both row blocks are here
 }
 
 TEST(MatrixStage, AnUncheckedMappingIsInternal) {
@@ -622,7 +622,7 @@ TEST(VectorStage, RunsWhereTheMappingSays) {
   const ProgramStage& pool = stage(program, "pool");
   EXPECT_EQ(pool.replicas[0].home, 2);
   EXPECT_EQ(part(program, pool.replicas[0]).vector.ops, 3 * 4);
-  EXPECT_EQ(part(program, pool.replicas[0]).in_bits, Bits(4 * 3 * 8));
+  EXPECT_EQ(part(program, pool.replicas[0]).in_bits, Bits(4) * 3 * 8);
   // A slice that the mapping does not name costs nothing and stays with its producer.
   EXPECT_EQ(stage(program, "half").replicas[0].home, 2);
   EXPECT_EQ(part(program, stage(program, "half").replicas[0]).vector.cycles, Cycles(0));
@@ -712,7 +712,7 @@ TEST(VectorPrograms, LayersWithoutAMatrixWorkOnBlocks) {
   EXPECT_EQ(pool.raster.size, 2) << "four positions, three at most";
   EXPECT_EQ(pool.positions, 2);
   const ProgramPart& p = part(program, pool.replicas[0]);
-  EXPECT_EQ(p.in_bits, Bits(2 * 4 * 3 * 8));
+  EXPECT_EQ(p.in_bits, Bits(2) * 4 * 3 * 8);
   EXPECT_EQ(p.vector.cycles, Cycles(11));
   EXPECT_EQ(p.vector.ops, 0);
   for (const VectorWork& work : asked) {
@@ -899,10 +899,10 @@ TEST(Buffer, CapacityThatIsLeftIsShared) {
     return bits;
   };
   // Smallest: 1 + 19 + 19 + 19 + 1 positions of 8 bits.
-  chip.groups[0].tile.buffer.capacity = Bits(59 * 8);
+  chip.groups[0].tile.buffer.capacity = 59 * Bits(8);
   const Program smallest = lower_ok(network, on_one_tile(network), chip, {.images = 4});
   EXPECT_EQ(total(smallest), 59 * 8);
-  chip.groups[0].tile.buffer.capacity = Bits(150 * 8);
+  chip.groups[0].tile.buffer.capacity = 150 * Bits(8);
   const Program larger = lower_ok(network, on_one_tile(network), chip, {.images = 4});
   EXPECT_LE(total(larger), 150 * 8);
   EXPECT_GT(total(larger), 140 * 8);
@@ -931,7 +931,7 @@ TEST(Buffer, UnderLayerGranularityASkipEdgeMayHoldTheImagesInBetween) {
 TEST(Buffer, TooSmallIsExplained) {
   const Network network = residual(8);
   arch::chip::Chip chip = toy_chip();
-  chip.groups[0].tile.buffer.capacity = Bits(50 * 8);
+  chip.groups[0].tile.buffer.capacity = 50 * Bits(8);
   Diagnostics diagnostics;
   lower(network, on_one_tile(network), chip, {}, diagnostics);
   ASSERT_EQ(diagnostics.errors().size(), 1U);
@@ -988,7 +988,7 @@ TEST(Groups, WhatAStageHasIsThatOfItsTile) {
   }
 
   // Only the second tile's buffer is too small: 19 positions of `a`.
-  far.tile.buffer.capacity = Bits(18 * 8);
+  far.tile.buffer.capacity = 18 * Bits(8);
   Diagnostics diagnostics;
   lower(network, mapping, chip, {}, diagnostics);
   ASSERT_EQ(diagnostics.errors().size(), 1U) << diagnostics.render();
@@ -1037,7 +1037,7 @@ TEST(Buffer, OnlyWhatATileNeedsIsCharged) {
   const Network network = b.build();
   arch::chip::Chip chip = toy_chip();
   chip.groups[0].tile.buffer.capacity =
-      Bits(5 * 8);  // one position before conv, four before the pool
+      5 * Bits(8);  // one position before conv, four before the pool
   const Program program = lower_ok(network, on_one_tile(network), chip);
   expect_enough(program);
 }
@@ -1051,7 +1051,7 @@ TEST(Spill, LargestTensorsGoThroughMemory) {
   chip.spec.memory.present = true;
   chip.spec.memory.width = 5;
   chip.spec.memory.latency = Seconds(40e-9);
-  chip.groups[0].tile.buffer.capacity = Bits(100 * 8);  // the two tensors take 128 bytes
+  chip.groups[0].tile.buffer.capacity = 100 * Bits(8);  // the two tensors take 128 bytes
   const LowerOptions options{.granularity = Granularity::layer, .images = 3};
   const Program program = lower_ok(network, on_one_tile(network), chip, options);
   ASSERT_EQ(program.stages.size(), 5U);
@@ -1073,7 +1073,7 @@ TEST(Spill, LargestTensorsGoThroughMemory) {
   expect_enough(program);
 
   // Smaller still: both go, and the second one keeps its receptive field.
-  chip.groups[0].tile.buffer.capacity = Bits(30 * 8);
+  chip.groups[0].tile.buffer.capacity = 30 * Bits(8);
   chip.groups[0].tile.input_registers = 7;
   chip.groups[0].tile.output_slots = 9;
   const Program both = lower_ok(network, on_one_tile(network), chip, options);
@@ -1088,12 +1088,12 @@ TEST(Spill, LargestTensorsGoThroughMemory) {
   expect_enough(both);
 
   // Without memory, or when the fields alone do not fit, it is an error.
-  chip.groups[0].tile.buffer.capacity = Bits(19 * 8);
+  chip.groups[0].tile.buffer.capacity = 19 * Bits(8);
   Diagnostics fields;
   lower(network, on_one_tile(network), chip, options, fields);
   EXPECT_FALSE(fields.ok());
   chip.spec.memory.present = false;
-  chip.groups[0].tile.buffer.capacity = Bits(100 * 8);
+  chip.groups[0].tile.buffer.capacity = 100 * Bits(8);
   Diagnostics none;
   lower(network, on_one_tile(network), chip, options, none);
   ASSERT_EQ(none.errors().size(), 1U);
@@ -1104,7 +1104,7 @@ TEST(Spill, BothOperandsOfAnAdd) {
   const Network network = residual(6);
   arch::chip::Chip chip = toy_chip();
   chip.spec.memory.present = true;
-  chip.groups[0].tile.buffer.capacity = Bits(36 * 8);
+  chip.groups[0].tile.buffer.capacity = 36 * Bits(8);
   const Program program = lower_ok(
       network, on_one_tile(network), chip, {.granularity = Granularity::layer, .images = 2});
   EXPECT_EQ(edge(program, "memory.sum.0", "sum").min_window, 1);
@@ -1121,7 +1121,7 @@ TEST(Spill, UnderPixelOnlyWhenAsked) {
   const Network network = residual(8);
   arch::chip::Chip chip = toy_chip();
   chip.spec.memory.present = true;
-  chip.groups[0].tile.buffer.capacity = Bits(45 * 8);
+  chip.groups[0].tile.buffer.capacity = 45 * Bits(8);
   Diagnostics diagnostics;
   lower(network, on_one_tile(network), chip, {}, diagnostics);
   EXPECT_FALSE(diagnostics.ok());

@@ -93,18 +93,18 @@ TEST(Analytical, PixelGranularityOverlapsLayersByTheReceptiveField) {
   const std::string chip = test::free_chip(kPe, 2, 8);
   const Try pixel = attempt(two_convolutions(), chip, {8, 8, 1}, Granularity::pixel);
   const Try layer = attempt(two_convolutions(), chip, {8, 8, 1}, Granularity::layer);
-  const std::int64_t one = 256 * 80;  // a layer alone
+  const std::int64_t one = std::int64_t{256} * 80;  // a layer alone
   EXPECT_EQ(pixel.analysis.layers[0].total.value, one);
   // The image enters in no time; tile 0 to tile 1, in and out cost 2 cycles each. The second
   // convolution stays one row and one position behind: its first position needs position 17 of the
   // first one; the model knows rows, 16.
   EXPECT_NEAR(static_cast<double>(pixel.analysis.latency.value),
-              static_cast<double>(one + 18 * 80),
+              static_cast<double>(one + std::int64_t{18} * 80),
               80 + 10);
   EXPECT_NEAR(static_cast<double>(layer.analysis.latency.value), static_cast<double>(2 * one), 10);
   EXPECT_EQ(pixel.analysis.interval.value, one);
   EXPECT_LE(pixel.analysis.lower_bound_latency, pixel.analysis.latency);
-  EXPECT_GE(pixel.analysis.lower_bound_latency.value, one + 16 * 80);
+  EXPECT_GE(pixel.analysis.lower_bound_latency.value, one + std::int64_t{16} * 80);
 }
 
 TEST(Analytical, ReplicasDivideTheTime) {

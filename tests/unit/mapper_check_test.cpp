@@ -87,7 +87,7 @@ TEST(Check, MappingsAreRenewedForOtherPrograms) {
         config::parse(test::free_chip(pe, 1, pes), "chip", diagnostics), diagnostics);
     EXPECT_TRUE(diagnostics.ok()) << diagnostics.render();
     const auto layer = [weight](int, int, int) {
-      return ProgramLayer{{}, {std::vector<std::int32_t>(16 * 16, weight), {}, {}}};
+      return ProgramLayer{{}, {std::vector<std::int32_t>(std::size_t{16} * 16, weight), {}, {}}};
     };
     chip.groups.front().pe =
         chip.groups.front().pe->programmed({program_matrices(network), layer, nullptr});

@@ -15,12 +15,11 @@ Problem three_layers() {
   Problem problem;
   problem.pes = 20;
   problem.whole_rounds = true;
-  const std::int64_t positions[] = {64, 16, 4};
-  for (int l = 0; l < 3; ++l) {
+  for (const std::int64_t positions : {64, 16, 4}) {
     ProblemLayer layer;
-    layer.layer = l + 1;
-    layer.name = "layer" + std::to_string(l);
-    layer.positions = positions[l];
+    layer.layer = static_cast<LayerId>(problem.layers.size()) + 1;
+    layer.name = "layer" + std::to_string(problem.layers.size());
+    layer.positions = positions;
     layer.max_replicas = layer.positions;
     layer.choices = {{4, 4, 1, 0, 50, 1, 0.5}, {8, 8, 2, 0, 100, 2, 0}};
     problem.layers.push_back(layer);

@@ -69,6 +69,7 @@ TEST(Throughput, CoversTheMeanOfNoisyDeparturesAboutAsOftenAsItSays) {
   for (int run = 0; run < kRuns; ++run) {
     Rng rng(static_cast<std::uint64_t>(run), "coverage");
     std::vector<std::int64_t> gaps;
+    gaps.reserve(200);
     for (int i = 0; i < 200; ++i) {
       gaps.push_back(rng.uniform(500, 1500));
     }
@@ -123,7 +124,7 @@ TEST(Statistics, StageLineIsThatOfTheBusiestPart) {
   EXPECT_EQ(s.links.busiest, "router[0].east");
   EXPECT_DOUBLE_EQ(s.links.highest, 0.3);
   EXPECT_DOUBLE_EQ(s.links.mean, 0.225);
-  EXPECT_EQ(s.largest_buffer, Bits(2 * 8 * 48));
+  EXPECT_EQ(s.largest_buffer, Bits(2) * 8 * 48);
 }
 
 TEST(Gap, IsSplitInProportionWhenWaitsAreMore) {

@@ -36,7 +36,7 @@ TEST(Schedule, OneLoopIsFillPlusPasses) {
   const std::vector<Step> steps = {step(1, 3, 3, 4), step(2, 5, 5, 4), step(3, 1, 1, 4)};
   const Schedule s = make_schedule(steps);
   EXPECT_EQ(s.latency, Cycles(3 + 5 + 1 + 3 * 5));
-  EXPECT_EQ(s.interval, Cycles(4 * 5));  // resource 2 is held without a gap
+  EXPECT_EQ(s.interval, 4 * Cycles(5));  // resource 2 is held without a gap
   ASSERT_EQ(s.plays.size(), 3U);
   EXPECT_EQ(s.plays[1].on, 2);
   EXPECT_EQ(s.plays[1].offset, Cycles(3));

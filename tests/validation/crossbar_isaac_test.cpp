@@ -80,7 +80,7 @@ TEST(Isaac, PeakOperations) {
 
 TEST(Isaac, OneConversionPerMac) {
   const Full full;
-  const std::int64_t macs = 128 * 16;
+  const std::int64_t macs = std::int64_t{128} * 16;
   const std::int64_t conversions = full.model->fire_cost(full.op).did[kAdcConvert];
   EXPECT_EQ(conversions - 16, macs);  // 1.0: 16 of them are the unit column's
   EXPECT_DOUBLE_EQ(static_cast<double>(conversions) / static_cast<double>(macs), 1.0078125);
@@ -104,7 +104,7 @@ TEST(Isaac, EightBitConverterSufficesWithTheEncoding) {
     return y[0];
   };
   // All cells full is what the encoding is for: exact with 8 bits, wrong with 8 bits without it.
-  const std::vector<std::int32_t> largest(128 * 16, 32767);
+  const std::vector<std::int32_t> largest(std::size_t{128} * 16, 32767);
   const std::int64_t exact = std::int64_t{128} * 32767 * 65535;
   EXPECT_EQ(result(isaac(), largest), exact);
   EXPECT_NE(result(spec, largest), exact);
@@ -112,7 +112,7 @@ TEST(Isaac, EightBitConverterSufficesWithTheEncoding) {
   EXPECT_EQ(result(spec, largest), exact);
   // Half the cells full is its worst case, 192 of 255. (Below 8 bits the unit column's 128 would
   // clip as well.)
-  std::vector<std::int32_t> half(128 * 16, -32768);
+  std::vector<std::int32_t> half(std::size_t{128} * 16, -32768);
   std::fill_n(half.begin(), 64, 32767);
   EXPECT_EQ(result(isaac(), half), std::int64_t{64} * (32767 - 32768) * 65535);
   Spec seven = isaac();

@@ -138,6 +138,7 @@ void check_transformer(Granularity granularity) {
   Rng rng(test_seed(), "transformer");
   spec.layers = mixed(spec.network, spec.granularity, rng);
   std::vector<LayerBits> bits;
+  bits.reserve(spec.layers.size());
   for (Bits2& layer : spec.layers) {  // one bit is no weight
     layer.w_bits = std::max(layer.w_bits, 2);
     bits.push_back({layer.w_bits, layer.a_bits});
@@ -151,6 +152,7 @@ void check_transformer(Granularity granularity) {
   const NetworkData data{model.source(), [&](std::int64_t i) { return model.input(images(i)); }};
   Golden golden(c.network, data.parameters);
   std::vector<std::vector<std::int32_t>> expected;
+  expected.reserve(static_cast<std::size_t>(spec.images));
   for (std::int64_t image = 0; image < spec.images; ++image) {
     expected.push_back(golden.run(data.input(image)));
   }

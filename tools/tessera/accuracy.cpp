@@ -79,6 +79,7 @@ NetworkData data_of(const IntegerModel& model, const Part& part) {
 
 std::vector<int> answers_of(const std::vector<std::vector<std::int32_t>>& outputs) {
   std::vector<int> answers;
+  answers.reserve(outputs.size());
   for (const std::vector<std::int32_t>& output : outputs) {
     answers.push_back(answer_of<std::int32_t>(output));
   }
@@ -602,7 +603,7 @@ int accuracy_experiment(const CommandLine& line, Diagnostics diagnostics) {
     const auto with = [&](const std::string& value) {
       std::vector<std::string> sets = line.sets;
       for (const std::string& path : sweep->paths) {
-        sets.push_back(path + "=" + value);
+        sets.push_back(fmt::format("{}={}", path, value));
       }
       Diagnostics problems;
       Experiment one = load_experiment(line.names.front(), sets, problems);

@@ -74,7 +74,7 @@ ApHardware read_hardware(const CommandLine& line, Diagnostics& diagnostics) {
                                  "the file describes no associative processor",
                                  "chip.tile.pe.kind: rtm_ap"));
   }
-  const ApHardware hardware = read_ap_hardware(file.chip, found);
+  ApHardware hardware = read_ap_hardware(file.chip, found);
   if (found.ok()) {  // else readers stopped half-way
     config::report_unread(root, found);
   }

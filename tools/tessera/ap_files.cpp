@@ -87,7 +87,7 @@ bool is_one_file(const std::string& path) {
   return fs::path(path).extension() == kExtension;
 }
 
-ProgramFiles::ProgramFiles(const std::string& path, std::string option)
+ProgramFiles::ProgramFiles(const std::string& path, const std::string& option)
     : path_(path), folder_(checked(path, option), option) {}
 
 std::vector<std::string> ProgramFiles::write(const std::vector<ProgramText>& programs) {

@@ -28,9 +28,7 @@ struct ProgramText {
 };
 
 /// The lines of a head that a network says: names and widths.
-[[nodiscard]] std::string names_text(const Network& network,
-                                     LayerId layer,
-                                     const std::string& name);
+[[nodiscard]] std::string names_text(const Network& network, LayerId id, const std::string& name);
 
 /// The name of a layer as a part of a file name.
 [[nodiscard]] std::string file_stem(const Network& network, LayerId layer);
@@ -40,7 +38,7 @@ struct ProgramText {
 class ProgramFiles {
  public:
   /// Makes the folder and finds out whether it can be written to.
-  ProgramFiles(const std::string& path, std::string option);
+  ProgramFiles(const std::string& path, const std::string& option);
 
   [[nodiscard]] report::OutputFolder& folder() { return folder_; }
 

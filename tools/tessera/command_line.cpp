@@ -537,6 +537,7 @@ CommandLine parse_command_line(int argc, const char* const* argv, Diagnostics& d
   std::vector<std::string> rest = app.remaining(true);
   if (chosen == nullptr) {
     std::vector<std::string> names;
+    names.reserve(commands.size());
     for (const auto& [command, which] : commands) {
       names.push_back(command->get_name());
     }

@@ -438,7 +438,7 @@ std::string text_of(const Job& job, const std::vector<Row>& rows, bool verified)
         cells.push_back(fmt::format("{}", number));
       }
       if (verified) {
-        cells.push_back(row.difference.empty() ? "equal" : "differ");
+        cells.emplace_back(row.difference.empty() ? "equal" : "differ");
       }
     }
     table.row(cells);

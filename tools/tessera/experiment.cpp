@@ -531,7 +531,7 @@ Experiment load_experiment(const std::string& path,
     return experiment;  // part of the tree is missing: that keys are missing is no news
   }
 
-  ExperimentFile file = config::read<ExperimentFile>(experiment.root, diagnostics);
+  auto file = config::read<ExperimentFile>(experiment.root, diagnostics);
   experiment.info = std::move(file.experiment);
   if (experiment.info.name.empty()) {
     experiment.info.name = std::filesystem::path(path).stem().string();

@@ -108,8 +108,8 @@ class Checkpoints {
     std::filesystem::remove(temporary(), ignored);
     for (int round = 0; std::filesystem::remove(path(round), ignored); ++round) {
     }
-    for (auto one = made_.rbegin(); one != made_.rend(); ++one) {
-      std::filesystem::remove(*one, ignored);  // only when it is empty
+    for (std::size_t i = made_.size(); i-- > 0;) {
+      std::filesystem::remove(made_[i], ignored);  // only when it is empty
     }
   }
 
@@ -466,7 +466,7 @@ class Search {
         twins.emplace_back(i, first);
         continue;
       }
-      work.push_back([this, &one] { return simulation_or_reason(one); });
+      work.emplace_back([this, &one] { return simulation_or_reason(one); });
       whose.push_back(i);
     }
     ChildOptions options;

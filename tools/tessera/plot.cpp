@@ -62,7 +62,7 @@ std::optional<std::string> plot_svg(const std::string& script, int width, int he
   }
   std::string svg;
   std::rewind(out.get());
-  std::array<char, 1 << 14> buffer;
+  std::array<char, 1 << 14> buffer{};
   for (std::size_t got = 0; (got = std::fread(buffer.data(), 1, buffer.size(), out.get())) > 0;) {
     svg.append(buffer.data(), got);
   }

@@ -122,6 +122,7 @@ class Reading {
         others_.push_back(name);
       } else {
         std::vector<std::string> names;
+        names.reserve(expected.size());
         for (const auto& [known, pair] : expected) {
           names.push_back(known);
         }
@@ -138,7 +139,7 @@ class Reading {
       }
     }
     for (const Pair& pair : pairs_) {
-      if (seen.count(pair.emitted->name) == 0) {
+      if (!seen.contains(pair.emitted->name)) {
         missing_.push_back(pair.emitted);
       }
     }
@@ -587,7 +588,7 @@ class LayerReplay {
       const ap::SlotRole& role = head.reads[slot];
       if (role.what == What::sum || role.what == What::total) {
         for (const ap::Weight& w : task().weights[static_cast<std::size_t>(role.index)]) {
-          if (role.what == What::total || loaded.count(w.input) > 0) {
+          if (role.what == What::total || loaded.contains(w.input)) {
             sums[slot].push_back(w);
           }
         }

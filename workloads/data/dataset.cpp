@@ -353,7 +353,7 @@ class Loader {
     const std::int64_t classes = spec_.classes.value_or(*seen.rbegin() + 1);
     std::vector<std::int64_t> missing;
     for (std::int64_t c = 0; c < classes && missing.size() < 10; ++c) {
-      if (seen.count(static_cast<std::int32_t>(c)) == 0) {
+      if (!seen.contains(static_cast<std::int32_t>(c))) {
         missing.push_back(c);
       }
     }
@@ -387,7 +387,7 @@ class Loader {
       }
     }
     for (const auto& [key, list] : {std::pair{"mean", &spec_.mean}, {"std", &spec_.deviation}}) {
-      const std::size_t channels = static_cast<std::size_t>(first.shape.channels);
+      const auto channels = static_cast<std::size_t>(first.shape.channels);
       if (list->size() > 1 && list->size() != channels) {
         Diagnostic d = config::diagnose(
             at_.get(key),

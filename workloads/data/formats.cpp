@@ -272,7 +272,7 @@ std::optional<Labelled> parse_csv(std::string_view bytes,
 }
 
 std::optional<Labelled> parse_cifar10(std::string_view bytes, Reporter& reporter) {
-  constexpr std::size_t kPixels = 3 * 32 * 32;
+  constexpr std::size_t kPixels = std::size_t{3} * 32 * 32;
   constexpr std::size_t kRecord = 1 + kPixels;
   const std::size_t count = bytes.size() / kRecord;
   if (bytes.size() % kRecord != 0 || count == 0) {
@@ -282,7 +282,7 @@ std::optional<Labelled> parse_cifar10(std::string_view bytes, Reporter& reporter
                    fmt::format("{} bytes", bytes.size()));
     return std::nullopt;
   }
-  const std::int64_t images = static_cast<std::int64_t>(count);
+  const auto images = static_cast<std::int64_t>(count);
   Labelled out{{{images, 3, 32, 32}, DType::u1, std::vector<std::byte>(count * kPixels)},
                {{images}, DType::u1, std::vector<std::byte>(count)},
                Layout::chw};

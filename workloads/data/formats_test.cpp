@@ -167,7 +167,7 @@ TEST(Csv, StopsAfterTwentyErrorsAndHintsAtAHeader) {
 }
 
 TEST(Cifar10, IsALabelAndThreePlanes) {
-  std::string bytes(2 * 3073, '\7');
+  std::string bytes(std::size_t{2} * 3073, '\7');
   bytes[0] = 9;
   bytes[3073] = 4;
   bytes[3073 + 1 + 1024] = 8;  // first of the green plane of the second image
@@ -195,7 +195,7 @@ TEST(Gzip, IsExpandedWithinLimits) {
     const Problems p = problems([&](Reporter& r) { EXPECT_FALSE(expand(bytes, r, limits)); });
     return p.codes.size() == 1 ? p.codes[0] : p.text;
   };
-  for (const std::size_t keep : {2, 3, 9, 10, 11, 100, 30000, 57000, 57504, 57511}) {
+  for (const std::size_t keep : {2U, 3U, 9U, 10U, 11U, 100U, 30000U, 57000U, 57504U, 57511U}) {
     EXPECT_EQ(code(packed.substr(0, keep), {}), "E-DATA-FILE") << keep;
   }
   std::string damaged = packed;

@@ -348,11 +348,12 @@ std::optional<std::vector<std::int64_t>> as_integers(const Array& array) {
           return false;
         }
       } else {
-        const double wide = static_cast<double>(value);
+        const auto wide = static_cast<double>(value);
         if (!(std::abs(wide) <= 0x1p62) || wide != std::trunc(wide)) {
           return false;
         }
       }
+      // NOLINTNEXTLINE(bugprone-signed-char-misuse): an integer of 8 bits, no character
       out[static_cast<std::size_t>(i)] = static_cast<std::int64_t>(value);
     }
     return true;

@@ -195,7 +195,7 @@ TEST(Npy, RefusesWhatIsNoArray) {
   const std::string good = "{'descr': '|u1', 'fortran_order': False, 'shape': (2,), }";
   ASSERT_TRUE(parse(npy(good, "ab")).array);
   EXPECT_EQ(code(""), "E-DATA-FORMAT");
-  EXPECT_EQ(code("\x93NUMPX\1\0"), "E-DATA-FORMAT");
+  EXPECT_EQ(code(std::string("\x93NUMPX\1\0", 8)), "E-DATA-FORMAT");
   EXPECT_EQ(code(npy(good, "ab", 4)), "E-DATA-FORMAT");
   EXPECT_EQ(code(npy(good, "ab").substr(0, 30)), "E-DATA-FORMAT");
   for (const char* header :

@@ -151,7 +151,7 @@ Arrays parse_npz(std::string_view bytes, Reporter& reporter, const Limits& limit
         bytes.size() < kSmallest ? fmt::format("{} bytes", bytes.size()) : text_of(error));
     return out;
   }
-  source.release();  // the archive's now
+  static_cast<void>(source.release());  // the archive's now
   const zip_int64_t count = zip_get_num_entries(archive.get(), 0);
   if (count < 0 || static_cast<std::uint64_t>(count) > kMaxArrays) {
     reporter.error("E-DATA-FILE",
@@ -170,7 +170,7 @@ Arrays parse_npz(std::string_view bytes, Reporter& reporter, const Limits& limit
     return out;
   }
   for (const Entry& entry : entries) {
-    if (out.count(entry.name) > 0) {
+    if (out.contains(entry.name)) {
       reporter.error("E-DATA-FORMAT",
                      fmt::format("two arrays are called {}", quote(entry.name)),
                      "names that differ",
@@ -227,7 +227,7 @@ std::string write_npz(const Arrays& arrays) {
     return std::string("PK\5\6", 4) + std::string(18, '\0');  // libzip writes no empty archive
   }
   check(zip_close(archive.get()) == 0, zip_strerror(archive.get()));
-  archive.release();
+  static_cast<void>(archive.release());
   zip_stat_t stat;
   zip_stat_init(&stat);
   check(zip_source_stat(source.get(), &stat) == 0 && zip_source_open(source.get()) == 0,

@@ -99,7 +99,7 @@ std::optional<DataSpec> read_data(const config::Node& node, Diagnostics& diagnos
     return std::nullopt;
   }
   const std::size_t before = diagnostics.errors().size();
-  DataSpec spec = config::read<DataSpec>(node, diagnostics);
+  auto spec = config::read<DataSpec>(node, diagnostics);
   if (diagnostics.errors().size() == before) {  // else what is missing may be what was misread
     check_sources(node, spec, diagnostics);
     check_files(node.get("all"), spec.all, diagnostics);

@@ -154,7 +154,7 @@ class Converter {
   }
 
   LayerId append(Layer layer, const std::string& suffix = "") {
-    const LayerId id = static_cast<LayerId>(out_.network.layers.size());
+    const auto id = static_cast<LayerId>(out_.network.layers.size());
     std::vector<NetworkProblem> problems;
     if (out_.network.layers.size() >= kMaxLayers) {
       throw NodeError("there are too many layers");
@@ -743,9 +743,10 @@ class Converter {
       const std::size_t axis = x.axes.size() - 1 - k;
       const std::int64_t size = k < t.dims.size() ? t.dims[t.dims.size() - 1 - k] : 1;
       std::int64_t from = size == 1 ? 0 : stride;
-      for (auto atom = x.axes[axis].rbegin(); atom != x.axes[axis].rend(); ++atom) {
-        steps.push_back({atom->size, atom->stride, from});
-        from *= atom->size;
+      for (std::size_t a = x.axes[axis].size(); a-- > 0;) {
+        const auto& atom = x.axes[axis][a];
+        steps.push_back({atom.size, atom.stride, from});
+        from *= atom.size;
       }
       stride *= size;
     }

@@ -287,7 +287,7 @@ TEST(Convert, ExportedNetworks) {
   const Imported vit = import("tiny_vit");
   // 17 tokens of 32; two heads of 16.
   const std::int64_t block = 17 * 32 * (96 + 32 + 128 + 128) + 2 * 17 * 17 * 32;
-  EXPECT_EQ(total_macs(vit.network), 16 * 192 * 32 + 2 * block + 320);
+  EXPECT_EQ(total_macs(vit.network), std::int64_t{16} * 192 * 32 + 2 * block + 320);
   std::size_t embeddings = 0;
   for (const FloatParameters& p : vit.parameters) {
     embeddings += p.embedding.size();

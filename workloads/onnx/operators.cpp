@@ -321,8 +321,8 @@ void clip(Call& c) {
     }
     return t.type.is_integer ? static_cast<double>(t.ints[0]) : static_cast<double>(t.floats[0]);
   };
-  const double low = limit(1, "min", -std::numeric_limits<float>::infinity());
-  const double high = limit(2, "max", std::numeric_limits<float>::infinity());
+  const double low = limit(1, "min", -std::numeric_limits<double>::infinity());
+  const double high = limit(2, "max", std::numeric_limits<double>::infinity());
   const auto clipped = [&](double v) { return std::min(std::max(v, low), high); };
   const auto clipped_int = [&](std::int64_t v) {
     const double limited = clipped(static_cast<double>(v));
@@ -879,7 +879,7 @@ void layer_normalization(Call& c) {
   }
   const double epsilon = static_cast<double>(float_attribute(c.node, "epsilon", 1e-5F));
   along_last(c, length, [&](const float* x, float* y) {
-    const double count = static_cast<double>(length);
+    const auto count = static_cast<double>(length);
     const double mean = std::accumulate(x, x + length, 0.0) / count;
     double square = 0.0;
     for (std::int64_t i = 0; i < length; ++i) {
@@ -1350,7 +1350,7 @@ const std::map<std::string, Rule>& rules() {
 }  // namespace
 
 bool is_known(const std::string& op) {
-  return rules().count(op) > 0;
+  return rules().contains(op);
 }
 
 std::vector<Tensor> evaluate(const Node& node,

@@ -105,7 +105,7 @@ void read_raw(const std::string& raw, int type, std::size_t i, Tensor& t) {
       t.ints[i] = raw[i] != 0 ? 1 : 0;
       break;
     case TensorProto::INT8:
-      t.ints[i] = element<std::int8_t>(raw, i);
+      t.ints[i] = element<std::int8_t>(raw, i);  // NOLINT(bugprone-signed-char-misuse)
       break;
     case TensorProto::UINT8:
       t.ints[i] = element<std::uint8_t>(raw, i);
@@ -489,6 +489,7 @@ class Reader {
       return;
     }
     std::vector<Node> sorted;
+    sorted.reserve(order.size());
     for (const std::size_t n : order) {
       sorted.push_back(std::move(graph_.nodes[n]));
     }

@@ -22,7 +22,7 @@ constexpr std::size_t kMaxItems = 100;
 bool is_heavy(const std::string& op) {
   static const std::set<std::string> kHeavy = {
       "AveragePool", "Conv", "Gemm", "Linear", "MatMul", "MaxPool"};
-  return kHeavy.count(op) > 0;
+  return kHeavy.contains(op);
 }
 
 /// Width that holds the integers in [low, high].

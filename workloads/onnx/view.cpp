@@ -126,6 +126,7 @@ View reshaped(View view, const Dims& dims) {
 
 View transposed(View view, const std::vector<std::int64_t>& order) {
   std::vector<Atoms> axes;
+  axes.reserve(order.size());
   for (const std::int64_t k : order) {
     axes.push_back(view.axes[static_cast<std::size_t>(k)]);
   }

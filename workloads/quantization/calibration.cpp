@@ -40,7 +40,7 @@ Range percentile_range(const Histogram& h, IntegerFormat format, double percenti
   const auto count = static_cast<double>(h.count());
   const bool both = format == IntegerFormat::asymmetric;
   const double rest = count * (100.0 - percentile) / 100.0 / (both ? 2.0 : 1.0);
-  constexpr std::size_t kHalf = Histogram::kBins / 2;
+  constexpr std::size_t kHalf = Histogram::kHalf;
   const auto edge = [&](bool below, bool above) {
     // From outside: the first ring of bins with which more than `rest` values were seen.
     double seen = 0.0;

@@ -12,12 +12,6 @@
 
 namespace tessera {
 
-namespace {
-
-constexpr int kHalf = Histogram::kBins / 2;
-
-}  // namespace
-
 double Histogram::width() const {
   return std::ldexp(1.0, exponent_) / kHalf;
 }
@@ -79,10 +73,10 @@ double kl_divergence(const Histogram& h, double low, double high, std::int64_t l
   if (total == 0.0) {
     return 0.0;
   }
-  bins[kHalf] -= h.zeros();
+  bins[Histogram::kHalf] -= h.zeros();
   const auto bin_of = [&](double x) {
     return static_cast<std::size_t>(
-        std::clamp(std::floor(x / h.width()) + kHalf, 0.0, Histogram::kBins - 1.0));
+        std::clamp(std::floor(x / h.width()) + Histogram::kHalf, 0.0, Histogram::kBins - 1.0));
   };
   const std::size_t first = bin_of(low);
   const std::size_t last = std::max(first, bin_of(std::nextafter(high, low)));

@@ -11,7 +11,8 @@ namespace tessera {
 
 class Histogram {
  public:
-  static constexpr int kBins = 8192;  ///< half of them below 0
+  static constexpr int kBins = 8192;
+  static constexpr int kHalf = kBins / 2;  ///< bins below 0
 
   /// Values that are no finite numbers are not counted.
   void add(std::span<const float> values);
@@ -24,12 +25,12 @@ class Histogram {
 
   [[nodiscard]] double largest() const { return largest_; }
 
-  /// Bin b covers [(b - kBins/2) * width, (b + 1 - kBins/2) * width).
+  /// Bin b covers [(b - kHalf) * width, (b + 1 - kHalf) * width).
   [[nodiscard]] double width() const;
 
   [[nodiscard]] std::span<const std::int64_t> bins() const { return bins_; }
 
-  [[nodiscard]] double middle(int bin) const { return (bin - kBins / 2 + 0.5) * width(); }
+  [[nodiscard]] double middle(int bin) const { return (bin - kHalf + 0.5) * width(); }
 
  private:
   void grow(int exponent);

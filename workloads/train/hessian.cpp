@@ -46,6 +46,7 @@ std::vector<LayerTrace> hessian_traces(const FloatModel& model,
   for (std::int64_t sample = 0; sample < samples; ++sample) {
     Rng rng(seed, fmt::format("hessian/{}", sample));
     std::vector<at::Tensor> v;
+    v.reserve(weights.size());
     for (const at::Tensor& w : weights) {
       v.push_back(signs_like(w, rng));
     }

@@ -471,12 +471,13 @@ at::Tensor Net::conv(const Layer& layer,
                      const at::Tensor& weights,
                      const at::Tensor& bias) const {
   const Window& w = layer.window;
-  const at::Tensor kernel = weights
-                                .reshape({weights.size(0),
-                                          w.kernel_h,
-                                          w.kernel_w,
-                                          weights.size(1) / (w.kernel_h * w.kernel_w)})
-                                .permute({0, 3, 1, 2});
+  const at::Tensor kernel =
+      weights
+          .reshape({weights.size(0),
+                    w.kernel_h,
+                    w.kernel_w,
+                    weights.size(1) / (std::int64_t{w.kernel_h} * w.kernel_w)})
+          .permute({0, 3, 1, 2});
   const bool is_even = w.pad_top == w.pad_bottom && w.pad_left == w.pad_right;
   const at::Tensor nchw = is_even ? to_nchw(x) : padded(to_nchw(x), w, 0);
   const std::array<std::int64_t, 2> stride{w.stride_h, w.stride_w};

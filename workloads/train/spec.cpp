@@ -93,7 +93,7 @@ std::vector<LayerBits> bits_of(const StageSpec& stage,
 }
 
 TrainSpec read_train(const config::Node& node, const Network* network, Diagnostics& diagnostics) {
-  TrainSpec spec = config::read<TrainSpec>(node, diagnostics);
+  auto spec = config::read<TrainSpec>(node, diagnostics);
   const std::vector<config::Node> stages = node.get("stages").items();
   for (std::size_t k = 0; k < std::min(stages.size(), spec.stages.size()); ++k) {
     check_stage(spec.stages[k], stages[k], network, diagnostics);

@@ -51,7 +51,7 @@ bool fits(const data::Arrays& arrays, const std::string& name, const at::Tensor&
                     tensor.sizes().end());
 }
 
-void load(const data::Arrays& arrays, const std::string& name, at::Tensor tensor) {
+void load(const data::Arrays& arrays, const std::string& name, const at::Tensor& tensor) {
   const at::NoGradGuard no_gradient;
   const std::vector<float> values = data::as_floats(arrays.at(name));
   at::Tensor flat = at::empty(tensor.sizes(), at::kFloat);
@@ -590,7 +590,7 @@ Net make_net(const FloatModel& model, const QuantPlan* plan) {
 
 }  // namespace
 
-Trainer::Trainer(const Network& network, StageOptions options)
+Trainer::Trainer(const Network& network, const StageOptions& options)
     : impl_(std::make_unique<Impl>(Net(network, options.seed), false, options)) {}
 
 Trainer::Trainer(const FloatModel& model, const QuantPlan* plan, StageOptions options)

@@ -79,7 +79,7 @@ double accuracy_of(const std::vector<float>& logits, const std::vector<std::int3
 class Trainer {
  public:
   /// Fresh weights for `network`.
-  Trainer(const Network& network, StageOptions options);
+  Trainer(const Network& network, const StageOptions& options);
   /// Goes on with `model`, with the rounding of `plan` when there is one.
   Trainer(const FloatModel& model, const QuantPlan* plan, StageOptions options);
   ~Trainer();

@@ -96,8 +96,8 @@ class Estimate {
 
 class Compiler {
  public:
-  Compiler(const LayerTask& layer, const Geometry& geometry, const CompileOptions& options)
-      : layer_(layer), geometry_(geometry), options_(options) {}
+  Compiler(const LayerTask& layer, const Geometry& geometry, CompileOptions options)
+      : layer_(layer), geometry_(geometry), options_(std::move(options)) {}
 
   /// The fewest APs, then the fewest cycles.
   CompiledLayer run() {
@@ -124,6 +124,7 @@ class Compiler {
       }
     }
     std::vector<std::future<std::optional<CompiledLayer>>> tries;
+    tries.reserve(compilers.size());
     for (Compiler& compiler : compilers) {
       tries.push_back(
           std::async(std::launch::async, [&compiler] { return compiler.with_fewest_aps(); }));
@@ -249,7 +250,8 @@ class Compiler {
     for (int tile = 0; tile < cut.tiles; ++tile) {
       std::vector<std::vector<PartialFormat>> formats(static_cast<std::size_t>(cut.groups));
       for (int group = cut.groups - 1; group >= 0; --group) {
-        CompiledPart& part = made.parts[static_cast<std::size_t>(tile * cut.groups + group)];
+        const int number = tile * cut.groups + group;
+        CompiledPart& part = made.parts[static_cast<std::size_t>(number)];
         part.tile = tile;
         part.group = group;
         part.range = tile_of(cut, tile, group);
@@ -257,7 +259,7 @@ class Compiler {
         for (int step = 1; options_.reduce && group % (2 * step) == 0 && group + step < cut.groups;
              step *= 2) {
           incoming.push_back(
-              {tile * cut.groups + group + step, &formats[static_cast<std::size_t>(group + step)]});
+              {number + step, &formats[static_cast<std::size_t>(std::int64_t{group} + step)]});
         }
         if (!compile_part(part, incoming, partials, formats[static_cast<std::size_t>(group)])) {
           return std::nullopt;
@@ -316,6 +318,7 @@ class Compiler {
     }
     std::sort(costs.begin(), costs.end());
     std::vector<std::vector<int>> sorted;
+    sorted.reserve(costs.size());
     for (const auto& [cost, c] : costs) {
       sorted.push_back(list[c]);
     }
@@ -365,6 +368,7 @@ class Compiler {
     }
     if (options_.passes.order_shifts) {
       std::vector<SumPlace> places;
+      places.reserve(static_cast<std::size_t>(part.range.outputs));
       const Shelf& shelf = part.plan.partials.empty() ? part.plan.sums : part.plan.partials[0];
       for (int o = 0; o < part.range.outputs; ++o) {
         places.push_back({o % shelf.columns, o / shelf.columns});

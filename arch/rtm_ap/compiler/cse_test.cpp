@@ -26,7 +26,7 @@ LayerTask task(int outputs, int taps, const std::vector<std::int32_t>& weights) 
   for (int o = 0; o < outputs; ++o) {
     std::vector<Weight>& list = t.weights.emplace_back();
     for (int i = 0; i < inputs; ++i) {
-      list.push_back({i, weights[static_cast<std::size_t>(o * inputs + i)]});
+      list.push_back({i, weights[static_cast<std::size_t>(std::int64_t{o} * inputs + i)]});
     }
   }
   return t;
