@@ -893,14 +893,14 @@ void EndpointModule::try_send(int stage, int replica) {
     }
     const std::int64_t ordinal = state.head;
     const std::int64_t image = state.walk.image();
-    Position32 value = std::move(open.value);
+    const Position32 value = std::move(open.value);
     open = {};
     ++state.head;
     state.walk.advance(1);
     if (state.head > state.highest) {
       state.highest = state.head - 1;
     }
-    position_left(stage, ordinal, image, std::move(value));
+    position_left(stage, ordinal, image, value);
     PartState& home = state_.parts[at(home_part)];
     if (home.ordinal - ordinal == program.replicas[at(replica)].output_slots) {
       home.slot_at = now_;

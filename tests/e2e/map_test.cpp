@@ -179,6 +179,7 @@ TEST(Map, ParetoFrontIsOne) {
       "loss", "latency_cycles", "interval_cycles", "energy_j"};
   const auto numbers = [&](const std::map<std::string, std::string>& row) {
     std::vector<double> out;
+    out.reserve(columns.size());
     for (const char* column : columns) {
       out.push_back(std::stod(row.at(column)));
     }

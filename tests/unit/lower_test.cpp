@@ -482,7 +482,7 @@ TEST(MatrixStage, BitsAndWorkOfOnePart) {
   const ProgramPart& p = part(program, conv.replicas[0]);
   EXPECT_EQ(p.in_bits, 8 * Bits(5));  // each row once, however many column blocks
   EXPECT_EQ(p.elements, 2 * 3);       // two row blocks
-  EXPECT_EQ(p.out_bits, Bits(2 * 3 * kOutBits));
+  EXPECT_EQ(p.out_bits, Bits(std::int64_t{2} * 3 * kOutBits));
   EXPECT_EQ(p.vector.ops, 6 + 3 * 2);  // accumulate; bias and requantize
   EXPECT_EQ(p.vector.cycles, Cycles(12));
   EXPECT_EQ(p.vector.latency, Cycles(3));
@@ -526,7 +526,7 @@ TEST(MatrixStage, PartsOnSeveralTilesCombineAtHome) {
     EXPECT_EQ(p.elements, 3);
     EXPECT_EQ(p.vector.ops, 3);
   }
-  EXPECT_EQ(conv.partial_bits, Bits(3 * kAccBits));
+  EXPECT_EQ(conv.partial_bits, Bits(std::int64_t{3} * kAccBits));
   EXPECT_EQ(conv.combine.ops, 3 + 3 * 2);
   EXPECT_EQ(conv.combine.cycles, Cycles(9));
   EXPECT_EQ(conv.combine.latency, Cycles(3));
@@ -699,7 +699,8 @@ TEST(VectorPrograms, AddWhatEveryPartHasAndCombineAtHome) {
   EXPECT_EQ(part(program, conv.replicas[0], 1).vector.cycles, Cycles(11));
   EXPECT_EQ(conv.combine.cycles, Cycles(11));
   EXPECT_EQ(conv.combine.ops, 0);
-  EXPECT_EQ(conv.partial_bits, Bits(3 * kAccBits)) << "lanes or programs, the message is the same";
+  EXPECT_EQ(conv.partial_bits, Bits(std::int64_t{3} * kAccBits))
+      << "lanes or programs, the message is the same";
 }
 
 TEST(VectorPrograms, LayersWithoutAMatrixWorkOnBlocks) {
@@ -869,7 +870,8 @@ TEST(Serial, OnePartPerFragmentRoundRobinOverTheChip) {
   EXPECT_EQ(roomy.pes_used, 5);
   EXPECT_EQ(roomy.parts[0].input_registers, 1);
   EXPECT_GT(roomy.stages[0].replicas[0].output_slots, 1 << 20);
-  EXPECT_EQ(stage(roomy, "a").partial_bits, Bits(2 * kAccBits));  // a fragment covers two channels
+  EXPECT_EQ(stage(roomy, "a").partial_bits,
+            Bits(std::int64_t{2} * kAccBits));  // a fragment covers two channels
   expect_consistent(roomy);
 
   const Program tight =

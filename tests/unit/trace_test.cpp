@@ -73,6 +73,7 @@ void play(TraceSink& sink, int rows, int spans, std::uint64_t seed) {
   Rng rng(seed, "trace");
   std::vector<std::vector<std::pair<Cycles, Cycles>>> work(static_cast<std::size_t>(rows));
   std::vector<TrackId> tracks;
+  tracks.reserve(static_cast<std::size_t>(rows));
   const Cycles end(std::int64_t{spans} * 10);
   for (int r = 0; r < rows; ++r) {
     tracks.push_back(sink.track(r % 2 == 0 ? TrackKind::pe_group : TrackKind::bus,

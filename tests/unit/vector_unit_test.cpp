@@ -72,7 +72,8 @@ TEST(LayerOps, SoftmaxTakesOneReciprocalPerHead) {
 }
 
 TEST(LayerOps, LayerNorm) {
-  EXPECT_EQ(layer_ops(layer(LayerKind::layer_norm, 12), spec()), 12 * 8 + 2 * kNonlinear);
+  EXPECT_EQ(layer_ops(layer(LayerKind::layer_norm, 12), spec()),
+            12 * 8 + std::int64_t{2} * kNonlinear);
 }
 
 TEST(LayerOps, MovingDataCostsNothing) {

@@ -17,6 +17,7 @@ namespace {
 
 std::vector<std::string> codes(const std::vector<NetworkProblem>& problems) {
   std::vector<std::string> list;
+  list.reserve(problems.size());
   for (const NetworkProblem& p : problems) {
     list.push_back(p.code);
   }
@@ -62,12 +63,12 @@ TEST(NetworkShape, MatrixShapes) {
     EXPECT_EQ(m.positions, at) << n.layer(id).name;
     EXPECT_EQ(m.cols * m.groups, n.layer(id).out.channels) << n.layer(id).name;
   };
-  expect(conv, 3 * 3 * 2, 3, 4, 24);
+  expect(conv, std::int64_t{3} * 3 * 2, 3, 4, 24);
   expect(depthwise, 9, 1, 12, 24);
   expect(linear, 12, 20, 1, 24);
   expect(scores, 4, 24, 5, 24);   // 24 keys
   expect(context, 24, 4, 5, 24);  // 24 weights per query, 4 channels per head
-  expect(fc, 24 * 20, 7, 1, 1);
+  expect(fc, std::int64_t{24} * 20, 7, 1, 1);
   EXPECT_EQ(total_weights(n), 18 * 12 + 9 * 12 + 240 + 480 * 7);
   EXPECT_EQ(total_macs(n), 24 * (18 * 12 + 9 * 12 + 240) + 24 * 20 * 24 + 24 * 24 * 20 + 480 * 7);
 }

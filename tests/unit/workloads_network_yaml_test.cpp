@@ -116,7 +116,7 @@ TEST(NetworkYaml, UnusualSettingsComeBack) {
   odd.has_batch_norm = true;
   odd.has_bias = true;
   b.append(odd);
-  odd.name = "a \"quoted\": name, \\ #1";
+  odd.name = R"(a "quoted": name, \ #1)";
   odd.groups = 1;
   odd.has_batch_norm = false;
   odd.has_bias = false;
@@ -167,8 +167,8 @@ TEST(NetworkYaml, ZooByName) {
 TEST(NetworkYaml, DefaultsAndShortForms) {
   Diagnostics diagnostics;
   const auto n = read(with_layers({"name: a, kind: conv, channels: 6",
-                                   "name: b, kind: conv, channels: 6, kernel: [3, 5], "
-                                   "padding: [1, 2, 1, 2], batch_norm: true",
+                                   ("name: b, kind: conv, channels: 6, kernel: [3, 5], "
+                                    "padding: [1, 2, 1, 2], batch_norm: true"),
                                    "name: c, kind: add, from: [a, b]",
                                    "name: d, kind: max_pool, kernel: 3",
                                    "name: e, kind: avg_pool, kernel: global",
@@ -320,6 +320,7 @@ TEST(NetworkYaml, SuggestsTheNearestName) {
 
 TEST(NetworkYaml, ManyErrorsStayFast) {
   std::vector<std::string> layers;
+  layers.reserve(20000);
   for (int k = 0; k < 20000; ++k) {
     layers.push_back(fmt::format("name: l{}, kind: flatten, from: l{}", k, (k + 1) % 20000));
   }

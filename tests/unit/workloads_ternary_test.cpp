@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <vector>
@@ -22,8 +23,7 @@ TEST(Ternary, HasExactlyAsManyZerosAsAskedFor) {
       const std::vector<std::int32_t> w = ternary_weights(count, sparsity, 7, "w");
       ASSERT_EQ(static_cast<std::int64_t>(w.size()), count);
       const std::int64_t zeros = std::count(w.begin(), w.end(), 0);
-      EXPECT_EQ(count - zeros,
-                static_cast<std::int64_t>((1.0 - sparsity) * static_cast<double>(count) + 0.5));
+      EXPECT_EQ(count - zeros, std::llround((1.0 - sparsity) * static_cast<double>(count)));
       for (const std::int32_t v : w) {
         EXPECT_TRUE(v >= -1 && v <= 1);
       }

@@ -56,7 +56,8 @@ TEST(PimsimNn, ShiftAddIsNotUnderTheNextRead) {
   Spec spec = pimsim(1);
   const std::int64_t blocking = make_model(spec, Clock{Hertz(1e9)})->fire_cost(op).latency.value;
   spec.shift_add = ShiftAddMode::streamed;
-  EXPECT_EQ(make_model(spec, Clock{Hertz(1e9)})->fire_cost(op).latency.value, blocking - 7 * 2);
+  EXPECT_EQ(make_model(spec, Clock{Hertz(1e9)})->fire_cost(op).latency.value,
+            blocking - std::int64_t{7} * 2);
 }
 
 }  // namespace

@@ -93,13 +93,13 @@ TEST(Rwth, UnitVectors) {
   };
 
   const std::vector<Vector> vectors = {
-      {{147, 64, 1, 112 * 112}, 8, 8, 1, 100352, 140548.8},  // conv1
-      {{576, 64, 1, 56 * 56}, 8, 8, 3, 75264, 105537.6},     // first stage
-      {{64, 128, 1, 28 * 28}, 8, 8, 2, 12544, 17673.6},      // first downsample
-      {{64, 128, 1, 28 * 28}, 4, 8, 1, 6272, 8836.8},
-      {{64, 128, 1, 28 * 28}, 4, 4, 1, 3136, 4446.4},
-      {{2304, 256, 1, 14 * 14}, 8, 8, 36, 56448, 81043.2},
-      {{2304, 256, 1, 14 * 14}, 4, 4, 18, 14112, 20764.8},
+      {{147, 64, 1, 12544}, 8, 8, 1, 100352, 140548.8},  // conv1
+      {{576, 64, 1, 3136}, 8, 8, 3, 75264, 105537.6},    // first stage
+      {{64, 128, 1, 784}, 8, 8, 2, 12544, 17673.6},      // first downsample
+      {{64, 128, 1, 784}, 4, 8, 1, 6272, 8836.8},
+      {{64, 128, 1, 784}, 4, 4, 1, 3136, 4446.4},
+      {{2304, 256, 1, 196}, 8, 8, 36, 56448, 81043.2},
+      {{2304, 256, 1, 196}, 4, 4, 18, 14112, 20764.8},
       {{512, 1000, 1, 1}, 8, 8, 32, 256, 2150.4},  // fc
   };
   const auto model = make_model(rwth(4), kClock);
@@ -118,7 +118,7 @@ TEST(Rwth, OneFiringIsBitsTimesReadAndOneWriteIsTheWholeArray) {
   for (matrix.in_bits = 1; matrix.in_bits <= 8; ++matrix.in_bits) {
     const Fragment f = model->layout(matrix).fragments.front();
     EXPECT_EQ(model->fire_cost(model->op(OpCode::mvm, matrix, f)).latency,
-              Cycles(14 * matrix.in_bits));
+              Cycles(std::int64_t{14} * matrix.in_bits));
     EXPECT_EQ(model->fire_cost(model->op(OpCode::write, matrix, f)).latency, Cycles(560));
   }
 }

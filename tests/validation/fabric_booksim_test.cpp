@@ -210,7 +210,7 @@ TEST(BookSimReference, LowLoadLatencyIsTheFormula) {
   for (EndpointId to = 1; to < kNodes; ++to) {
     for (int flits = 1; flits <= 8; ++flits) {
       const int routers = fabric->hops(0, to) + 1;
-      EXPECT_EQ(fabric->zero_load_latency(0, to, Bits(flits * 32)).value,
+      EXPECT_EQ(fabric->zero_load_latency(0, to, Bits(std::int64_t{flits} * 32)).value,
                 4 * routers + 2 + flits - 1);
     }
   }

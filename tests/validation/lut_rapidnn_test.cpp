@@ -92,7 +92,7 @@ TEST(Rapidnn, ANeuronTakesAFewKilobytes) {
   const auto bytes = [](int bits) {
     MatrixOp matrix;
     matrix.w_bits = matrix.in_bits = bits;
-    return (table_cells(Spec{}, matrix) + 784 * bits) / 8;
+    return (table_cells(Spec{}, matrix) + std::int64_t{784} * bits) / 8;
   };
   EXPECT_EQ(bytes(4), 256 + 392);
   EXPECT_LT(bytes(5), 5 * 1024);

@@ -18,7 +18,7 @@
 namespace tessera::test {
 namespace {
 
-constexpr char kPe[] =
+constexpr const char* kPe =
     "{kind: crossbar, rows: 64, columns: 64, cell_bits: 2, weight_mapping: twos_complement_planes, "
     "slice_placement: adjacent_columns, dac_bits: 1, adc_bits: 0, adcs: 8, t_adc: 1 ns, t_read: 10 "
     "ns, t_write: 100 ns}";

@@ -46,7 +46,7 @@ Measured simulate(const test::Case& c) {
     options.images = kImages;
     const RunStats stats = test::simulate(c, options);
     std::int64_t busiest = 0;
-    for (std::size_t l = static_cast<std::size_t>(first_shared); l < stats.links.size(); ++l) {
+    for (auto l = static_cast<std::size_t>(first_shared); l < stats.links.size(); ++l) {
       busiest = std::max(busiest, stats.links[l].flits);
     }
     return fmt::format("{} {} {} {}",

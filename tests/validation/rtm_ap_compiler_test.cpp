@@ -98,7 +98,9 @@ Saved saved(int outputs, double sparsity, int channels, std::uint64_t seeds = 3)
     for (int o = 0; o < outputs; ++o) {
       std::vector<Weight>& list = task.weights.emplace_back();
       for (int i = 0; i < inputs; ++i) {
-        list.push_back({i, w[static_cast<std::size_t>(o * inputs + i)]});
+        list.push_back({i,
+                        w[static_cast<std::size_t>(o) * static_cast<std::size_t>(inputs) +
+                          static_cast<std::size_t>(i)]});
       }
     }
     CompileOptions options;

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace tessera::arch::rtm_ap {
 namespace {
@@ -36,10 +37,10 @@ double steps_per_access(const Ports& ports) {
 TEST(RtmApRtsim, ShiftsOfRandomReads) {
   struct Case {
     Ports ports;
-    double observed;
+    double observed = 0;
   };
 
-  const Case cases[] = {
+  const std::vector<Case> cases = {
       {{1, PortChoice::fixed, PortPolicy::lazy}, 20.29},
       {{2, PortChoice::fixed, PortPolicy::lazy}, 10.75},
       {{2, PortChoice::nearest, PortPolicy::lazy}, 10.37},
@@ -59,7 +60,7 @@ Spec profile(const std::string& name) {
   Diagnostics diagnostics;
   const config::Node file = config::load(
       std::string(TESSERA_SOURCE_DIR) + "/arch/rtm_ap/profiles/" + name + ".yaml", diagnostics);
-  const Spec spec = read_spec(file.get("chip").get("tile").get("pe"), diagnostics);
+  Spec spec = read_spec(file.get("chip").get("tile").get("pe"), diagnostics);
   EXPECT_TRUE(diagnostics.ok()) << diagnostics.render();
   return spec;
 }

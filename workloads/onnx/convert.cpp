@@ -51,7 +51,7 @@ class Converter {
     }
     for (const Node& node : graph_.nodes) {
       const bool is_known = std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) {
-        return id == kNoValue || graph_.constant(id) != nullptr || views_.count(id) > 0;
+        return id == kNoValue || graph_.constant(id) != nullptr || views_.contains(id);
       });
       if (!is_known) {
         continue;  // what it reads was reported

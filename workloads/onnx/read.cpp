@@ -330,7 +330,7 @@ class Reader {
   }
 
   void read_input(const ValueInfoProto& proto) {
-    if (ids_.count(proto.name()) > 0 && graph_.constant(ids_[proto.name()]) != nullptr) {
+    if (ids_.contains(proto.name()) && graph_.constant(ids_[proto.name()]) != nullptr) {
       return;  // old files list initializers as inputs too
     }
     const std::string where = "input " + proto.name();
