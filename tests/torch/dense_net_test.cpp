@@ -9,7 +9,12 @@
 #include "sim/base/rng.hpp"
 
 #include <gtest/gtest.h>
+
+// The first one first: clang wants complete types in vectors.
+// clang-format off
+#include <ATen/core/ivalue.h>
 #include <torch/torch.h>
+// clang-format on
 
 #include <algorithm>
 #include <cmath>
