@@ -73,7 +73,7 @@ TEST(LayerOps, SoftmaxTakesOneReciprocalPerHead) {
 
 TEST(LayerOps, LayerNorm) {
   EXPECT_EQ(layer_ops(layer(LayerKind::layer_norm, 12), spec()),
-            12 * 8 + std::int64_t{2} * kNonlinear);
+            std::int64_t{12} * 8 + std::int64_t{2} * kNonlinear);
 }
 
 TEST(LayerOps, MovingDataCostsNothing) {
