@@ -41,7 +41,7 @@ namespace {
 /// A waveform under a temporary name: SystemC writes as it goes.
 class VcdFile {
  public:
-  explicit VcdFile(const std::string& path) : path_(path) {
+  explicit VcdFile(std::string path) : path_(std::move(path)) {
     if (path_.empty()) {
       return;
     }

@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <functional>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
@@ -68,9 +69,9 @@ std::string text_of(const std::vector<LayerLoss>& layers,
   for (const LayerLoss& layer : layers) {
     std::vector<std::string> cells{layer.name};
     const auto add = [&](const std::vector<double>& losses) {
-      for (auto loss = losses.rbegin(); loss != losses.rend(); ++loss) {
-        cells.push_back(fmt::format("{:.2f}", *loss));
-      }
+      std::transform(losses.rbegin(), losses.rend(), std::back_inserter(cells), [](double one) {
+        return fmt::format("{:.2f}", one);
+      });
     };
     add(layer.weights);
     add(layer.inputs);
@@ -106,7 +107,8 @@ mapper::LayerWidths widths_of(const Network& network, const mapper::WidthRules& 
       all.push_back({w, a});
     }
   }
-  return mapper::LayerWidths(matrix_layers(network).size(), all);
+  mapper::LayerWidths widths(matrix_layers(network).size(), all);
+  return widths;
 }
 
 }  // namespace
