@@ -106,4 +106,8 @@ void StatusLine::clear() {
   }
 }
 
+std::shared_ptr<StatusLine> status_line(bool quiet) {
+  return std::make_shared<StatusLine>(stderr, !quiet && is_terminal(stderr));
+}
+
 }  // namespace tessera::report

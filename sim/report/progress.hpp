@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstdio>
 #include <functional>
+#include <memory>
 #include <string>
 
 namespace tessera::report {
@@ -56,5 +57,8 @@ class StatusLine {
   Time next_;
   bool drawn_ = false;
 };
+
+/// On standard error, when that is a terminal and not `quiet`.
+std::shared_ptr<StatusLine> status_line(bool quiet);
 
 }  // namespace tessera::report

@@ -132,6 +132,17 @@ INSTANTIATE_TEST_SUITE_P(Files, BadInput, testing::ValuesIn(bad_files()), [](con
   return name.param.substr(0, name.param.find('.'));
 });
 
+/// PEs that hold a layer are half of what is wrong; with several sorts of tiles the hint names
+/// them.
+TEST(BadInputs, WhatCannotBeLaidOutShowsThePesToo) {
+  const Outcome one = run_program({"run", "configs/bad/map_layout_rtm_ap.yaml"});
+  EXPECT_THAT(one.err, testing::HasSubstr(": also "));
+  EXPECT_THAT(one.err, testing::HasSubstr("kind: rtm_ap"));
+  const Outcome several = run_program({"run", "configs/bad/map_layout_group.yaml"});
+  EXPECT_THAT(several.err, testing::HasSubstr("E-MAP-LAYOUT"));
+  EXPECT_THAT(several.err, testing::Not(testing::HasSubstr(": also ")));
+}
+
 TEST(BadInputs, AllAreReportedAtOnce) {
   const Outcome got = run_program({"run",
                                    "configs/bad/cfg_unit.yaml",

@@ -6,6 +6,7 @@
 #include "arch/rtm_ap/compiler/cse.hpp"
 #include "arch/rtm_ap/compiler/replay.hpp"
 #include "sim/base/enum_name.hpp"
+#include "sim/base/math.hpp"
 #include "workloads/golden.hpp"
 #include "workloads/quantize.hpp"
 #include "workloads/ternary.hpp"
@@ -165,6 +166,7 @@ void expect_equal(const Network& network,
   const CompiledLayer compiled = layer.kind == LayerKind::max_pool
                                      ? compile_max_pool(network, id, geometry)
                                      : compile(layer_task(network, id, parameters), geometry);
+  EXPECT_EQ(compiled.row_groups(geometry), ceil_div(layer.out.positions(), std::int64_t{256}));
   const auto tensor = [&](LayerId of) { return std::span<const std::int32_t>(golden.tensor(of)); };
   const std::int64_t count = std::min(positions, layer.out.positions());
   const Replay got = replay(

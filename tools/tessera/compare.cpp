@@ -234,15 +234,15 @@ int compare_experiments(const CommandLine& line, const Diagnostics& diagnostics)
   for (Entry& entry : entries) {
     work.emplace_back([&] { return answer_of(entry, line, folder.path().string()); });
   }
-  report::StatusLine status_line(stderr, !line.quiet && report::is_terminal(stderr));
+  const auto status_line = report::status_line(line.quiet);
   ChildOptions options;
   options.jobs = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   options.seconds = 1e6;  // as long as `tessera run` would take
   options.progress = [&](std::size_t done) {
-    status_line.show(fmt::format("simulated: {} of {}", done, entries.size()));
+    status_line->show(fmt::format("simulated: {} of {}", done, entries.size()));
   };
   const std::vector<ChildAnswer> answers = run_in_children(work, options);
-  status_line.clear();
+  status_line->clear();
 
   int status = 0;
   std::vector<ComparedRun> runs;

@@ -499,14 +499,14 @@ std::vector<config::FieldInfo> compile_fields() {
 int compile_network(const CommandLine& line, Diagnostics diagnostics) {
   const Job job = read_job(line, diagnostics);
   std::vector<Row> rows;
-  report::StatusLine status(stderr, report::is_terminal(stderr));
+  const auto status = report::status_line(false);
   for (LayerId id = 1; id <= job.network.output(); ++id) {
     if (line.layer.empty() || job.network.layer(id).name == line.layer) {
-      status.show(fmt::format("compiling {}", job.network.layer(id).name));
+      status->show(fmt::format("compiling {}", job.network.layer(id).name));
       rows.push_back(compile_row(job, id));
     }
   }
-  status.clear();
+  status->clear();
   if (rows.empty()) {
     std::vector<std::string> names;
     for (LayerId id = 1; id <= job.network.output(); ++id) {

@@ -649,8 +649,7 @@ int replay_answer(Experiment& experiment, const CommandLine& line) {
 
 int map_experiment(const CommandLine& line, Diagnostics diagnostics) {
   Experiment experiment = load(line, std::move(diagnostics));
-  const auto status =
-      std::make_shared<report::StatusLine>(stderr, !line.quiet && report::is_terminal(stderr));
+  const auto status = report::status_line(line.quiet);
   program_pes_for_search(experiment, status);
   if (!line.export_lut.empty()) {
     export_lut(experiment, line.export_lut);
@@ -691,8 +690,7 @@ int map_experiment(const CommandLine& line, Diagnostics diagnostics) {
 }
 
 FoundMapping search_mapping(Experiment& experiment, const CommandLine& line) {
-  const auto status =
-      std::make_shared<report::StatusLine>(stderr, !line.quiet && report::is_terminal(stderr));
+  const auto status = report::status_line(line.quiet);
   program_pes_for_search(experiment, status);
   Search search(experiment, line, status, false);
   const MapResult& result = search.run();

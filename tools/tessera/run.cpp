@@ -178,8 +178,7 @@ Prepared prepare(Experiment& experiment, const CommandLine& line) {
     std::fputs(fmt::format("note: {}\n", chosen).c_str(), stderr);
   }
   Prepared out;
-  const auto status =
-      std::make_shared<report::StatusLine>(stderr, !line.quiet && report::is_terminal(stderr));
+  const auto status = report::status_line(line.quiet);
   if (!experiment.maps_first) {
     program_pes(experiment, status);
   } else {
@@ -265,16 +264,16 @@ int run_experiment(const CommandLine& line, Diagnostics diagnostics) {
   RunOptions options = run_options(experiment);
   options.trace = trace.get();
   options.vcd_path = vcd.base();
-  report::StatusLine status_line(stderr, !line.quiet && report::is_terminal(stderr));
+  const auto status_line = report::status_line(line.quiet);
   options.progress = [&](const Progress& progress) {
-    status_line.show([&](double elapsed) {
+    status_line->show([&](double elapsed) {
       return report::progress_line(progress, experiment.chip.clock, elapsed);
     });
   };
   int status = 0;
   simulate_program(
       experiment, mapping, prepared.program, options, [&](const report::Report& report) {
-        status_line.clear();
+        status_line->clear();
         std::optional<Accuracy> accuracy;
         if (experiment.images && execution.accuracy_images > 0) {
           AccuracyOptions how;

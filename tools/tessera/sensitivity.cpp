@@ -166,14 +166,14 @@ int sensitivity_of_experiment(const CommandLine& line, Diagnostics diagnostics) 
     mapper::CommandAccuracy command(experiment.network, widths, options);
     unit = command.unit();
     const std::vector<LayerBits> widest(widths.size(), {bits.w_max, bits.a_max});
-    report::StatusLine status_line(stderr, !line.quiet && report::is_terminal(stderr));
+    const auto status = report::status_line(line.quiet);
     const auto all = static_cast<double>(widths.size()) *
                      (bits.w_max - bits.w_min + bits.a_max - bits.a_min + 2);
     double done = 0;
     losses = losses_of(experiment.network, bits, [&](std::size_t layer, LayerBits of) {
       std::vector<LayerBits> one = widest;
       one[layer] = of;
-      status_line.show([&](double elapsed) {
+      status->show([&](double elapsed) {
         return fmt::format("{}  {}{}",
                            report::progress_bar(done / all),
                            experiment.network.layer(matrix_layers(experiment.network)[layer]).name,
@@ -182,7 +182,7 @@ int sensitivity_of_experiment(const CommandLine& line, Diagnostics diagnostics) 
       done += 1;
       return command.loss(one);
     });
-    status_line.clear();
+    status->clear();
   }
   folder.add(kFile, table_of(losses, bits));
   folder.commit();

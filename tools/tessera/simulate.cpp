@@ -99,8 +99,9 @@ Diagnostics with_places(const Diagnostics& diagnostics, const Experiment& experi
       d.at = in_file ? deepest(file, std::string_view(d.path).substr(kMapping.size())).at()
                      : deepest(experiment.root, d.path).at();
     }
-    if (d.code == "E-MAP-LAYOUT") {
-      d.related.push_back(experiment.root.get("chip").get("tile").get("pe").get("kind").at());
+    const config::Node kind = experiment.root.get("chip").get("tile").get("pe").get("kind");
+    if (d.code == "E-MAP-LAYOUT" && !kind.is_null()) {
+      d.related.push_back(kind.at());
     }
     out.error(std::move(d));
   }

@@ -151,8 +151,7 @@ class Training {
   }
 
   int run() {
-    report::StatusLine status(stderr, !line_.quiet && report::is_terminal(stderr));
-    status_ = &status;
+    status_ = report::status_line(line_.quiet);
     const train::TrainSpec& spec = session_.train();
     if (finished_.empty() && spec.epochs > 0) {
       real_stage();
@@ -181,7 +180,7 @@ class Training {
       }
       integer_stage(stage);
     }
-    status.clear();
+    status_->clear();
     finish();
     return 0;
   }
@@ -450,7 +449,7 @@ class Training {
   std::optional<data::Arrays> resumed_;  ///< state of the stage that was interrupted
   ModelFile content_;                    ///< after the last stage
   double real_accuracy_ = 0;             ///< in real numbers on the validation images, a share
-  report::StatusLine* status_ = nullptr;
+  std::shared_ptr<report::StatusLine> status_;
 };
 
 }  // namespace

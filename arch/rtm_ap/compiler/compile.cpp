@@ -302,12 +302,9 @@ class Compiler {
     sample.outputs = std::min(range.outputs, kSample);
     std::vector<Block> few = blocks;
     for (Block& block : few) {
-      block.sums.erase(std::remove_if(block.sums.begin(),
-                                      block.sums.end(),
-                                      [&](const Sum& sum) {
-                                        return sum.output >= range.first_output + sample.outputs;
-                                      }),
-                       block.sums.end());
+      std::erase_if(block.sums, [&](const Sum& sum) {
+        return sum.output >= range.first_output + sample.outputs;
+      });
     }
     std::vector<std::pair<double, std::size_t>> costs;
     for (std::size_t c = 0; c < list.size(); ++c) {
@@ -442,9 +439,7 @@ CompiledLayer compile(const LayerTask& layer,
   }
   LayerTask folded = layer;
   for (std::vector<Weight>& list : folded.weights) {
-    list.erase(
-        std::remove_if(list.begin(), list.end(), [](const Weight& w) { return w.value == 0; }),
-        list.end());
+    std::erase_if(list, [](const Weight& w) { return w.value == 0; });
   }
   return Compiler(folded, geometry, options).run();
 }
